@@ -1,0 +1,200 @@
+"""The one settings module, driven by the environment; read it through `django.conf.settings`."""
+
+import hashlib
+import hmac
+import os
+
+from django.utils.csp import CSP
+
+from config import environment
+
+BASE_DIR = environment.BASE_DIR
+VAR_DIR = environment.var_folder(os.environ)
+_servers = environment.servers(os.environ)
+
+# ── Secrets ──────────────────────────────────────────────────────────────────────────────────────────
+# One root secret; every use derives its own key, so that none can stand in for another.
+WATERMASTER_SECRET = environment.root_secret(os.environ, var=VAR_DIR)
+SECRET_KEY = hmac.new(WATERMASTER_SECRET.encode(), b"django.secret_key", hashlib.sha256).hexdigest()
+
+DEBUG = environment.flag(os.environ, "WATERMASTER_DEBUG", default=False)
+ALLOWED_HOSTS = environment.names(os.environ, "ALLOWED_HOSTS", default="127.0.0.1,localhost,[::1]")
+CSRF_TRUSTED_ORIGINS = environment.names(os.environ, "CSRF_TRUSTED_ORIGINS", default="")
+
+# ── Planes ───────────────────────────────────────────────────────────────────────────────────────────
+# The api process answers agents and carries neither sessions nor CSRF nor messages; the console process
+# answers people. `config.wsgi_api` and `config.wsgi_console` choose.
+PLANE = os.environ.get("WATERMASTER_PLANE", "console")
+API_PORT = int(os.environ.get("API_PORT", "7878"))
+CONSOLE_PORT = int(os.environ.get("CONSOLE_PORT", "8000"))
+
+URLCONFS = {"api": "config.urls_api", "console": "config.urls_console"}
+MIDDLEWARES: dict[str, list[str]] = {
+    "api": [],
+    "console": [
+        "django.middleware.security.SecurityMiddleware",
+        "django.middleware.csp.ContentSecurityPolicyMiddleware",
+        "whitenoise.middleware.WhiteNoiseMiddleware",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.messages.middleware.MessageMiddleware",
+        "django.middleware.clickjacking.XFrameOptionsMiddleware",
+        "django_htmx.middleware.HtmxMiddleware",
+    ],
+}
+ROOT_URLCONF = URLCONFS[PLANE]
+MIDDLEWARE = MIDDLEWARES[PLANE]
+WSGI_APPLICATION = f"config.wsgi_{PLANE}.application"
+
+# ── Apps and tenancy ─────────────────────────────────────────────────────────────────────────────────
+SHARED_APPS = [
+    "django_tenants",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "accounts",
+    "accounts.keys",
+    "vault",
+    "telemetry",
+    "tenants",
+    "routing",
+]
+TENANT_APPS = ["accounts.keys", "telemetry", "budgets"]
+INSTALLED_APPS = [*SHARED_APPS, *(app for app in TENANT_APPS if app not in SHARED_APPS)]
+
+TENANT_MODEL = "tenants.Tenant"
+TENANT_DOMAIN_MODEL = "tenants.Domain"
+PUBLIC_SCHEMA_NAME = "public"
+# Without it every cursor costs one more round trip for SET search_path.
+TENANT_LIMIT_SET_CALLS = True
+DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
+TEST_RUNNER = "django.test.runner.DiscoverRunner"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# ── Servers ──────────────────────────────────────────────────────────────────────────────────────────
+EMBEDDED_SERVERS = _servers.embedded
+# `default` is what api, console and workers use: a role that owns nothing. `owner` runs migrations and
+# provisioning. No tenant table is ever read through `owner` by a request.
+DATABASES = {
+    "default": environment.database(
+        _servers.runtime_database_url,
+        startup={
+            "role": "watermaster_app",
+            "lock_timeout": "2s",
+            "statement_timeout": "5s",
+            "idle_in_transaction_session_timeout": "10s",
+        },
+    )
+    | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True},
+    "owner": environment.database(_servers.owner_database_url, startup={"lock_timeout": "10s"})
+    | {"TEST": {"MIRROR": "default"}},
+}
+REDIS_URL = _servers.redis_url
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "wm",
+    }
+}
+
+CELERY_BROKER_URL = environment.celery_broker_url(REDIS_URL)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+# A task may run twice and never gets lost: each is written to be repeated safely.
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "global_keyprefix": "celery:"}
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat" / "schedule")
+CELERY_TIMEZONE = "UTC"
+
+# ── Requests and pages ───────────────────────────────────────────────────────────────────────────────
+REST_FRAMEWORK = {
+    # Every view names its own; one that forgets is closed, not open.
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Watermaster",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": False,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.csp",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+            "loaders": [
+                (
+                    "django.template.loaders.cached.Loader",
+                    [
+                        "django.template.loaders.filesystem.Loader",
+                        "django.template.loaders.app_directories.Loader",
+                    ],
+                )
+            ],
+        },
+    }
+]
+SECURE_CSP = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF, CSP.NONCE],
+    "style-src": [CSP.SELF],
+    "img-src": [CSP.SELF, "data:"],
+    "connect-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "base-uri": [CSP.NONE],
+    "object-src": [CSP.NONE],
+    "frame-ancestors": [CSP.NONE],
+}
+STATIC_URL = "/static/"
+STATIC_ROOT = os.environ.get("WATERMASTER_STATIC_ROOT") or VAR_DIR / "static"
+# A local run serves files from where they lie; an image collects them, hashed and compressed.
+_static_is_collected = bool(os.environ.get("WATERMASTER_STATIC_ROOT"))
+WHITENOISE_USE_FINDERS = not _static_is_collected
+STORAGES = {
+    "staticfiles": {
+        "BACKEND": (
+            "whitenoise.storage.CompressedManifestStaticFilesStorage"
+            if _static_is_collected
+            else "django.contrib.staticfiles.storage.StaticFilesStorage"
+        )
+    }
+}
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+# Behind TLS these three are on; a first run on 127.0.0.1 has none.
+IS_BEHIND_TLS = environment.flag(os.environ, "WATERMASTER_TLS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_BEHIND_TLS
+SECURE_HSTS_SECONDS = 31_536_000 if IS_BEHIND_TLS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_BEHIND_TLS else None
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False

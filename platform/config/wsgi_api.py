@@ -1,0 +1,11 @@
+"""The api process: ``granian --interface wsgi config.wsgi_api:application``."""
+
+import os
+
+# Before Django reads the settings: they follow the plane.
+os.environ["WATERMASTER_PLANE"] = "api"
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.core.wsgi import get_wsgi_application  # noqa: E402 (after the environment)
+
+application = get_wsgi_application()

@@ -1,0 +1,25 @@
+-- Prepares one database for the roles of `kernel/embedded/roles.sql`; the owner runs it before every
+-- migration. Promises: safe to repeat. Locks: catalog rows only.
+DO $$
+BEGIN
+  IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'watermaster_app') THEN
+    CREATE ROLE watermaster_app NOLOGIN;
+  END IF;
+  -- With one login for everything, that login must be able to step down to the role of the processes.
+  IF current_setting('is_superuser') = 'off' AND current_user <> 'watermaster_owner'
+     AND NOT pg_has_role(current_user, 'watermaster_app', 'SET') THEN
+    EXECUTE format('GRANT watermaster_app TO %I WITH SET TRUE', current_user);
+  END IF;
+  EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+  EXECUTE format('GRANT CONNECT ON DATABASE %I TO watermaster_app', current_database());
+END
+$$;
+
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO watermaster_app;
+-- What migrations make in the shared schema is usable at once; tables that may only grow take back
+-- UPDATE and DELETE in their own migration. Tenant schemas get explicit grants from their template.
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO watermaster_app;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO watermaster_app;
+
+CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA public;

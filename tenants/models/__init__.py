@@ -1,0 +1,3 @@
+from tenants.models.tenant import Domain, Tenant
+
+__all__ = ["Domain", "Tenant"]

@@ -1,0 +1,75 @@
+"""One database for each run: real commits, dropped at the end.
+
+Each run (and each xdist worker) makes a database whose name carries its process id. Nothing is flushed
+between tests: the runtime's role could not, and every test keeps to tenants of its own.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+
+import psutil
+import psycopg
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+from psycopg import sql
+from pytest_django import DjangoDbBlocker
+
+from tests.plugins.servers import LAYOUT, USES_EMBEDDED
+
+DATABASE_PREFIX = "test_watermaster_"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A fresh, migrated database for this run, used by both aliases."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    name = f"{DATABASE_PREFIX}{os.getpid()}_{worker}"
+    admin_url = _admin_url(settings.DATABASES["owner"])
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        _drop_leftovers(admin)
+        admin.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                sql.Identifier(name), sql.Identifier(settings.DATABASES["owner"]["USER"])
+            )
+        )
+    for alias in ("default", "owner"):
+        settings.DATABASES[alias]["NAME"] = name
+        connections[alias].settings_dict["NAME"] = name
+    try:
+        with django_db_blocker.unblock():
+            call_command("migrate_all", shared=True, verbosity=0)
+        yield
+    finally:
+        with django_db_blocker.unblock():
+            connections.close_all()
+        with psycopg.connect(admin_url, autocommit=True) as admin:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The run's database with real commits and nothing flushed: a test keeps to tenants of its own."""
+    with django_db_blocker.unblock():
+        yield
+        for connection in connections.all(initialized_only=True):
+            if connection.connection is not None and connection.in_atomic_block:
+                connection.close()
+            connection.set_schema_to_public()
+
+
+def _admin_url(owner: dict[str, str]) -> str:
+    if USES_EMBEDDED:
+        return LAYOUT.database_url(user="postgres", database="postgres")
+    return os.environ.get("DATABASE_OWNER_URL") or os.environ["DATABASE_URL"]
+
+
+def _drop_leftovers(admin: psycopg.Connection) -> None:
+    """Drop the databases of runs that were killed: their process no longer exists."""
+    names = admin.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [DATABASE_PREFIX])
+    for (name,) in names.fetchall():
+        match = re.fullmatch(rf"{DATABASE_PREFIX}(\d+)_\w+", name)
+        if match and not psutil.pid_exists(int(match[1])):
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
