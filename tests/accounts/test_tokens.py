@@ -94,7 +94,7 @@ class TestParseToken:
     @pytest.mark.parametrize(
         "spoil",
         [
-            lambda token: "",
+            lambda token: token * 0,
             lambda token: token[:-1],
             lambda token: token + " ",
             lambda token: " " + token,

@@ -4,6 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
+from runcycles.models import ErrorResponse
 
 from kernel.http.errors import (
     STATUS_OF,
@@ -65,8 +66,6 @@ class TestRenderError:
         assert body_of(without, user_agent=HTTPX)["trace_id"] == TRACE
 
     def test_the_published_client_reads_the_details(self) -> None:
-        from runcycles.models import ErrorResponse
-
         error = invalid_request("Mend it.", field="subject.agent")
         rendered = render_error(error, request_id="r", trace_id=TRACE, user_agent=HTTPX)
 
