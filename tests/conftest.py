@@ -1,5 +1,35 @@
-"""What every test may ask for."""
+"""What every test may ask for: a database of its own run, and the cast.
+
+The cast: the tenants `acme` (enterprise) and `initech` (trial), each made anew for the test that asks for it and gone after it.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from budgets.services.lifecycle import create_tenant
+from kernel.lanes import shared_lanes
+from tenants.models import Tenant
+from tenants.services.provisioning import NewTenant
 
 from tests.plugins.database import database, django_db_setup
+from tests.support.tenants import drop_tenant
 
 __all__ = ["database", "django_db_setup"]
+
+
+def _tenant(slug: str, name: str, time_zone: str) -> Iterator[Tenant]:
+    tenant = create_tenant(NewTenant(slug=slug, name=name, time_zone=time_zone), now=datetime.now(UTC))
+    yield tenant
+    shared_lanes().close()
+    drop_tenant(tenant)
+
+
+@pytest.fixture
+def acme(database: None) -> Iterator[Tenant]:
+    yield from _tenant("acme", "Acme Corporation", "Asia/Kolkata")
+
+
+@pytest.fixture
+def initech(database: None) -> Iterator[Tenant]:
+    yield from _tenant("initech", "Initech", "America/New_York")

@@ -52,6 +52,7 @@ WSGI_APPLICATION = f"config.wsgi_{PLANE}.application"
 SHARED_APPS = [
     "django_tenants",
     "django.contrib.contenttypes",
+    "django.contrib.postgres",
     "django.contrib.auth",
     "django.contrib.sessions",
     "django.contrib.messages",
@@ -173,9 +174,9 @@ SECURE_CSP = {
     "frame-ancestors": [CSP.NONE],
 }
 STATIC_URL = "/static/"
-STATIC_ROOT = os.environ.get("WATERMASTER_STATIC_ROOT") or VAR_DIR / "static"
 # A local run serves files from where they lie; an image collects them, hashed and compressed.
-_static_is_collected = bool(os.environ.get("WATERMASTER_STATIC_ROOT"))
+STATIC_ROOT = os.environ.get("WATERMASTER_STATIC_ROOT") or None
+_static_is_collected = STATIC_ROOT is not None
 WHITENOISE_USE_FINDERS = not _static_is_collected
 STORAGES = {
     "staticfiles": {

@@ -35,6 +35,8 @@ class ServerAccount:
             text=True,
             timeout=timeout_s,
             cwd="/",
+            # A terminal's Ctrl-C must not interrupt a set-up half-way.
+            start_new_session=True,
         )
 
     def own(self, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """One PostgreSQL server in a folder: made once, started and stopped as often as one likes."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -92,11 +93,10 @@ class Postgres:
         return process if started and str(self.layout.postgres_folder) in command else None
 
     def _initialise(self) -> None:
-        folder = self.layout.postgres_folder
-        if any(folder.iterdir()):
-            raise EmbeddedServerError(
-                f"{folder} holds the rest of an unfinished set-up: delete that folder and start again."
-            )
+        # Made under another name: the folder exists complete or not at all, whatever interrupts us.
+        folder = self.layout.postgres_folder.with_name("postgres.new")
+        shutil.rmtree(folder, ignore_errors=True)
+        self.account.own(folder)
         result = self.account.run(
             [
                 str(binary("initdb")),
@@ -113,6 +113,7 @@ class Postgres:
             _refuse(result.stdout, folder=folder, what="PostgreSQL could not set up its data folder")
         with (folder / "postgresql.conf").open("a") as configuration:
             configuration.write("\ninclude 'watermaster.conf'\n")
+        folder.replace(self.layout.postgres_folder)
 
     def _forget_dead_server(self) -> None:
         """Make the leavings of a killed server harmless.

@@ -72,12 +72,7 @@ class Servers:
             return
         if shutil.disk_usage(self.layout.root).free < FREE_BYTES_MIN:
             raise DiskFull(self.layout.root)
-        for folder in (
-            self.layout.postgres_folder,
-            self.layout.valkey_folder,
-            self.layout.log_folder,
-            self.layout.socket_folder,
-        ):
+        for folder in (self.layout.valkey_folder, self.layout.log_folder, self.layout.socket_folder):
             account.own(folder)
         postgres.start()
         valkey.start()

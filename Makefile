@@ -1,0 +1,30 @@
+# Two commands are the whole set-up: `make up` and `make test`. `make help` lists the rest.
+.DEFAULT_GOAL := help
+.PHONY: up down test check bench help
+SHELL := /bin/sh
+
+PYTHON_IN_VENV := .venv/bin/python
+# More workers than cores only take turns; the database is shared by all of them.
+PYTEST_WORKERS ?= 2
+
+up: ## Start everything and print what to open (DETACH=1: return when it answers; API_PORT=, CONSOLE_PORT=)
+	@scripts/prepare run
+	@exec $(PYTHON_IN_VENV) -m config.supervisor up $(if $(filter-out 0 no,$(DETACH)),--detach)
+
+down: ## Stop everything that `make up` started
+	@if [ -x $(PYTHON_IN_VENV) ]; then exec $(PYTHON_IN_VENV) -m config.supervisor down; else echo "Nothing was running."; fi
+
+test: ## Run the tests (ARGS="-k name" for some)
+	@scripts/prepare all
+	@exec $(PYTHON_IN_VENV) -m pytest -n $(PYTEST_WORKERS) $(ARGS)
+
+check: ## Lint, types, import contracts, templates, migrations
+	@scripts/prepare all
+	@exec scripts/check
+
+bench: ## Measure on this machine; writes bench/results and bench/README.md (ARGS="--quick")
+	@scripts/prepare all
+	@exec $(PYTHON_IN_VENV) -m bench $(ARGS)
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

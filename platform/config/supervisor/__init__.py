@@ -1,0 +1,1 @@
+"""Everything that runs, under one roof: ``make up`` and ``make down``."""
