@@ -130,7 +130,7 @@ BEGIN
         LEFT JOIN reservation AS r ON r.id = o.target
         ORDER BY o.n
     LOOP
-        v_status := NULL; v_verdict := NULL; v_failed := NULL; v_numbers := NULL; v_answer := NULL; v_replayed := false;
+        v_status := NULL; v_verdict := NULL; v_failed := NULL; v_numbers := NULL; v_answer := NULL; v_replayed := false; v_charged := NULL;
         v_idx := '{}'; v_ids := '{}'; v_paths := '{}'; v_deltas := '{}'; v_balances := '{}'; v_expires := NULL;
         v_is_live := v_op.op = 'reserve' AND NOT coalesce(v_op.is_dry, false);
         v_path := v_root || coalesce(v_op.suffixes[cardinality(v_op.suffixes)], '');

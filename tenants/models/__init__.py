@@ -1,3 +1,4 @@
-from tenants.models.tenant import Domain, Tenant
+from tenants.models.plan import Plan
+from tenants.models.tenant import Domain, Tenant, TenantStatus
 
-__all__ = ["Domain", "Tenant"]
+__all__ = ["Domain", "Plan", "Tenant", "TenantStatus"]

@@ -1,0 +1,74 @@
+"""The closed vocabularies of the tenant's books; the values are the wire protocol's own."""
+
+from django.db import models
+
+
+class OveragePolicy(models.TextChoices):
+    """What happens to the part of a charge that is above its estimate."""
+
+    REJECT = "REJECT"
+    ALLOW_IF_AVAILABLE = "ALLOW_IF_AVAILABLE"
+    ALLOW_WITH_OVERDRAFT = "ALLOW_WITH_OVERDRAFT"
+
+
+class BudgetStatus(models.TextChoices):
+    ACTIVE = "ACTIVE"
+    FROZEN = "FROZEN"
+    CLOSED = "CLOSED"
+
+
+class Period(models.TextChoices):
+    ONE_OFF = "ONE_OFF"
+    DAY = "DAY"
+    WEEK = "WEEK"
+    MONTH = "MONTH"
+
+
+class Rollover(models.TextChoices):
+    """What of a period's unspent money goes on into the next one."""
+
+    NONE = "NONE"
+    CARRY_FORWARD = "CARRY_FORWARD"
+    CAP_AT_ALLOCATED = "CAP_AT_ALLOCATED"
+
+
+class ReservationStatus(models.TextChoices):
+    ACTIVE = "ACTIVE"
+    COMMITTED = "COMMITTED"
+    RELEASED = "RELEASED"
+    EXPIRED = "EXPIRED"
+
+
+class Verdict(models.TextChoices):
+    ALLOW = "ALLOW"
+    ALLOW_WITH_CAPS = "ALLOW_WITH_CAPS"
+    DENY = "DENY"
+
+
+class TenantStatus(models.TextChoices):
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    CLOSED = "CLOSED"
+
+
+class EntryKind(models.TextChoices):
+    """What a ledger entry did."""
+
+    RESERVE = "RESERVE"
+    COMMIT = "COMMIT"
+    RELEASE = "RELEASE"
+    EXPIRE = "EXPIRE"
+    EXTEND = "EXTEND"
+    EVENT = "EVENT"
+    CREATE = "CREATE"
+    CREDIT = "CREDIT"
+    DEBIT = "DEBIT"
+    RESET = "RESET"
+    RESET_SPENT = "RESET_SPENT"
+    REPAY_DEBT = "REPAY_DEBT"
+    REALLOCATE = "REALLOCATE"
+    ROLLOVER = "ROLLOVER"
+    UPDATE = "UPDATE"
+    FREEZE = "FREEZE"
+    UNFREEZE = "UNFREEZE"
+    CLOSE = "CLOSE"

@@ -1,0 +1,106 @@
+"""Joins concurrent operations of one tenant into one call.
+
+A lone operation is called at once, on its own thread. While a call is under way the others line up; when it is over, the first in line
+leads the next call for as many as fit. Every operation gets its own verdict, in the order of arrival, and nobody waits for another tenant.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from budgets.services.operations import Answer, Operation
+
+BATCH_MAX = 64
+WAITING_MAX = 1024
+#: Calls of one tenant and process under way at once: while one is made durable, the next is being prepared.
+CALLS_MAX = 2
+WAIT_SECONDS_MAX = 1.9
+
+
+class TooBusy(Exception):
+    """The line of this tenant is full, or its turn did not come in time. Nothing was done."""
+
+
+class OutcomeUnknown(Exception):
+    """The call did not come back in time. It may have had its effect: the same key tells."""
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    operation: Operation
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    led: "list[_Ticket] | None" = None
+    answer: Answer | None = None
+    error: BaseException | None = None
+
+    def result(self) -> Answer:
+        if self.error is not None:
+            raise self.error
+        assert self.answer is not None
+        return self.answer
+
+
+class Combiner:
+    """The line of one tenant in one process. `call` gets up to `BATCH_MAX` operations and returns an answer for each."""
+
+    __slots__ = ("_call", "_calls", "_mutex", "_waiting")
+
+    def __init__(self, call: Callable[[Sequence[Operation]], list[Answer]]) -> None:
+        self._call = call
+        self._calls = 0
+        self._mutex = threading.Lock()
+        self._waiting: deque[_Ticket] = deque()
+
+    @property
+    def is_idle(self) -> bool:
+        return self._calls == 0
+
+    def submit(self, operation: Operation) -> Answer:
+        """The answer to one operation. Raises `TooBusy`, `OutcomeUnknown`, or what the call raised."""
+        ticket = _Ticket(operation)
+        with self._mutex:
+            if self._calls < CALLS_MAX:
+                self._calls += 1
+                ticket.led = [ticket]
+            elif len(self._waiting) >= WAITING_MAX:
+                raise TooBusy
+            else:
+                ticket.turn.acquire()
+                self._waiting.append(ticket)
+        if ticket.led is None and not ticket.turn.acquire(timeout=WAIT_SECONDS_MAX):
+            self._give_up(ticket)
+        if ticket.led is not None:
+            self._lead(ticket.led)
+        return ticket.result()
+
+    def _give_up(self, ticket: _Ticket) -> None:
+        with self._mutex:
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+                raise TooBusy
+            # Between the timeout and this lock it may have become the leader, and then the others count on it.
+            if ticket.led is None and ticket.answer is None and ticket.error is None:
+                raise OutcomeUnknown
+
+    def _lead(self, batch: list[_Ticket]) -> None:
+        try:
+            answers = self._call([ticket.operation for ticket in batch])
+            for ticket, answer in zip(batch, answers, strict=True):
+                ticket.answer = answer
+        except BaseException as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
+            for ticket in batch:
+                ticket.error = error
+        # The next call starts before this one's callers are woken: PostgreSQL should not wait for Python.
+        successor: _Ticket | None = None
+        with self._mutex:
+            if self._waiting:
+                following = [self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))]
+                successor = following[0]
+                successor.led = following
+            else:
+                self._calls -= 1
+        if successor is not None:
+            successor.turn.release()
+        for ticket in batch[1:]:
+            ticket.turn.release()

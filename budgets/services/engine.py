@@ -1,0 +1,100 @@
+"""The enforcement engine as the rest of the program sees it: `submit` an operation for a tenant, get its answer."""
+
+import threading
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import msgspec
+import psycopg
+from kernel.ids import Tag, schema_name
+from kernel.lanes import Lane, NoLane, shared_lanes
+
+from budgets.services.combiner import Combiner, OutcomeUnknown, TooBusy
+from budgets.services.operations import Answer, Operation
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(list[Answer])
+_COMBINERS_MAX: Final = 4096
+
+_combiners: dict[Tag, Combiner] = {}
+_combiners_lock = threading.Lock()
+
+
+class EngineUnavailable(Exception):
+    """No verdict now: PostgreSQL is away or overloaded. Whether a write happened, the same idempotency key tells."""
+
+
+class UnknownTenant(Exception):
+    """The tenant's schema is not there."""
+
+
+def submit(tag: Tag, operation: Operation) -> Answer:
+    """Judge one operation together with those that arrive at the same moment.
+
+    Durable when it returns. Repeating it with the same key is safe. Raises `EngineUnavailable` or `UnknownTenant`.
+    """
+    try:
+        return _combiner(tag).submit(operation)
+    except (TooBusy, OutcomeUnknown, NoLane) as error:
+        raise EngineUnavailable from error
+
+
+def apply(tag: Tag, operations: Sequence[Operation]) -> list[Answer]:
+    """Judge operations in one call and one transaction, in this order. Raises as `submit` does."""
+    for number, operation in enumerate(operations):
+        operation.n = number
+    # Every operation carries its idempotency key, so asking once more over a fresh connection repeats no effect.
+    for is_last_try in (False, True):
+        try:
+            with shared_lanes().lane(tag) as lane:
+                return _call(lane, tag, operations)
+        except psycopg.errors.QueryCanceled as error:
+            raise EngineUnavailable from error
+        except psycopg.OperationalError as error:
+            if is_last_try or lane.was_cut:
+                raise EngineUnavailable from error
+        except NoLane as error:
+            raise EngineUnavailable from error
+        except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedFunction) as error:
+            raise UnknownTenant from error
+    raise AssertionError("unreachable")
+
+
+def _call(lane: Lane, tag: Tag, operations: Sequence[Operation]) -> list[Answer]:
+    assert lane.connection is not None
+    cursor = lane.connection.execute(
+        f'SELECT "{schema_name(tag)}".apply_operations_v1(%s)',  # noqa: S608  the name is checked to be [a-z2-7]
+        (_ENCODER.encode(operations).decode(),),
+    )
+    row = cursor.fetchone()
+    assert row is not None
+    return _DECODER.decode(row[0])
+
+
+def _apply_fairly(tag: Tag, operations: Sequence[Operation]) -> list[Answer]:
+    """`apply`, but an operation that the database cannot stomach fails alone and not with its neighbours."""
+    try:
+        return apply(tag, operations)
+    except psycopg.Error:
+        if len(operations) == 1:
+            raise
+        return [answer for operation in operations for answer in _one_by_one(tag, operation)]
+
+
+def _one_by_one(tag: Tag, operation: Operation) -> list[Answer]:
+    try:
+        return apply(tag, [operation])
+    except psycopg.Error:
+        return [Answer(status="INTERNAL_ERROR", id=operation.id, replayed=False, slug="")]
+
+
+def _combiner(tag: Tag) -> Combiner:
+    combiner = _combiners.get(tag)
+    if combiner is None:
+        with _combiners_lock:
+            if len(_combiners) >= _COMBINERS_MAX:
+                for idle in [name for name, line in _combiners.items() if line.is_idle]:
+                    del _combiners[idle]
+            combiner = _combiners.setdefault(tag, Combiner(partial(_apply_fairly, tag)))
+    return combiner

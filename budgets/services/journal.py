@@ -1,0 +1,149 @@
+"""Writing in the books outside the hot path: funding, edits, status changes. One transaction, one entry an operation.
+
+The order is the one of `budgets/sql/README.md`: the ledger head first, then the database's clock, then everything else.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from kernel.money import AMOUNT_MAX, Unit
+
+from budgets.models import Budget, LedgerEntry, LedgerHead
+from budgets.models.choices import EntryKind, Period
+from budgets.models.ledger import BALANCE_FIELDS, DELTA_FIELDS
+
+
+class BudgetNotFound(Exception):
+    """No budget in this unit at this scope."""
+
+
+class AmountOutOfRange(Exception):
+    """The change would leave an amount below zero or above 2^63 - 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts, why, and in which request."""
+
+    name: str
+    actor_type: str
+    reason: str = ""
+    request_id: str = ""
+    trace_id: str = ""
+    source_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What one entry changes on one budget, in the budget's unit."""
+
+    budget: Budget
+    allocated: int = 0
+    reserved: int = 0
+    spent: int = 0
+    debt: int = 0
+    uncovered: int = 0
+
+
+@dataclass(slots=True)
+class Journal:
+    """The open books of the tenant whose schema the connection is in. Made by `open_journal` only."""
+
+    head: LedgerHead
+    now: datetime
+    actor: Actor
+    _last_seq: int = field(default=0)
+
+    def budget(self, *, scope_path: str, unit: Unit) -> Budget:
+        """The budget, with its period opened if it was stale. Raises `BudgetNotFound`."""
+        budget = Budget.objects.filter(scope_path=scope_path, unit=unit).first()
+        if budget is None:
+            raise BudgetNotFound(scope_path)
+        return self.with_period_open(budget)
+
+    def with_period_open(self, budget: Budget) -> Budget:
+        if budget.period == Period.ONE_OFF or budget.period_ends_at is None or budget.period_ends_at > self.now:
+            return budget
+        self._save_head()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT roll_periods_v1(%s::uuid[], %s)", [[budget.pk], self.now])
+        self.head.refresh_from_db()
+        self._last_seq = self.head.last_seq
+        budget.refresh_from_db()
+        return budget
+
+    def post(
+        self,
+        kind: EntryKind,
+        changes: Sequence[Change],
+        *,
+        amount: int | None = None,
+        endpoint: str | None = None,
+        target: UUID | None = None,
+        idempotency_key: str | None = None,
+        payload_hash: bytes | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> LedgerEntry:
+        """Apply `changes` to their budgets, all or none, and write the entry that says so.
+
+        Budgets may also carry edits of their own (status, limit, period), which are saved too. Raises `AmountOutOfRange`.
+        """
+        deltas: list[int] = []
+        balances: list[int] = []
+        for change in changes:
+            budget = change.budget
+            for name in DELTA_FIELDS:
+                value = getattr(budget, name) + getattr(change, name)
+                if not 0 <= value <= AMOUNT_MAX:
+                    raise AmountOutOfRange(name)
+                setattr(budget, name, value)
+            if budget.reserved + budget.spent + budget.debt + budget.uncovered > AMOUNT_MAX:
+                raise AmountOutOfRange("spent")
+        for change in changes:
+            change.budget.save(force_update=True)
+            deltas += [getattr(change, name) for name in DELTA_FIELDS]
+            balances += [int(getattr(change.budget, name)) for name in BALANCE_FIELDS]
+        self._last_seq += 1
+        return LedgerEntry.objects.create(
+            seq=self._last_seq,
+            kind=kind,
+            at=self.now,
+            endpoint=endpoint,
+            target=target,
+            idempotency_key=idempotency_key,
+            payload_hash=payload_hash,
+            unit=changes[0].budget.unit if changes else None,
+            amount=amount,
+            budget_ids=[change.budget.pk for change in changes],
+            deltas=deltas,
+            balances=balances,
+            metadata=metadata,
+            actor=self.actor.name,
+            reason=self.actor.reason or None,
+            request_id=self.actor.request_id or None,
+            trace_id=self.actor.trace_id or None,
+        )
+
+    def _save_head(self) -> None:
+        if self._last_seq != self.head.last_seq:
+            self.head.last_seq = self._last_seq
+            self.head.save(update_fields=["last_seq"])
+
+
+@contextmanager
+def open_journal(*, actor: Actor) -> Iterator[Journal]:
+    """Take the tenant's ledger head and hand out the journal; everything commits, or nothing does."""
+    with transaction.atomic():
+        head = LedgerHead.objects.select_for_update().get(pk=1)
+        with connection.cursor() as cursor:
+            # Read after the lock: what waited sees the time at which it acts.
+            cursor.execute("SELECT date_trunc('milliseconds', clock_timestamp())")
+            now = cursor.fetchone()[0]
+        journal = Journal(head=head, now=now, actor=actor, _last_seq=head.last_seq)
+        yield journal
+        journal._save_head()

@@ -1,0 +1,89 @@
+"""Making a tenant: its line in the directory, then its schema, in that order, each step safe to repeat.
+
+The directory and the schema are written in transactions of their own (nothing writes `public` and a tenant's schema together). A tenant whose
+provisioning was cut off stays in status PROVISIONING and is completed by asking for it again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import available_timezones
+
+from django.db import IntegrityError, connections, transaction
+from kernel.ids import Tag, mint_tag, schema_name, uuid7
+from kernel.owner import acting_as_owner
+from kernel.tenancy import CELL, in_public, schema_exists
+
+from tenants.models import Domain, Plan, Tenant, TenantStatus
+from tenants.services.template import read_template
+
+
+class SlugTaken(Exception):
+    """Another tenant has this slug."""
+
+
+class UnknownTimeZone(Exception):
+    """Not a name of the time zone database."""
+
+
+class InvalidSlug(Exception):
+    """A slug is 1 to 63 of `a-z 0-9 _ . -` and begins with a letter or digit: it is the first segment of every scope path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTenant:
+    """What is asked for. `domains` are host names, the first one the primary."""
+
+    slug: str
+    name: str
+    time_zone: str = "UTC"
+    plan: Plan | None = None
+    domains: tuple[str, ...] = ()
+
+
+def register_tenant(new: NewTenant, *, now: datetime) -> Tenant:
+    """The tenant's line in the directory, in status PROVISIONING. Repeated for an unfinished tenant, the same line again.
+
+    Raises `InvalidSlug`, `UnknownTimeZone` or `SlugTaken`.
+    """
+    if new.time_zone not in available_timezones():
+        raise UnknownTimeZone(new.time_zone)
+    with in_public():
+        try:
+            with transaction.atomic():
+                tenant = Tenant.objects.create(
+                    id=uuid7(), slug=new.slug, name=new.name, schema_name=schema_name(mint_tag()), time_zone=new.time_zone,
+                    plan=new.plan, status=TenantStatus.PROVISIONING, created_at=now,
+                )
+                for position, domain in enumerate(new.domains):
+                    Domain.objects.create(tenant=tenant, domain=domain, is_primary=position == 0)
+                return tenant
+        except IntegrityError as error:
+            if "tenant_slug_is_a_scope_name" in str(error):
+                raise InvalidSlug(new.slug) from None
+            unfinished = Tenant.objects.filter(slug=new.slug, status=TenantStatus.PROVISIONING).first()
+            if unfinished is None:
+                raise SlugTaken(new.slug) from None
+            return unfinished
+
+
+def create_schema(tag: Tag) -> None:
+    """The tenant's schema with all its tables and functions, from the template, in one transaction. Nothing if it is there."""
+    if schema_exists(tag):
+        return
+    name = schema_name(tag)
+    with acting_as_owner():
+        connection = connections[CELL]
+        connection.set_schema_to_public()
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f'CREATE SCHEMA "{name}"')
+            cursor.execute(f'GRANT USAGE ON SCHEMA "{name}" TO watermaster_app')
+            cursor.execute(f'SET LOCAL search_path = "{name}"')
+            cursor.execute(read_template())
+
+
+def set_directory_status(tenant: Tenant, status: TenantStatus, **columns: Any) -> None:
+    """Let the directory follow what the tenant's own schema says."""
+    with in_public():
+        Tenant.objects.filter(pk=tenant.pk).update(status=status, **columns)
+    tenant.status = status
