@@ -54,7 +54,7 @@ class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What all bodies and their parts share."""
 
 
-class Subject(_Wire, kw_only=True):
+class Subject(_Wire, frozen=True, kw_only=True):
     """Whom a cost is for. At least one standard field; kept verbatim, judged lower-cased."""
 
     tenant: ScopeName | UnsetType = UNSET
@@ -64,8 +64,7 @@ class Subject(_Wire, kw_only=True):
     agent: ScopeName | UnsetType = UNSET
     toolset: ScopeName | UnsetType = UNSET
     dimensions: (
-        Annotated[dict[DimensionName, Annotated[str, Meta(max_length=256)]], Meta(max_length=16)]
-        | UnsetType
+        Annotated[dict[DimensionName, Annotated[str, Meta(max_length=256)]], Meta(max_length=16)] | UnsetType
     ) = UNSET
 
     def __post_init__(self) -> None:
@@ -83,7 +82,7 @@ class Subject(_Wire, kw_only=True):
             raise FieldError("dimensions.run", f"must be {_NAME_RULE}")
 
 
-class Action(_Wire, kw_only=True):
+class Action(_Wire, frozen=True, kw_only=True):
     """What is about to be done, as in kind `llm.completion`, name `openai:gpt-4o-mini`."""
 
     kind: Annotated[str, Meta(max_length=64)]
@@ -95,14 +94,14 @@ class Action(_Wire, kw_only=True):
         _limit_size("policy_keys", self.policy_keys)
 
 
-class Amount(_Wire, kw_only=True):
+class Amount(_Wire, frozen=True, kw_only=True):
     """So many of a unit, 0 to 2^63-1."""
 
     unit: Unit
     amount: Count
 
 
-class Metrics(_Wire, kw_only=True):
+class Metrics(_Wire, frozen=True, kw_only=True):
     """What the call measured; kept, never judged."""
 
     tokens_input: Count | UnsetType = UNSET
@@ -115,7 +114,7 @@ class Metrics(_Wire, kw_only=True):
         _limit_size("custom", self.custom)
 
 
-class _Request(_Wire, kw_only=True):
+class _Request(_Wire, frozen=True, kw_only=True):
     """A body with an idempotency key and, perhaps, metadata of at most 64 KiB."""
 
     idempotency_key: IdempotencyKey
@@ -125,7 +124,7 @@ class _Request(_Wire, kw_only=True):
         _limit_size("metadata", self.metadata)
 
 
-class DecideRequest(_Request, kw_only=True):
+class DecideRequest(_Request, frozen=True, kw_only=True):
     """POST /v1/decide"""
 
     subject: Subject
@@ -133,7 +132,7 @@ class DecideRequest(_Request, kw_only=True):
     estimate: Amount
 
 
-class ReserveRequest(_Request, kw_only=True):
+class ReserveRequest(_Request, frozen=True, kw_only=True):
     """POST /v1/reservations"""
 
     subject: Subject
@@ -146,27 +145,27 @@ class ReserveRequest(_Request, kw_only=True):
     observe_mode: ObserveMode | UnsetType = UNSET
 
 
-class CommitRequest(_Request, kw_only=True):
+class CommitRequest(_Request, frozen=True, kw_only=True):
     """POST /v1/reservations/{reservation_id}/commit"""
 
     actual: Amount
     metrics: Metrics | UnsetType = UNSET
 
 
-class ReleaseRequest(_Wire, kw_only=True):
+class ReleaseRequest(_Wire, frozen=True, kw_only=True):
     """POST /v1/reservations/{reservation_id}/release"""
 
     idempotency_key: IdempotencyKey
     reason: Annotated[str, Meta(max_length=256)] | UnsetType = UNSET
 
 
-class ExtendRequest(_Request, kw_only=True):
+class ExtendRequest(_Request, frozen=True, kw_only=True):
     """POST /v1/reservations/{reservation_id}/extend; counts from the old expiry, not from now."""
 
     extend_by_ms: Annotated[int, Meta(ge=1, le=86_400_000)]
 
 
-class EventRequest(_Request, kw_only=True):
+class EventRequest(_Request, frozen=True, kw_only=True):
     """POST /v1/events"""
 
     subject: Subject

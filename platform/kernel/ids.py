@@ -23,9 +23,7 @@ PLATFORM_TAG: Final = Tag("platformplatformplat")
 
 _TAG_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _TAG_SHAPE: Final = re.compile(r"[a-z2-7]{20}")
-_WIRE_ID_SHAPE: Final = re.compile(
-    r"((?:rsv|evt|dec)_([a-z2-7]{20})_([0-9a-f]{32}))([0-9a-f]{16})"
-)
+_WIRE_ID_SHAPE: Final = re.compile(r"((?:rsv|evt|dec)_([a-z2-7]{20})_([0-9a-f]{32}))([0-9a-f]{16})")
 _MAC_BYTES: Final = 8
 _MAC_PURPOSE: Final = "wire-id"
 
@@ -47,13 +45,7 @@ def uuid7(*, now_ns: int | None = None) -> UUID:
     # Method 3 of the RFC: the fraction keeps ids of one millisecond in order to a quarter microsecond.
     fraction = (ns << 12) // 1_000_000
     random_bits = int.from_bytes(os.urandom(8)) & 0x3FFF_FFFF_FFFF_FFFF
-    return UUID(
-        int=(ms & 0xFFFF_FFFF_FFFF) << 80
-        | 0x7000 << 64
-        | fraction << 64
-        | 0x8000_0000_0000_0000
-        | random_bits
-    )
+    return UUID(int=(ms & 0xFFFF_FFFF_FFFF) << 80 | 0x7000 << 64 | fraction << 64 | 0x8000_0000_0000_0000 | random_bits)
 
 
 def mint_tag() -> Tag:

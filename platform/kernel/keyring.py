@@ -45,8 +45,5 @@ def _keys_of(secrets: tuple[str, ...], purpose: str) -> PurposeKeys:
         raise ImproperlyConfigured(
             f"WATERMASTER_SECRET and its fallbacks need at least {SECRET_LENGTH_MIN} characters each."
         )
-    keys = tuple(
-        hmac.digest(secret.encode(), b"watermaster/v1/" + purpose.encode(), "sha256")
-        for secret in secrets
-    )
+    keys = tuple(hmac.digest(secret.encode(), b"watermaster/v1/" + purpose.encode(), "sha256") for secret in secrets)
     return PurposeKeys(signing=keys[0], verifying=keys)

@@ -31,9 +31,7 @@ def key() -> MintedKey:
 
 class TestMintedKey:
     def test_has_the_published_format(self, key: MintedKey) -> None:
-        assert re.fullmatch(
-            r"wm_live_[a-z2-7]{20}_[0-9A-Za-z]{16}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}", key.token
-        )
+        assert re.fullmatch(r"wm_live_[a-z2-7]{20}_[0-9A-Za-z]{16}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}", key.token)
         assert key.token.split("_")[3] == key.key_id
         assert len(key.digest) == 32
         assert 0 <= key.pepper_version < 2**15
@@ -122,9 +120,7 @@ class TestParseToken:
     def test_accepts_a_key_of_an_older_secret_while_that_is_a_fallback(self) -> None:
         with override_settings(WATERMASTER_SECRET="o" * 32, WATERMASTER_SECRET_FALLBACKS=[]):
             old = mint_key(ACME)
-        with override_settings(
-            WATERMASTER_SECRET="n" * 32, WATERMASTER_SECRET_FALLBACKS=["x" * 32, "o" * 32]
-        ):
+        with override_settings(WATERMASTER_SECRET="n" * 32, WATERMASTER_SECRET_FALLBACKS=["x" * 32, "o" * 32]):
             parsed = parse_token(old.token)
             new = mint_key(ACME)
         with override_settings(WATERMASTER_SECRET="n" * 32, WATERMASTER_SECRET_FALLBACKS=[]):

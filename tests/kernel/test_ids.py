@@ -138,9 +138,7 @@ class TestWireId:
     def test_of_an_older_secret_is_accepted_while_that_secret_is_a_fallback(self) -> None:
         with override_settings(WATERMASTER_SECRET="o" * 32, WATERMASTER_SECRET_FALLBACKS=[]):
             old = mint_wire_id("rsv", ACME, ROW)
-        with override_settings(
-            WATERMASTER_SECRET="n" * 32, WATERMASTER_SECRET_FALLBACKS=["x" * 32, "o" * 32]
-        ):
+        with override_settings(WATERMASTER_SECRET="n" * 32, WATERMASTER_SECRET_FALLBACKS=["x" * 32, "o" * 32]):
             assert parse_wire_id("rsv", old) is not None
             assert mint_wire_id("rsv", ACME, ROW) != old
         with override_settings(WATERMASTER_SECRET="n" * 32, WATERMASTER_SECRET_FALLBACKS=[]):

@@ -24,9 +24,7 @@ _SECRET_LENGTH: Final = 43
 _MAC_PURPOSE: Final = "api-key-id"
 _PEPPER_PURPOSE: Final = "api-key-pepper"
 
-_TOKEN_SHAPE: Final = re.compile(
-    r"(wm_live_([a-z2-7]{20})_([0-9A-Za-z]{16})_([0-9A-Za-z]{43}))_([0-9A-Za-z]{6})"
-)
+_TOKEN_SHAPE: Final = re.compile(r"(wm_live_([a-z2-7]{20})_([0-9A-Za-z]{16})_([0-9A-Za-z]{43}))_([0-9A-Za-z]{6})")
 # Wider than the format on purpose: cut-off, upper-cased and mistyped keys must not be shown either, nor
 # a secret that lost its prefix.
 _LIKE_A_KEY: Final = re.compile(

@@ -86,9 +86,7 @@ def invalid_request(message: str, *, field: str | None = None) -> ProtocolError:
 
 def unavailable(message: str, *, retry_after_s: int = 1) -> ProtocolError:
     """503: nothing was decided, and the same request may succeed a moment later."""
-    return ProtocolError(
-        ErrorCode.INTERNAL_ERROR, message, status=503, retry_after_s=retry_after_s
-    )
+    return ProtocolError(ErrorCode.INTERNAL_ERROR, message, status=503, retry_after_s=retry_after_s)
 
 
 _OF_STATUS: Final[Mapping[int, tuple[ErrorCode, str]]] = {
@@ -124,17 +122,13 @@ class _ErrorBody(msgspec.Struct, omit_defaults=True):
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-def render_error(
-    error: ProtocolError, *, request_id: str, trace_id: str, user_agent: str
-) -> bytes:
+def render_error(error: ProtocolError, *, request_id: str, trace_id: str, user_agent: str) -> bytes:
     """The JSON body of `error`, valid against the contract's ErrorResponse.
 
     runcycles 0.5.3 (which announces itself as python-httpx) knows no `trace_id`: it then drops the whole
     body, `details` with it. It gets them, and finds the trace id in the header X-Cycles-Trace-Id.
     """
-    drops_details = bool(error.details) and (
-        "python-httpx" in user_agent or "runcycles" in user_agent
-    )
+    drops_details = bool(error.details) and ("python-httpx" in user_agent or "runcycles" in user_agent)
     return _ENCODER.encode(
         _ErrorBody(
             error=error.code,
