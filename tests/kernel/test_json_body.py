@@ -1,5 +1,6 @@
 import json
 import sys
+import time
 from io import BytesIO
 from typing import Annotated, Any
 
@@ -229,8 +230,14 @@ class TestSize:
 
     def test_ten_thousands_of_keys_cost_no_more_than_their_bytes(self) -> None:
         keys = b",".join(b'"%d":0' % number for number in range(20_000))
+        started = time.process_time()
 
         decode(b'{"amount":1,"free":{%s}}' % keys, Body)
+        assert "NUL" in message_of(b'{"amount":1,"free":{%s,"z":"\\u0000"}}' % keys)
+        assert "twice" in message_of(b'{"amount":1,"free":{%s,"1":0}}' % keys)
+
+        # Each takes some 20 ms; anything that grows with the square takes ten seconds.
+        assert time.process_time() - started < 3
 
     def test_a_body_of_256_kib_is_the_largest(self) -> None:
         frame = len(b'{"amount":1,"free":{"a":""}}')

@@ -7,7 +7,6 @@ msgspec sees to most of that while it parses; what it lets pass is checked here.
 
 import json
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -140,18 +139,19 @@ def _first_fault(node: object, path: str) -> ProtocolError | None:
     """The first key given twice or string with a NUL under `node`, which is at `path`."""
     if isinstance(node, str):
         return _nul(path) if "\0" in node else None
-    children: Iterable[tuple[str, object]] = ()
+    children: list[tuple[str, object]] = []
     if isinstance(node, _Pairs):
-        children = ((join(path, key), value) for key, value in node)
-        keys = [key for key, _ in node]
-        for key in keys:
+        seen: set[str] = set()
+        for key, value in node:
+            here = join(path, key)
             if "\0" in key:
-                return _nul(join(path, key))
-            if keys.count(key) > 1:
-                here = join(path, key)
+                return _nul(here)
+            if key in seen:
                 return invalid_request(f"{here} is given twice. Keep one.", field=here)
+            seen.add(key)
+            children.append((here, value))
     elif isinstance(node, list):
-        children = ((f"{path}[{index}]", value) for index, value in enumerate(node))
+        children = [(f"{path}[{index}]", value) for index, value in enumerate(node)]
     faults = (_first_fault(value, where) for where, value in children)
     return next((fault for fault in faults if fault is not None), None)
 
