@@ -38,6 +38,7 @@ class Reservation(models.Model):
     class Meta:
         db_table = "reservation"
         indexes = [
+            models.Index(fields=["created_at", "id"], name="reservation_created"),
             models.Index(fields=["due_at"], condition=Q(status=ReservationStatus.ACTIVE), name="reservation_due"),
             models.Index(fields=["run_id"], condition=Q(run_id__isnull=False), name="reservation_run"),
         ]

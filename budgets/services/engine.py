@@ -44,32 +44,32 @@ def apply(tag: Tag, operations: Sequence[Operation]) -> list[Answer]:
     """Judge operations in one call and one transaction, in this order. Raises as `submit` does."""
     for number, operation in enumerate(operations):
         operation.n = number
-    # Every operation carries its idempotency key, so asking once more over a fresh connection repeats no effect.
+    return _DECODER.decode(call_door(tag, "apply", _ENCODER.encode(operations)))
+
+
+def call_door(tag: Tag, call: str, payload: bytes) -> bytes:
+    """What the tenant's `door_v1` answers, as JSON. Raises `EngineUnavailable` or `UnknownTenant`.
+
+    A call cut off by a lost connection is made once more: it only reads, or each of its operations carries its idempotency key.
+    """
+    # The name is [a-z2-7] and t_, checked by schema_name.
+    query = f'SELECT "{schema_name(tag)}".door_v1(%s, %s)'  # noqa: S608
     for is_last_try in (False, True):
+        lane: Lane | None = None
         try:
             with shared_lanes().lane(tag) as lane:
-                return _call(lane, tag, operations)
-        except psycopg.errors.QueryCanceled as error:
+                assert lane.connection is not None
+                row = lane.connection.execute(query, (call, payload.decode())).fetchone()
+                assert row is not None
+                return row[0]
+        except (psycopg.errors.QueryCanceled, NoLane) as error:
             raise EngineUnavailable from error
         except psycopg.OperationalError as error:
-            if is_last_try or lane.was_cut:
+            if is_last_try or lane is None or lane.was_cut:
                 raise EngineUnavailable from error
-        except NoLane as error:
-            raise EngineUnavailable from error
         except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedFunction) as error:
             raise UnknownTenant from error
     raise AssertionError("unreachable")
-
-
-def _call(lane: Lane, tag: Tag, operations: Sequence[Operation]) -> list[Answer]:
-    assert lane.connection is not None
-    cursor = lane.connection.execute(
-        f'SELECT "{schema_name(tag)}".apply_operations_v1(%s)',  # noqa: S608  the name is checked to be [a-z2-7]
-        (_ENCODER.encode(operations).decode(),),
-    )
-    row = cursor.fetchone()
-    assert row is not None
-    return _DECODER.decode(row[0])
 
 
 def _apply_fairly(tag: Tag, operations: Sequence[Operation]) -> list[Answer]:

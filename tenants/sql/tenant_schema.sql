@@ -11,6 +11,7 @@ CREATE UNIQUE INDEX "one_answer_per_key" ON "decision" ("idempotency_key", "endp
 CREATE INDEX "decision_denied_at" ON "decision" ("at") WHERE "verdict" = 'DENY';
 CREATE UNIQUE INDEX "one_effect_per_key" ON "ledger_entry" ("idempotency_key", "endpoint", "target") NULLS NOT DISTINCT WHERE "idempotency_key" IS NOT NULL;
 CREATE UNIQUE INDEX "one_rollover_per_period" ON "ledger_entry" ((((budget_ids[1]))), "period_starts_at") WHERE "kind" = 'ROLLOVER';
+CREATE INDEX "reservation_created" ON "reservation" ("created_at", "id");
 CREATE INDEX "reservation_due" ON "reservation" ("due_at") WHERE "status" = 'ACTIVE';
 CREATE INDEX "reservation_run" ON "reservation" ("run_id") WHERE "run_id" IS NOT NULL;
 CREATE UNIQUE INDEX "one_default_run_template" ON "run_template" ("is_default") WHERE "is_default";
@@ -690,20 +691,240 @@ BEGIN
 END
 $$;
 
--- The door of the enforcement engine: one batch of operations in, one array of answers out, in the same order.
+-- The enforcement engine: one batch of operations in, one array of answers out, in the same order.
 --
 -- Promises: a batch gives, answer by answer and entry by entry, what the same operations would give one after the other.
 -- Locks:    the tenant's ledger_head row, first and alone (see README.md); nothing of another tenant is ever waited for.
 -- Repeated: an operation whose idempotency key already had its effect answers what it answered then.
---
--- The function finds its own schema by its own oid, so that it can be called by its qualified name on any connection, has no SET clause that
--- would outlive a rename, and keeps one set of plans for each tenant. The setting lasts until the end of the transaction.
 CREATE FUNCTION apply_operations_v1(p_operations jsonb) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_self oid;
     v_answers json[];
     v_one jsonb;
+BEGIN
+    -- Two operations on one key or one reservation are judged apart: the second must see what the first has written.
+    IF pg_catalog.jsonb_array_length(p_operations) = 1 OR NOT operations_collide_v1(p_operations) THEN
+        RETURN apply_segment_v1(p_operations);
+    END IF;
+    FOR v_one IN SELECT value FROM pg_catalog.jsonb_array_elements(p_operations) LOOP
+        v_answers := v_answers || (apply_segment_v1(pg_catalog.jsonb_build_array(v_one)) -> 0);
+    END LOOP;
+    RETURN pg_catalog.array_to_json(v_answers);
+END
+$$;
+
+-- Says whether a scope path lies within one of the scopes that a key is confined to. None means everywhere.
+CREATE FUNCTION is_within_v1(p_scope_path text, p_scope_filter text[]) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT cardinality(p_scope_filter) = 0 OR EXISTS (
+        SELECT FROM unnest(p_scope_filter) AS allowed
+        WHERE p_scope_path = allowed OR starts_with(p_scope_path, allowed || '/')
+    )
+$$;
+
+-- Says what is wrong with a key for reading: UNAUTHORIZED, FORBIDDEN, or null when nothing is; and the scopes it is confined to.
+-- Locks nothing. A key is judged at the time of the call, so a revoked one counts at once.
+CREATE FUNCTION check_key_v1(
+    p_query jsonb, p_permission text, OUT refusal text, OUT scope_filter text[], OUT slug text
+)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_key api_key;
+BEGIN
+    SELECT h.slug INTO STRICT slug FROM ledger_head AS h WHERE h.id = 1;
+    scope_filter := '{}';
+    IF coalesce((p_query ->> 'is_trusted')::boolean, false) THEN
+        RETURN;
+    END IF;
+    SELECT * INTO v_key FROM api_key AS k WHERE k.key_id = p_query ->> 'key_id';
+    IF v_key.status IS DISTINCT FROM 'ACTIVE' OR v_key.expires_at <= clock_timestamp() OR NOT coalesce(
+        v_key.digest = (p_query ->> 'digest')::bytea
+        OR (v_key.previous_digest = (p_query ->> 'digest')::bytea AND v_key.previous_expires_at > clock_timestamp()),
+        false
+    ) THEN
+        refusal := 'UNAUTHORIZED';
+    ELSIF NOT p_permission = ANY (v_key.permissions) OR lower(p_query ->> 'tenant') <> slug THEN
+        refusal := 'FORBIDDEN';
+    END IF;
+    scope_filter := v_key.scope_filter;
+END
+$$;
+
+-- Says whether a reservation passes the filters of a list. Blank filters are absent from p_query.
+CREATE FUNCTION reservation_matches_v1(p_row reservation, p_query jsonb, p_scopes text[]) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT
+        (p_query ->> 'status' IS NULL OR (p_row).status = p_query ->> 'status')
+        AND (p_query ->> 'from' IS NULL OR (p_row).created_at >= (p_query ->> 'from')::timestamptz)
+        AND (p_query ->> 'to' IS NULL OR (p_row).created_at <= (p_query ->> 'to')::timestamptz)
+        AND (p_query ->> 'expires_from' IS NULL OR (p_row).expires_at >= (p_query ->> 'expires_from')::timestamptz)
+        AND (p_query ->> 'expires_to' IS NULL OR (p_row).expires_at <= (p_query ->> 'expires_to')::timestamptz)
+        AND (p_query ->> 'finalized_from' IS NULL OR (p_row).finalized_at >= (p_query ->> 'finalized_from')::timestamptz)
+        AND (p_query ->> 'finalized_to' IS NULL OR (p_row).finalized_at <= (p_query ->> 'finalized_to')::timestamptz)
+        AND (p_query -> 'subject' IS NULL OR NOT EXISTS (
+            SELECT FROM jsonb_each_text(p_query -> 'subject') AS f (level, name)
+            WHERE lower((p_row).subject ->> f.level) IS DISTINCT FROM f.name
+        ))
+        AND is_within_v1((p_row).scope_path, p_scopes)
+$$;
+
+-- One reservation by its id, or a page of them by filter and order. Locks nothing.
+--
+-- Answers {status, slug, rows}; a row more than the limit says that there is another page.
+-- Pages go by key, never by offset: (sort key, id) after the last row of the page before. The order by time of creation has an index.
+CREATE FUNCTION read_reservations_v1(p_query jsonb) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_refusal text;
+    v_scopes text[];
+    v_slug text;
+    v_rows json;
+    v_id uuid := (p_query ->> 'id')::uuid;
+    v_sort text := coalesce(p_query ->> 'sort_by', 'created_at_ms');
+    v_is_down boolean := coalesce(p_query ->> 'sort_dir', 'desc') = 'desc';
+    v_after_id uuid := (p_query ->> 'after_id')::uuid;
+    v_after_text text := p_query ->> 'after_text';
+    v_after_number bigint := (p_query ->> 'after_number')::bigint;
+    v_limit int := (p_query ->> 'limit')::int + 1;
+    v_after_time timestamptz := to_timestamp((p_query ->> 'after_number')::numeric / 1000);
+    v_ids uuid[];
+BEGIN
+    SELECT k.refusal, k.scope_filter, k.slug INTO STRICT v_refusal, v_scopes, v_slug
+    FROM check_key_v1(p_query, 'reservations:list') AS k;
+    IF v_refusal IS NOT NULL THEN
+        RETURN json_build_object('status', v_refusal);
+    END IF;
+
+    IF v_id IS NOT NULL THEN
+        v_ids := ARRAY[v_id];
+    ELSIF p_query ->> 'idempotency_key' IS NOT NULL THEN
+        SELECT array_agg(d.id) INTO v_ids
+        FROM decision AS d
+        WHERE d.is_replayable AND d.idempotency_key = p_query ->> 'idempotency_key' AND d.endpoint = 'reserve';
+        v_ids := coalesce(v_ids, '{}');
+    END IF;
+
+    IF v_ids IS NULL AND v_sort = 'created_at_ms' AND v_is_down THEN
+        SELECT array_agg(p.id) INTO v_ids
+        FROM (
+            SELECT r.id
+            FROM reservation AS r
+            WHERE (v_after_id IS NULL OR (r.created_at, r.id) < (v_after_time, v_after_id)) AND reservation_matches_v1(r, p_query, v_scopes)
+            ORDER BY r.created_at DESC, r.id DESC
+            LIMIT v_limit
+        ) AS p;
+        v_ids := coalesce(v_ids, '{}');
+    ELSIF v_ids IS NULL AND v_sort = 'created_at_ms' THEN
+        SELECT array_agg(p.id) INTO v_ids
+        FROM (
+            SELECT r.id
+            FROM reservation AS r
+            WHERE (v_after_id IS NULL OR (r.created_at, r.id) > (v_after_time, v_after_id)) AND reservation_matches_v1(r, p_query, v_scopes)
+            ORDER BY r.created_at, r.id
+            LIMIT v_limit
+        ) AS p;
+        v_ids := coalesce(v_ids, '{}');
+    END IF;
+
+    WITH found AS (
+        SELECT r.*,
+            CASE v_sort
+                WHEN 'reservation_id' THEN r.id::text WHEN 'scope_path' THEN r.scope_path WHEN 'status' THEN r.status ELSE ''
+            END COLLATE "C" AS sort_text,
+            CASE v_sort
+                WHEN 'reserved' THEN r.amount
+                WHEN 'created_at_ms' THEN (extract(EPOCH FROM r.created_at) * 1000)::bigint
+                WHEN 'expires_at_ms' THEN (extract(EPOCH FROM r.expires_at) * 1000)::bigint
+                ELSE 0
+            END AS sort_number
+        FROM reservation AS r
+        WHERE (v_ids IS NULL OR r.id = ANY (v_ids)) AND reservation_matches_v1(r, p_query, v_scopes)
+    ),
+    page AS (
+        SELECT *
+        FROM found
+        WHERE v_after_id IS NULL
+            OR (v_is_down AND (sort_number, sort_text, id) < (v_after_number, v_after_text COLLATE "C", v_after_id))
+            OR (NOT v_is_down AND (sort_number, sort_text, id) > (v_after_number, v_after_text COLLATE "C", v_after_id))
+        ORDER BY
+            CASE WHEN v_is_down THEN sort_number END DESC, CASE WHEN v_is_down THEN sort_text END DESC, CASE WHEN v_is_down THEN id END DESC,
+            sort_number, sort_text, id
+        LIMIT v_limit
+    )
+    SELECT json_agg(json_build_object(
+        'id', p.id, 'status', p.status, 'idempotency_key', p.idempotency_key, 'subject', p.subject, 'action', p.action,
+        'unit', p.unit, 'amount', p.amount, 'charged', p.charged, 'scope_path', p.scope_path,
+        'run_path', (SELECT b.scope_path FROM budget AS b WHERE b.id = p.budget_ids[cardinality(p.budget_ids)] AND b.run_id IS NOT NULL),
+        'created_ms', (extract(EPOCH FROM p.created_at) * 1000)::bigint,
+        'expires_ms', (extract(EPOCH FROM p.expires_at) * 1000)::bigint,
+        'finalized_ms', (extract(EPOCH FROM p.finalized_at) * 1000)::bigint,
+        'metadata', p.metadata, 'committed_metadata', p.committed_metadata, 'sort_text', p.sort_text, 'sort_number', p.sort_number
+    ))
+    INTO v_rows
+    FROM page AS p;
+    RETURN json_build_object('status', 'OK', 'slug', v_slug, 'rows', coalesce(v_rows, '[]'));
+END
+$$;
+
+-- The balances at a path, or below it too, a page at a time in order of path and unit. Locks nothing.
+-- Stale periods are opened first (under the ledger head), so that nobody is shown yesterday's balance.
+--
+-- Answers {status, slug, rows}; a row is [scope path, unit, the seven numbers of ledger_entry.balances].
+CREATE FUNCTION read_balances_v1(p_query jsonb) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_refusal text;
+    v_scopes text[];
+    v_slug text;
+    v_paths text[];
+    v_prefix text;
+    v_due uuid[];
+    v_rows json;
+BEGIN
+    SELECT k.refusal, k.scope_filter, k.slug INTO STRICT v_refusal, v_scopes, v_slug
+    FROM check_key_v1(p_query, 'balances:read') AS k;
+    IF v_refusal IS NOT NULL THEN
+        RETURN json_build_object('status', v_refusal);
+    END IF;
+    SELECT array_agg('tenant:' || v_slug || s.suffix) INTO v_paths FROM jsonb_array_elements_text(p_query -> 'suffixes') AS s (suffix);
+    v_prefix := CASE WHEN (p_query ->> 'include_children')::boolean THEN v_paths[cardinality(v_paths)] || '/' END;
+
+    SELECT array_agg(b.id) INTO v_due
+    FROM budget AS b
+    WHERE b.period_ends_at <= clock_timestamp() AND (b.scope_path = ANY (v_paths) OR starts_with(b.scope_path, v_prefix));
+    IF v_due IS NOT NULL THEN
+        PERFORM roll_periods_v1(v_due, date_trunc('milliseconds', clock_timestamp()));
+    END IF;
+
+    SELECT json_agg(json_build_array(
+        p.scope_path, p.unit, p.allocated, p.reserved, p.spent, p.debt, p.uncovered, p.overdraft_limit,
+        (p.is_capped OR p.debt > p.overdraft_limit)::int
+    ))
+    INTO v_rows
+    FROM (
+        SELECT *
+        FROM budget AS b
+        WHERE (b.scope_path = ANY (v_paths) OR starts_with(b.scope_path, v_prefix))
+            AND is_within_v1(b.scope_path, v_scopes)
+            AND (
+                p_query ->> 'after_path' IS NULL
+                OR (b.scope_path COLLATE "C", b.unit COLLATE "C") > ((p_query ->> 'after_path') COLLATE "C", (p_query ->> 'after_unit') COLLATE "C")
+            )
+        ORDER BY b.scope_path COLLATE "C", b.unit COLLATE "C"
+        LIMIT (p_query ->> 'limit')::int + 1
+    ) AS p;
+    RETURN json_build_object('status', 'OK', 'slug', v_slug, 'rows', coalesce(v_rows, '[]'));
+END
+$$;
+
+-- The one door to a tenant's books: names the function to call, and hands its answer through.
+--
+-- It finds its own schema by its own oid, so that it can be called by its qualified name on any connection, has no SET clause that would outlive
+-- a rename of the schema, and keeps one set of plans for each tenant. The setting lasts until the end of the transaction.
+CREATE FUNCTION door_v1(p_call text, p_payload jsonb) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_self oid;
 BEGIN
     GET DIAGNOSTICS v_self = PG_ROUTINE_OID;
     PERFORM pg_catalog.set_config(
@@ -716,15 +937,11 @@ BEGIN
         ),
         true
     );
-
-    -- Two operations on one key or one reservation are judged apart: the second must see what the first has written.
-    IF pg_catalog.jsonb_array_length(p_operations) = 1 OR NOT operations_collide_v1(p_operations) THEN
-        RETURN apply_segment_v1(p_operations);
-    END IF;
-    FOR v_one IN SELECT value FROM pg_catalog.jsonb_array_elements(p_operations) LOOP
-        v_answers := v_answers || (apply_segment_v1(pg_catalog.jsonb_build_array(v_one)) -> 0);
-    END LOOP;
-    RETURN pg_catalog.array_to_json(v_answers);
+    CASE p_call
+        WHEN 'apply' THEN RETURN apply_operations_v1(p_payload);
+        WHEN 'reservations' THEN RETURN read_reservations_v1(p_payload);
+        WHEN 'balances' THEN RETURN read_balances_v1(p_payload);
+    END CASE;
 END
 $$;
 

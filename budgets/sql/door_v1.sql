@@ -1,0 +1,27 @@
+-- The one door to a tenant's books: names the function to call, and hands its answer through.
+--
+-- It finds its own schema by its own oid, so that it can be called by its qualified name on any connection, has no SET clause that would outlive
+-- a rename of the schema, and keeps one set of plans for each tenant. The setting lasts until the end of the transaction.
+CREATE FUNCTION door_v1(p_call text, p_payload jsonb) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_self oid;
+BEGIN
+    GET DIAGNOSTICS v_self = PG_ROUTINE_OID;
+    PERFORM pg_catalog.set_config(
+        'search_path',
+        (
+            SELECT pg_catalog.quote_ident(n.nspname) || ', pg_temp'
+            FROM pg_catalog.pg_proc AS p
+            JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+            WHERE p.oid = v_self
+        ),
+        true
+    );
+    CASE p_call
+        WHEN 'apply' THEN RETURN apply_operations_v1(p_payload);
+        WHEN 'reservations' THEN RETURN read_reservations_v1(p_payload);
+        WHEN 'balances' THEN RETURN read_balances_v1(p_payload);
+    END CASE;
+END
+$$;
