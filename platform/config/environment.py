@@ -45,9 +45,7 @@ def servers(environ: Mapping[str, str]) -> Servers:
     """
     database_url, redis_url = environ.get("DATABASE_URL", ""), environ.get("REDIS_URL", "")
     if bool(database_url) != bool(redis_url):
-        raise ImproperlyConfigured(
-            "Set DATABASE_URL and REDIS_URL together, or neither to use the embedded servers."
-        )
+        raise ImproperlyConfigured("Set DATABASE_URL and REDIS_URL together, or neither to use the embedded servers.")
     if database_url:
         return Servers(
             runtime_database_url=database_url,
@@ -95,9 +93,7 @@ def root_secret(environ: Mapping[str, str], *, var: Path) -> str:
     """`WATERMASTER_SECRET`, else one made once and kept in `var/secret`, readable by its user alone."""
     if secret := environ.get("WATERMASTER_SECRET", ""):
         if len(secret) < SECRET_LENGTH_MIN:
-            raise ImproperlyConfigured(
-                f"WATERMASTER_SECRET needs at least {SECRET_LENGTH_MIN} characters."
-            )
+            raise ImproperlyConfigured(f"WATERMASTER_SECRET needs at least {SECRET_LENGTH_MIN} characters.")
         return secret
     path = var / "secret"
     if not path.exists():

@@ -192,7 +192,12 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 # Behind TLS these three are on; a first run on 127.0.0.1 has none.
 IS_BEHIND_TLS = environment.flag(os.environ, "WATERMASTER_TLS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_BEHIND_TLS
+SECURE_SSL_REDIRECT = IS_BEHIND_TLS
+# Load balancers ask without TLS.
+SECURE_REDIRECT_EXEMPT = [r"^healthz"]
 SECURE_HSTS_SECONDS = 31_536_000 if IS_BEHIND_TLS else 0
+# Whether subdomains and browsers' preload lists join in is for the owner of the domain to say.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_BEHIND_TLS else None
 
 USE_TZ = True

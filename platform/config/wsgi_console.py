@@ -6,6 +6,6 @@ import os
 os.environ["WATERMASTER_PLANE"] = "console"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from django.core.wsgi import get_wsgi_application  # noqa: E402 (after the environment)
+from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()

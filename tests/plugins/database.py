@@ -7,6 +7,7 @@ between tests: the runtime's role could not, and every test keeps to tenants of 
 import os
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import psycopg
@@ -54,6 +55,7 @@ def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Itera
     """The run's database with real commits and nothing flushed: a test keeps to tenants of its own."""
     with django_db_blocker.unblock():
         yield
+        connection: Any  # django-tenants has no types
         for connection in connections.all(initialized_only=True):
             if connection.connection is not None and connection.in_atomic_block:
                 connection.close()

@@ -1,5 +1,6 @@
 """A supervisor that outlives the command that started it."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -54,14 +55,10 @@ class Reporter:
         os.set_inheritable(descriptor, False)
 
     def send(self, kind: str, text: str = "") -> None:
-        try:
+        with contextlib.suppress(OSError, ValueError):
             self._stream.write(json.dumps({"kind": kind, "text": text}) + "\n")
             self._stream.flush()
-        except (OSError, ValueError):
-            pass
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError):
             self._stream.close()
-        except OSError:
-            pass

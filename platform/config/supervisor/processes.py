@@ -1,5 +1,6 @@
 """The processes of one installation, and what it takes to start and end one."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -96,11 +97,9 @@ class ManagedProcess:
             self.process.terminate()
 
     def kill_group(self) -> None:
-        """Kill it and what it started. The leader is not yet reaped, or its group cannot be someone else's."""
-        try:
+        """Kill it and what it started. The kernel gives a group's id to nobody else while a member lives."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
 
 
 def spawn(spec: ProcessSpec, *, environ: Mapping[str, str], folder: Path, output: Output) -> ManagedProcess:

@@ -138,9 +138,7 @@ class Supervisor:
         for path in beat_folder.iterdir():
             # The schedule is in the code; a half-written file of a killed beat is worse than none.
             path.unlink()
-        specs = process_specs(
-            environ=os.environ, var=self.var, api_port=self.api_port, console_port=self.console_port
-        )
+        specs = process_specs(environ=os.environ, var=self.var, api_port=self.api_port, console_port=self.console_port)
         for spec in specs:
             self._processes.append(
                 spawn(spec, environ=self._environ(), folder=environment.BASE_DIR, output=self.output)
