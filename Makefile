@@ -12,7 +12,7 @@ up: ## Start everything and print what to open (DETACH=1: return when it answers
 	@exec $(PYTHON_IN_VENV) -m config.supervisor up $(if $(filter-out 0 no,$(DETACH)),--detach)
 
 down: ## Stop everything that `make up` started
-	@if [ -x $(PYTHON_IN_VENV) ]; then exec $(PYTHON_IN_VENV) -m config.supervisor down; else echo "Nothing was running."; fi
+	@if [ -f .venv/.prepared-run ]; then exec $(PYTHON_IN_VENV) -m config.supervisor down; else echo "Nothing was running."; fi
 
 test: ## Run the tests (ARGS="-k name" for some)
 	@scripts/prepare all
