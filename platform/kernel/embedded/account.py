@@ -61,8 +61,9 @@ def server_account(*, reaches: Sequence[Path], keeps: Path) -> ServerAccount:
     prefix = [setpriv, f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
     if not all(_is_open_to_others(path) for path in reaches):
         # A clone under /root cannot be reached by another user. This one capability lets the server in;
-        # the alternative is to open the folders of root to everybody.
-        prefix += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+        # the alternative is to open the folders of root to everybody. The bit is for access(2), which
+        # otherwise ignores the capabilities of a user that is not root.
+        prefix += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"]
     return ServerAccount(uid=entry.pw_uid, gid=entry.pw_gid, prefix=(*prefix, "--"))
 
 
