@@ -23,9 +23,16 @@ class Output:
     def __init__(self, stream: Sink) -> None:
         self._stream: Sink | None = stream
         self._lock = threading.Lock()
+        self._last_lines: dict[str, str] = {}
+
+    def last_line(self, name: str) -> str:
+        """The last line with words that a process said."""
+        return self._last_lines.get(name, "nothing")
 
     def line(self, name: str, text: str) -> None:
         with self._lock:
+            if text.strip():
+                self._last_lines[name] = text.strip()
             if self._stream is None:
                 return
             try:

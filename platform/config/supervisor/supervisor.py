@@ -152,7 +152,7 @@ class Supervisor:
             self._raise_if_stopping()
             for managed in self._processes:
                 if not managed.is_running():
-                    raise StartRefused(f"The {managed.spec.name} ended at once: its lines above say why.")
+                    raise StartRefused(f"The {managed.spec.name} ended at once; {self._last_words(managed)}")
             waiting = {name: address for name, address in waiting.items() if not answers(*address)}
             if waiting and time.monotonic() > deadline:
                 raise StartRefused(f"No answer from {' and '.join(waiting)} within {READY_TIMEOUT_S:.0f} s.")
@@ -184,12 +184,16 @@ class Supervisor:
         now = time.monotonic()
         self._restarts_monotonic_s = [at for at in self._restarts_monotonic_s if now - at < RESTARTS_WINDOW_S]
         if len(self._restarts_monotonic_s) >= RESTARTS_MAX:
-            raise StartRefused(f"The {managed.spec.name} keeps ending: its lines above say why.")
+            raise StartRefused(f"The {managed.spec.name} keeps ending; {self._last_words(managed)}")
         self._restarts_monotonic_s.append(now)
         self._say(f"{managed.spec.name} ended with {managed.process.returncode}; starting it again.")
         # Its own children must not keep the port.
         managed.kill_group()
         return spawn(managed.spec, environ=self._environ(), folder=environment.BASE_DIR, output=self.output)
+
+    def _last_words(self, managed: ManagedProcess) -> str:
+        managed.reader.join(timeout=1)
+        return f"it said: {self.output.last_line(managed.spec.name)}"
 
     def _write_state(self, state_file: StateFile) -> None:
         own = psutil.Process()
