@@ -40,6 +40,7 @@ class Budget(models.Model):
 
     class Meta:
         db_table = "budget"
+        indexes = [models.Index(fields=["scope_path", "unit"], condition=Q(run_id=None), name="budget_standing")]
         constraints = [
             models.UniqueConstraint(fields=["scope_path", "unit"], name="one_budget_per_scope_and_unit"),
             models.CheckConstraint(condition=Q(allocated__gte=0), name="budget_allocated_not_negative"),

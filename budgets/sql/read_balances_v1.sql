@@ -1,6 +1,8 @@
--- The balances at a path, or below it too, a page at a time in order of path and unit. Locks nothing.
--- Stale periods are opened first (under the ledger head), so that nobody is shown yesterday's balance.
+-- The balances of the scopes that a filter names, and of those below them if asked for, a page at a time in order of path and unit.
+-- A scope matches when it holds every segment of the filter, wherever gaps are; without children its last segment is the filter's last.
+-- Budgets of runs are left out: there may be millions, and each answer of a run's operations carries its own.
 --
+-- Locks nothing, except that stale periods are opened first (under the ledger head), so that nobody is shown yesterday's balance.
 -- Answers {status, slug, rows}; a row is [scope path, unit, the seven numbers of ledger_entry.balances].
 CREATE FUNCTION read_balances_v1(p_query jsonb) RETURNS json
 LANGUAGE plpgsql AS $$
@@ -8,8 +10,9 @@ DECLARE
     v_refusal text;
     v_scopes text[];
     v_slug text;
-    v_paths text[];
-    v_prefix text;
+    v_segments text[] := ARRAY(SELECT jsonb_array_elements_text(p_query -> 'segments'));
+    v_leaf text := v_segments[cardinality(v_segments)];
+    v_has_children boolean := coalesce((p_query ->> 'include_children')::boolean, false);
     v_due uuid[];
     v_rows json;
 BEGIN
@@ -18,12 +21,11 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN json_build_object('status', v_refusal);
     END IF;
-    SELECT array_agg('tenant:' || v_slug || s.suffix) INTO v_paths FROM jsonb_array_elements_text(p_query -> 'suffixes') AS s (suffix);
-    v_prefix := CASE WHEN (p_query ->> 'include_children')::boolean THEN v_paths[cardinality(v_paths)] || '/' END;
+    v_leaf := '/' || coalesce(v_leaf, 'tenant:' || v_slug);
 
     SELECT array_agg(b.id) INTO v_due
     FROM budget AS b
-    WHERE b.period_ends_at <= clock_timestamp() AND (b.scope_path = ANY (v_paths) OR starts_with(b.scope_path, v_prefix));
+    WHERE b.run_id IS NULL AND b.period_ends_at <= clock_timestamp();
     IF v_due IS NOT NULL THEN
         PERFORM roll_periods_v1(v_due, date_trunc('milliseconds', clock_timestamp()));
     END IF;
@@ -36,7 +38,9 @@ BEGIN
     FROM (
         SELECT *
         FROM budget AS b
-        WHERE (b.scope_path = ANY (v_paths) OR starts_with(b.scope_path, v_prefix))
+        WHERE b.run_id IS NULL
+            AND string_to_array(b.scope_path, '/') @> v_segments
+            AND (v_has_children OR right('/' || b.scope_path, length(v_leaf)) = v_leaf)
             AND is_within_v1(b.scope_path, v_scopes)
             AND (
                 p_query ->> 'after_path' IS NULL

@@ -27,10 +27,12 @@ CSRF_TRUSTED_ORIGINS = environment.names(os.environ, "CSRF_TRUSTED_ORIGINS", def
 PLANE = os.environ.get("WATERMASTER_PLANE", "console")
 API_PORT = int(os.environ.get("API_PORT", "7878"))
 CONSOLE_PORT = int(os.environ.get("CONSOLE_PORT", "8000"))
+# Where people look things up; the api plane names it when it refuses.
+CONSOLE_URL = os.environ.get("CONSOLE_URL", f"http://127.0.0.1:{CONSOLE_PORT}")
 
 URLCONFS = {"api": "config.urls_api", "console": "config.urls_console"}
 MIDDLEWARES: dict[str, list[str]] = {
-    "api": [],
+    "api": ["kernel.http.middleware.ProtocolMiddleware"],
     "console": [
         "django.middleware.security.SecurityMiddleware",
         "django.middleware.csp.ContentSecurityPolicyMiddleware",

@@ -1,5 +1,10 @@
 """Addresses of the api plane."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [path("", include("budgets.api.runtime.urls"))]
+
+handler400 = "kernel.http.handlers.bad_request"
+handler403 = "kernel.http.handlers.permission_denied"
+handler404 = "kernel.http.handlers.not_found"
+handler500 = "kernel.http.handlers.server_error"

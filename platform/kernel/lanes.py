@@ -166,3 +166,14 @@ def shared_lanes() -> Lanes:
         if _shared is None:
             _shared = Lanes(size=getattr(settings, "LANES", LANES))
         return _shared
+
+
+def database_answers() -> bool:
+    """Whether PostgreSQL can be asked now, within `CALL_SECONDS_MAX`."""
+    try:
+        with shared_lanes().lane(Tag("")) as lane:
+            assert lane.connection is not None
+            lane.connection.execute("SELECT 1")
+    except (NoLane, psycopg.Error):
+        return False
+    return True

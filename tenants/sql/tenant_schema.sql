@@ -7,6 +7,7 @@ CREATE TABLE "ledger_entry" ("seq" bigint NOT NULL PRIMARY KEY, "kind" text NOT 
 CREATE TABLE "ledger_head" ("id" smallint NOT NULL PRIMARY KEY, "slug" text NOT NULL, "status" text NOT NULL, "time_zone" text NOT NULL, "last_seq" bigint NOT NULL, "overage_policy" text NOT NULL, "extensions_max" smallint NOT NULL, CONSTRAINT "one_ledger_head" CHECK ("id" = 1));
 CREATE TABLE "reservation" ("id" uuid NOT NULL PRIMARY KEY, "status" text NOT NULL, "unit" text NOT NULL, "amount" bigint NOT NULL, "overage_policy" text NOT NULL, "budget_ids" uuid[] NOT NULL, "scope_path" text NOT NULL, "run_id" text NULL, "subject" jsonb NOT NULL, "action" jsonb NOT NULL, "metadata" jsonb NULL, "api_key_id" text NULL, "idempotency_key" text NOT NULL, "created_at" timestamp with time zone NOT NULL, "expires_at" timestamp with time zone NOT NULL, "due_at" timestamp with time zone NOT NULL, "grace_ms" integer NOT NULL, "extensions" smallint NOT NULL, "finalized_at" timestamp with time zone NULL, "actual" bigint NULL, "charged" bigint NULL, "committed_metadata" jsonb NULL, "metrics" jsonb NULL, CONSTRAINT "reservation_amount_not_negative" CHECK ("amount" >= 0), CONSTRAINT "committed_reservation_has_charge" CHECK ((NOT ("status" = 'COMMITTED') OR ("actual" IS NOT NULL AND "charged" IS NOT NULL))));
 CREATE TABLE "run_template" ("id" uuid NOT NULL PRIMARY KEY, "name" text NOT NULL UNIQUE, "unit" text NOT NULL, "amount" bigint NOT NULL, "is_default" boolean NOT NULL, CONSTRAINT "run_template_amount_not_negative" CHECK ("amount" >= 0));
+CREATE INDEX "budget_standing" ON "budget" ("scope_path", "unit") WHERE "run_id" IS NULL;
 CREATE UNIQUE INDEX "one_answer_per_key" ON "decision" ("idempotency_key", "endpoint") WHERE "is_replayable";
 CREATE INDEX "decision_denied_at" ON "decision" ("at") WHERE "verdict" = 'DENY';
 CREATE UNIQUE INDEX "one_effect_per_key" ON "ledger_entry" ("idempotency_key", "endpoint", "target") NULLS NOT DISTINCT WHERE "idempotency_key" IS NOT NULL;
@@ -866,9 +867,11 @@ BEGIN
 END
 $$;
 
--- The balances at a path, or below it too, a page at a time in order of path and unit. Locks nothing.
--- Stale periods are opened first (under the ledger head), so that nobody is shown yesterday's balance.
+-- The balances of the scopes that a filter names, and of those below them if asked for, a page at a time in order of path and unit.
+-- A scope matches when it holds every segment of the filter, wherever gaps are; without children its last segment is the filter's last.
+-- Budgets of runs are left out: there may be millions, and each answer of a run's operations carries its own.
 --
+-- Locks nothing, except that stale periods are opened first (under the ledger head), so that nobody is shown yesterday's balance.
 -- Answers {status, slug, rows}; a row is [scope path, unit, the seven numbers of ledger_entry.balances].
 CREATE FUNCTION read_balances_v1(p_query jsonb) RETURNS json
 LANGUAGE plpgsql AS $$
@@ -876,8 +879,9 @@ DECLARE
     v_refusal text;
     v_scopes text[];
     v_slug text;
-    v_paths text[];
-    v_prefix text;
+    v_segments text[] := ARRAY(SELECT jsonb_array_elements_text(p_query -> 'segments'));
+    v_leaf text := v_segments[cardinality(v_segments)];
+    v_has_children boolean := coalesce((p_query ->> 'include_children')::boolean, false);
     v_due uuid[];
     v_rows json;
 BEGIN
@@ -886,12 +890,11 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN json_build_object('status', v_refusal);
     END IF;
-    SELECT array_agg('tenant:' || v_slug || s.suffix) INTO v_paths FROM jsonb_array_elements_text(p_query -> 'suffixes') AS s (suffix);
-    v_prefix := CASE WHEN (p_query ->> 'include_children')::boolean THEN v_paths[cardinality(v_paths)] || '/' END;
+    v_leaf := '/' || coalesce(v_leaf, 'tenant:' || v_slug);
 
     SELECT array_agg(b.id) INTO v_due
     FROM budget AS b
-    WHERE b.period_ends_at <= clock_timestamp() AND (b.scope_path = ANY (v_paths) OR starts_with(b.scope_path, v_prefix));
+    WHERE b.run_id IS NULL AND b.period_ends_at <= clock_timestamp();
     IF v_due IS NOT NULL THEN
         PERFORM roll_periods_v1(v_due, date_trunc('milliseconds', clock_timestamp()));
     END IF;
@@ -904,7 +907,9 @@ BEGIN
     FROM (
         SELECT *
         FROM budget AS b
-        WHERE (b.scope_path = ANY (v_paths) OR starts_with(b.scope_path, v_prefix))
+        WHERE b.run_id IS NULL
+            AND string_to_array(b.scope_path, '/') @> v_segments
+            AND (v_has_children OR right('/' || b.scope_path, length(v_leaf)) = v_leaf)
             AND is_within_v1(b.scope_path, v_scopes)
             AND (
                 p_query ->> 'after_path' IS NULL

@@ -1,0 +1,116 @@
+"""Refusals in whole sentences: what was short, by how much, and what to do."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from kernel.http.errors import ErrorCode, ProtocolError
+from kernel.http.responses import protocol_response
+from kernel.ids import Tag, mint_wire_id
+
+from budgets.services.operations import Answer
+
+_Sentence = Callable[[Answer, Mapping[str, Any]], str]
+
+_OF_STATUS: Final[Mapping[str, tuple[ErrorCode, _Sentence]]] = {
+    "UNAUTHORIZED": (ErrorCode.UNAUTHORIZED, lambda a, n: "Send a valid API key in the header X-Cycles-API-Key."),
+    "FORBIDDEN": (
+        ErrorCode.FORBIDDEN,
+        lambda a, n: _FORBIDDEN.get(n.get("reason", ""), "This API key does not permit that."),
+    ),
+    "TENANT_SUSPENDED": (
+        ErrorCode.FORBIDDEN,
+        lambda a, n: "The tenant is suspended: no new work until the operator resumes it. Work in flight may settle.",
+    ),
+    "NOT_FOUND": (ErrorCode.NOT_FOUND, lambda a, n: "There is no such reservation."),
+    "BUDGET_NOT_FOUND": (
+        ErrorCode.NOT_FOUND,
+        lambda a, n: f"Budget not found for provided scope: {a.scope}. Create one there, or at a scope above it.",
+    ),
+    "UNIT_MISMATCH": (
+        ErrorCode.UNIT_MISMATCH,
+        lambda a, n: (
+            f"{a.scope} does not count in {n.get('requested_unit')}. Use {' or '.join(n.get('expected_units', []))}."
+        ),
+    ),
+    "IDEMPOTENCY_MISMATCH": (
+        ErrorCode.IDEMPOTENCY_MISMATCH,
+        lambda a, n: "This idempotency key was used with another payload. Repeat that payload, or use a new key.",
+    ),
+    "BUDGET_EXCEEDED": (
+        ErrorCode.BUDGET_EXCEEDED,
+        lambda a, n: (
+            f"{a.scope} has {n.get('remaining')} {n.get('unit')} left and {n.get('requested')} were asked for."
+            " Ask for less, fund the budget, or wait for its next period."
+        ),
+    ),
+    "BUDGET_FROZEN": (
+        ErrorCode.BUDGET_FROZEN,
+        lambda a, n: f"The budget of {a.scope} is frozen. Unfreeze it to go on.",
+    ),
+    "BUDGET_CLOSED": (ErrorCode.BUDGET_CLOSED, lambda a, n: f"The budget of {a.scope} is closed."),
+    "OVERDRAFT_LIMIT_EXCEEDED": (
+        ErrorCode.OVERDRAFT_LIMIT_EXCEEDED,
+        lambda a, n: f"{a.scope} is over its limit. Fund it until its debt is within the overdraft limit.",
+    ),
+    "DEBT_OUTSTANDING": (
+        ErrorCode.DEBT_OUTSTANDING,
+        lambda a, n: f"{a.scope} owes {n.get('debt')} {n.get('unit')}. Fund it; funding repays debt first.",
+    ),
+    "TENANT_CLOSED": (ErrorCode.TENANT_CLOSED, lambda a, n: "The tenant is closed. Nothing can be booked any more."),
+    "RESERVATION_FINALIZED": (
+        ErrorCode.RESERVATION_FINALIZED,
+        lambda a, n: f"The reservation is already {n.get('state')}.",
+    ),
+    "RESERVATION_EXPIRED": (
+        ErrorCode.RESERVATION_EXPIRED,
+        lambda a, n: "The reservation has expired. Book what was spent as an event.",
+    ),
+    "MAX_EXTENSIONS_EXCEEDED": (
+        ErrorCode.MAX_EXTENSIONS_EXCEEDED,
+        lambda a, n: (
+            f"A reservation is extended at most {n.get('extensions_max')} times. Settle it and make a new one."
+        ),
+    ),
+}
+_FORBIDDEN: Final = {
+    "PERMISSION_MISSING": "This API key lacks the permission for that. Use a key that has it.",
+    "TENANT_MISMATCH": "subject.tenant is not the tenant of this API key. Leave it out, or use that tenant's key.",
+    "SCOPE_FILTERED": "This API key is confined to other scopes.",
+}
+#: Refusals of the request and not of the spending: there is no decision to look at.
+_WITHOUT_DECISION: Final = {"UNAUTHORIZED", "IDEMPOTENCY_MISMATCH", "INTERNAL_ERROR"}
+
+
+def refusal(answer: Answer, *, tag: Tag) -> ProtocolError:
+    """The refusal of `answer`, with the numbers of that moment and where it is explained."""
+    code, sentence = _OF_STATUS.get(
+        answer.status, (ErrorCode.INTERNAL_ERROR, lambda a, n: "Something failed on our side. Quote the request id.")
+    )
+    numbers = answer.numbers or {}
+    details: dict[str, Any] = dict(numbers)
+    if answer.scope is not None:
+        details["scope"] = answer.scope
+    if answer.status not in _WITHOUT_DECISION:
+        details |= decision_headers(answer, tag=tag, names=("decision_id", "explain_url"))
+    if answer.status == "TENANT_SUSPENDED":
+        details["reason"] = answer.status
+    return ProtocolError(code, sentence(answer, numbers), details=details or None)
+
+
+def refusal_response(answer: Answer, *, tag: Tag, request: HttpRequest) -> HttpResponse:
+    """The whole answer to a refused request."""
+    response = protocol_response(refusal(answer, tag=tag), request)
+    if answer.status not in _WITHOUT_DECISION:
+        for name, value in decision_headers(answer, tag=tag).items():
+            response.headers[name] = value
+    return response
+
+
+def decision_headers(
+    answer: Answer, *, tag: Tag, names: tuple[str, str] = ("X-Watermaster-Decision", "X-Watermaster-Explain")
+) -> dict[str, str]:
+    """The decision's id and the page that explains it."""
+    decision_id = mint_wire_id("dec", tag, answer.id)
+    return {names[0]: decision_id, names[1]: f"{settings.CONSOLE_URL}/explain/{decision_id}/"}

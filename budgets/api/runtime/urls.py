@@ -1,0 +1,35 @@
+"""Addresses of the runtime plane, as the contract names them."""
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from budgets.api.runtime.health import LivenessView, ReadinessView
+from budgets.api.runtime.reads import BalanceListView, ReservationListView, ReservationView
+from budgets.api.runtime.views import CommitView, DecideView, EventView, ExtendView, ReleaseView, ReserveView
+
+_reserve, _list = ReserveView.as_view(), ReservationListView.as_view()
+
+
+def reservations(request: HttpRequest) -> HttpResponse:
+    """One address, two views: POST is on the hot path and GET is not."""
+    return _reserve(request) if request.method == "POST" else _list(request)
+
+
+# DRF's views carry this mark; the function in front of two of them has to carry it too.
+reservations.csrf_exempt = True  # type: ignore[attr-defined]
+
+urlpatterns = [
+    path("v1/reservations", reservations),
+    path("v1/reservations/<str:reservation_id>/commit", CommitView.as_view()),
+    path("v1/reservations/<str:reservation_id>/release", ReleaseView.as_view()),
+    path("v1/reservations/<str:reservation_id>/extend", ExtendView.as_view()),
+    path("v1/reservations/<str:reservation_id>", ReservationView.as_view()),
+    path("v1/decide", DecideView.as_view()),
+    path("v1/events", EventView.as_view()),
+    path("v1/balances", BalanceListView.as_view()),
+    path("actuator/health", ReadinessView.as_view()),
+    path("actuator/health/readiness", ReadinessView.as_view()),
+    path("actuator/health/liveness", LivenessView.as_view()),
+    path("healthz", LivenessView.as_view()),
+    path("readyz", ReadinessView.as_view()),
+]

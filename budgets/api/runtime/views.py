@@ -1,0 +1,270 @@
+"""The runtime plane's hot operations: one struct in, one call to the books, one body out."""
+
+from typing import Any
+
+import msgspec
+from django.http import HttpResponse
+from kernel.http.correlation import correlation_of
+from kernel.http.drf import ProtocolView, decode
+from kernel.http.errors import error_of_status, unavailable
+from kernel.ids import Tag, mint_wire_id, uuid7
+from msgspec import UNSET, UnsetType
+from rest_framework.request import Request
+
+from budgets.api.requests import (
+    CommitRequest,
+    DecideRequest,
+    EventRequest,
+    ExtendRequest,
+    ReleaseRequest,
+    ReserveRequest,
+    Subject,
+    payload_hash,
+    require_same_key,
+    run_id,
+    scope_suffixes,
+)
+from budgets.api.runtime.bodies import (
+    Amount,
+    CommitBody,
+    DecideBody,
+    EventBody,
+    ExtendBody,
+    ReleaseBody,
+    balances,
+    reserve_body,
+)
+from budgets.api.runtime.caller import Caller, own_id, read_caller
+from budgets.api.runtime.refusals import decision_headers, refusal_response
+from budgets.services import engine
+from budgets.services.operations import Answer, Op, Operation
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def submit(tag: Tag, operation: Operation) -> Answer:
+    """The books' answer, or 503 (the same key may be tried again), or 401 where the key's tenant is gone."""
+    try:
+        return engine.submit(tag, operation)
+    except engine.EngineUnavailable:
+        raise unavailable("The books are not available. Repeat the request with the same idempotency key.") from None
+    except engine.UnknownTenant:
+        raise error_of_status(401) from None
+
+
+def operation(
+    op: Op,
+    caller: Caller,
+    request: Request,
+    body: ReserveRequest | DecideRequest | CommitRequest | ReleaseRequest | ExtendRequest | EventRequest,
+    **fields: Any,
+) -> Operation:
+    """What every operation takes from its request."""
+    require_same_key(request.META.get("HTTP_X_IDEMPOTENCY_KEY"), body.idempotency_key)
+    correlation = correlation_of(request._request)
+    metadata = getattr(body, "metadata", UNSET)
+    return Operation(
+        op=op,
+        id=uuid7(),
+        key_id=caller.key_id,
+        digest=caller.digest,
+        idem=body.idempotency_key,
+        hash="\\x" + payload_hash(body).hex(),
+        metadata=None if metadata is UNSET else metadata,
+        request_id=correlation.request_id,
+        trace_id=correlation.trace_id,
+        **fields,
+    )
+
+
+def scope_fields(subject: Subject) -> dict[str, Any]:
+    """Where a new cost belongs: its scopes, its run, and the template that a run's budget is opened from."""
+    dimensions = subject.dimensions or {}
+    workflow = None if isinstance(subject.workflow, UnsetType) else subject.workflow.lower()
+    return {
+        "tenant": None if isinstance(subject.tenant, UnsetType) else subject.tenant,
+        "suffixes": scope_suffixes(subject),
+        "run": run_id(subject),
+        "template": dimensions.get("run_template", workflow),
+        "subject": subject,
+    }
+
+
+def respond(body: msgspec.Struct, answer: Answer, *, tag: Tag, status: int = 200) -> HttpResponse:
+    response = HttpResponse(_ENCODER.encode(body), status=status, content_type="application/json")
+    response.headers["X-Cycles-Tenant"] = answer.slug
+    if answer.verdict is not None:
+        for name, value in decision_headers(answer, tag=tag).items():
+            response.headers[name] = value
+    return response
+
+
+class DecideView(ProtocolView):
+    """POST /v1/decide: what a reservation would be told now. Reserves nothing."""
+
+    def post(self, request: Request) -> HttpResponse:
+        caller, body = read_caller(request), decode(request, DecideRequest)
+        fields = scope_fields(body.subject)
+        answer = submit(
+            caller.tag,
+            operation(
+                "decide",
+                caller,
+                request,
+                body,
+                unit=body.estimate.unit,
+                amount=body.estimate.amount,
+                action=body.action,
+                **fields,
+            ),
+        )
+        if answer.status != "OK":
+            return refusal_response(answer, tag=caller.tag, request=request._request)
+        whole = reserve_body(answer, tag=caller.tag, suffixes=fields["suffixes"], amount=body.estimate.amount)
+        return respond(
+            DecideBody(decision=whole.decision, affected_scopes=whole.affected_scopes, reason_code=whole.reason_code),
+            answer,
+            tag=caller.tag,
+        )
+
+
+class ReserveView(ProtocolView):
+    """POST /v1/reservations"""
+
+    def post(self, request: Request) -> HttpResponse:
+        caller, body = read_caller(request), decode(request, ReserveRequest)
+        fields = scope_fields(body.subject)
+        answer = submit(
+            caller.tag,
+            operation(
+                "reserve",
+                caller,
+                request,
+                body,
+                unit=body.estimate.unit,
+                amount=body.estimate.amount,
+                ttl_ms=body.ttl_ms,
+                grace_ms=body.grace_period_ms,
+                policy=body.overage_policy,
+                is_dry=body.dry_run,
+                action=body.action,
+                **fields,
+            ),
+        )
+        if answer.status != "OK":
+            return refusal_response(answer, tag=caller.tag, request=request._request)
+        whole = reserve_body(answer, tag=caller.tag, suffixes=fields["suffixes"], amount=body.estimate.amount)
+        return respond(whole, answer, tag=caller.tag)
+
+
+class CommitView(ProtocolView):
+    """POST /v1/reservations/{reservation_id}/commit"""
+
+    def post(self, request: Request, reservation_id: str) -> HttpResponse:
+        caller, body = read_caller(request), decode(request, CommitRequest)
+        target = own_id(caller, "rsv", reservation_id).uuid
+        answer = submit(
+            caller.tag,
+            operation(
+                "commit",
+                caller,
+                request,
+                body,
+                target=target,
+                unit=body.actual.unit,
+                amount=body.actual.amount,
+                metrics=None if body.metrics is UNSET else body.metrics,
+            ),
+        )
+        if answer.status != "OK":
+            return refusal_response(answer, tag=caller.tag, request=request._request)
+        unit, charged = answer.unit or "", answer.charged or 0
+        released = (answer.held or 0) - charged
+        return respond(
+            CommitBody(
+                status="COMMITTED",
+                charged=Amount(unit, charged),
+                released=Amount(unit, released) if released > 0 else None,
+                balances=balances(answer),
+            ),
+            answer,
+            tag=caller.tag,
+        )
+
+
+class ReleaseView(ProtocolView):
+    """POST /v1/reservations/{reservation_id}/release"""
+
+    def post(self, request: Request, reservation_id: str) -> HttpResponse:
+        caller, body = read_caller(request), decode(request, ReleaseRequest)
+        target = own_id(caller, "rsv", reservation_id).uuid
+        reason = None if isinstance(body.reason, UnsetType) else body.reason
+        answer = submit(caller.tag, operation("release", caller, request, body, target=target, reason=reason))
+        if answer.status != "OK":
+            return refusal_response(answer, tag=caller.tag, request=request._request)
+        return respond(
+            ReleaseBody(
+                status="RELEASED", released=Amount(answer.unit or "", answer.held or 0), balances=balances(answer)
+            ),
+            answer,
+            tag=caller.tag,
+        )
+
+
+class ExtendView(ProtocolView):
+    """POST /v1/reservations/{reservation_id}/extend"""
+
+    def post(self, request: Request, reservation_id: str) -> HttpResponse:
+        caller, body = read_caller(request), decode(request, ExtendRequest)
+        target = own_id(caller, "rsv", reservation_id).uuid
+        answer = submit(
+            caller.tag, operation("extend", caller, request, body, target=target, extend_ms=body.extend_by_ms)
+        )
+        if answer.status != "OK":
+            return refusal_response(answer, tag=caller.tag, request=request._request)
+        return respond(
+            ExtendBody(
+                status="ACTIVE",
+                expires_at_ms=answer.expires_ms or 0,
+                remaining_ttl_ms=answer.left_ms or 0,
+                balances=balances(answer),
+            ),
+            answer,
+            tag=caller.tag,
+        )
+
+
+class EventView(ProtocolView):
+    """POST /v1/events: a cost that was booked without a hold."""
+
+    def post(self, request: Request) -> HttpResponse:
+        caller, body = read_caller(request), decode(request, EventRequest)
+        answer = submit(
+            caller.tag,
+            operation(
+                "event",
+                caller,
+                request,
+                body,
+                unit=body.actual.unit,
+                amount=body.actual.amount,
+                policy=body.overage_policy,
+                action=body.action,
+                metrics=None if body.metrics is UNSET else body.metrics,
+                **scope_fields(body.subject),
+            ),
+        )
+        if answer.status != "OK":
+            return refusal_response(answer, tag=caller.tag, request=request._request)
+        charged = answer.charged or 0
+        return respond(
+            EventBody(
+                status="APPLIED",
+                event_id=mint_wire_id("evt", caller.tag, answer.id),
+                charged=Amount(answer.unit or "", charged) if charged < body.actual.amount else None,
+                balances=balances(answer),
+            ),
+            answer,
+            tag=caller.tag,
+            status=201,
+        )
