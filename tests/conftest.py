@@ -13,9 +13,10 @@ from tenants.models import Tenant
 from tenants.services.provisioning import NewTenant
 
 from tests.plugins.database import database, django_db_setup
+from tests.plugins.live_api import api_url
 from tests.support.tenants import drop_tenant
 
-__all__ = ["database", "django_db_setup"]
+__all__ = ["api_url", "database", "django_db_setup"]
 
 
 def _tenant(slug: str, name: str, time_zone: str) -> Iterator[Tenant]:
