@@ -6,10 +6,11 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
 from kernel.owner import acting_as_owner, prepare_database
+from tenants.services.migrating import schemas_behind
 
 
 class Command(BaseCommand):
-    help = "Migrate the shared schema, then every tenant's, as the owner of the schemas."
+    help = "Migrate the shared schema, then every tenant's that is behind, as the owner of the schemas."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--shared", action="store_true", help="Only the shared schema.")
@@ -18,5 +19,5 @@ class Command(BaseCommand):
         prepare_database()
         with acting_as_owner():
             call_command("migrate_schemas", shared=True, interactive=False, verbosity=verbosity)
-            if not shared:
-                call_command("migrate_schemas", tenant=True, interactive=False, verbosity=verbosity)
+            for name in [] if shared else schemas_behind():
+                call_command("migrate_schemas", schema_name=name, interactive=False, verbosity=verbosity)
