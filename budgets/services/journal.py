@@ -7,15 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from django.db import connection, transaction
-from kernel.money import AMOUNT_MAX, Unit
 
 from budgets.models import Budget, LedgerEntry, LedgerHead
 from budgets.models.choices import EntryKind, Period
 from budgets.models.ledger import BALANCE_FIELDS, DELTA_FIELDS
+from budgets.services.operations import Answer, Operation
+from kernel.actor import Actor
+from kernel.money import AMOUNT_MAX, Unit
+
+__all__ = ["Actor", "AmountOutOfRange", "BudgetNotFound", "Change", "Journal", "open_journal"]
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(list[Answer])
 
 
 class BudgetNotFound(Exception):
@@ -24,18 +32,6 @@ class BudgetNotFound(Exception):
 
 class AmountOutOfRange(Exception):
     """The change would leave an amount below zero or above 2^63 - 1."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
-    """Who acts, why, and in which request."""
-
-    name: str
-    actor_type: str
-    reason: str = ""
-    request_id: str = ""
-    trace_id: str = ""
-    source_ip: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +54,13 @@ class Journal:
     now: datetime
     actor: Actor
     _last_seq: int = field(default=0)
+
+    def budget_by_id(self, budget_id: UUID) -> Budget:
+        """The budget, with its period opened if it was stale. Raises `BudgetNotFound`."""
+        budget = Budget.objects.filter(pk=budget_id).first()
+        if budget is None:
+            raise BudgetNotFound(str(budget_id))
+        return self.with_period_open(budget)
 
     def budget(self, *, scope_path: str, unit: Unit) -> Budget:
         """The budget, with its period opened if it was stale. Raises `BudgetNotFound`."""
@@ -91,10 +94,9 @@ class Journal:
     ) -> LedgerEntry:
         """Apply `changes` to their budgets, all or none, and write the entry that says so.
 
-        Budgets may also carry edits of their own (status, limit, period), which are saved too. Raises `AmountOutOfRange`.
+        Budgets may also carry edits of their own (status, limit, period), which are saved too.
+        Raises `AmountOutOfRange`.
         """
-        deltas: list[int] = []
-        balances: list[int] = []
         for change in changes:
             budget = change.budget
             for name in DELTA_FIELDS:
@@ -106,33 +108,57 @@ class Journal:
                 raise AmountOutOfRange("spent")
         for change in changes:
             change.budget.save(force_update=True)
-            deltas += [getattr(change, name) for name in DELTA_FIELDS]
-            balances += [int(getattr(change.budget, name)) for name in BALANCE_FIELDS]
-        self._last_seq += 1
-        return LedgerEntry.objects.create(
-            seq=self._last_seq,
-            kind=kind,
-            at=self.now,
+        return self._write(
+            kind,
+            changes,
+            amount=amount,
             endpoint=endpoint,
             target=target,
             idempotency_key=idempotency_key,
             payload_hash=payload_hash,
-            unit=changes[0].budget.unit if changes else None,
-            amount=amount,
-            budget_ids=[change.budget.pk for change in changes],
-            deltas=deltas,
-            balances=balances,
             metadata=metadata,
-            actor=self.actor.name,
-            reason=self.actor.reason or None,
-            request_id=self.actor.request_id or None,
-            trace_id=self.actor.trace_id or None,
         )
+
+    def settle(self, operations: Sequence[Operation]) -> list[Answer]:
+        """Have the engine judge operations inside this transaction, in this order.
+
+        Budgets that were read before are stale afterwards: refresh them.
+        """
+        for number, operation in enumerate(operations):
+            operation.n = number
+        self._save_head()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT apply_operations_v1(%s)::text", [_ENCODER.encode(operations).decode()])
+            answers = _DECODER.decode(cursor.fetchone()[0])
+        self.head.refresh_from_db()
+        self._last_seq = self.head.last_seq
+        return answers
+
+    def post_unchanged(self, kind: EntryKind, budgets: Sequence[Budget]) -> LedgerEntry:
+        """The entry for what changes no amount on budgets of one unit; saving them is left to the caller."""
+        return self._write(kind, [Change(budget=budget) for budget in budgets])
 
     def _save_head(self) -> None:
         if self._last_seq != self.head.last_seq:
             self.head.last_seq = self._last_seq
             self.head.save(update_fields=["last_seq"])
+
+    def _write(self, kind: EntryKind, changes: Sequence[Change], **columns: Any) -> LedgerEntry:
+        self._last_seq += 1
+        return LedgerEntry.objects.create(
+            seq=self._last_seq,
+            kind=kind,
+            at=self.now,
+            unit=changes[0].budget.unit if changes else None,
+            budget_ids=[change.budget.pk for change in changes],
+            deltas=[getattr(change, name) for change in changes for name in DELTA_FIELDS],
+            balances=[int(getattr(change.budget, name)) for change in changes for name in BALANCE_FIELDS],
+            actor=self.actor.name,
+            reason=self.actor.reason or None,
+            request_id=self.actor.request_id or None,
+            trace_id=self.actor.trace_id or None,
+            **columns,
+        )
 
 
 @contextmanager
