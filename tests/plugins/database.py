@@ -57,9 +57,9 @@ def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Itera
         yield
         connection: Any  # django-tenants has no types
         for connection in connections.all(initialized_only=True):
-            if connection.connection is not None and connection.in_atomic_block:
-                connection.close()
             connection.set_schema_to_public()
+            # An open one would be looked at by the next request of a test that may not use the database.
+            connection.close()
 
 
 def _admin_url(owner: dict[str, str]) -> str:
