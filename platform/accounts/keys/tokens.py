@@ -60,15 +60,15 @@ def mint_key(tag: Tag) -> MintedKey:
     """A new key for the tenant `tag` (or `PLATFORM_TAG`)."""
     random_part = _random_base62(_KEY_ID_RANDOM_LENGTH)
     key_id = random_part + _mac(keys_for(_MAC_PURPOSE).signing, tag, random_part)
-    secret = _random_base62(_SECRET_LENGTH)
-    body = f"wm_live_{tag}_{key_id}_{secret}"
-    pepper = keys_for(_PEPPER_PURPOSE).signing
-    return MintedKey(
-        token=f"{body}_{_checksum(body)}",
-        key_id=key_id,
-        digest=_digest(pepper, secret),
-        pepper_version=_version(pepper),
-    )
+    return _with_new_secret(tag, key_id, keys_for(_PEPPER_PURPOSE).signing)
+
+
+def mint_secret(tag: Tag, key_id: str) -> MintedKey:
+    """A new secret for a key that is there already. Raises ValueError for a key id that we did not make."""
+    pepper = _pepper_of(tag, key_id)
+    if pepper is None:
+        raise ValueError("not a key id of ours")
+    return _with_new_secret(tag, key_id, pepper)
 
 
 def parse_token(text: str) -> ParsedKey | None:
@@ -82,23 +82,37 @@ def parse_token(text: str) -> ParsedKey | None:
     body, tag, key_id, secret, checksum = match.groups()
     if checksum != _checksum(body):
         return None
-    random_part, mac = key_id[:_KEY_ID_RANDOM_LENGTH], key_id[_KEY_ID_RANDOM_LENGTH:]
-    mac_keys = keys_for(_MAC_PURPOSE).verifying
-    peppers = keys_for(_PEPPER_PURPOSE).verifying
-    for mac_key, pepper in zip(mac_keys, peppers, strict=True):
-        if hmac.compare_digest(mac, _mac(mac_key, tag, random_part)):
-            return ParsedKey(
-                tag=Tag(tag),
-                key_id=key_id,
-                digest=_digest(pepper, secret),
-                pepper_version=_version(pepper),
-            )
-    return None
+    pepper = _pepper_of(Tag(tag), key_id)
+    if pepper is None:
+        return None
+    return ParsedKey(tag=Tag(tag), key_id=key_id, digest=_digest(pepper, secret), pepper_version=_version(pepper))
 
 
 def redact(text: str) -> str:
     """`text` without anything that could be an API key or the secret part of one."""
     return _LIKE_A_KEY.sub("[api key removed]", text)
+
+
+def _with_new_secret(tag: Tag, key_id: str, pepper: bytes) -> MintedKey:
+    secret = _random_base62(_SECRET_LENGTH)
+    body = f"wm_live_{tag}_{key_id}_{secret}"
+    return MintedKey(
+        token=f"{body}_{_checksum(body)}",
+        key_id=key_id,
+        digest=_digest(pepper, secret),
+        pepper_version=_version(pepper),
+    )
+
+
+def _pepper_of(tag: Tag, key_id: str) -> bytes | None:
+    """The pepper that goes with the MAC in `key_id`, the newest secret's or a fallback's; None without a good MAC."""
+    random_part, mac = key_id[:_KEY_ID_RANDOM_LENGTH], key_id[_KEY_ID_RANDOM_LENGTH:]
+    mac_keys = keys_for(_MAC_PURPOSE).verifying
+    peppers = keys_for(_PEPPER_PURPOSE).verifying
+    for mac_key, pepper in zip(mac_keys, peppers, strict=True):
+        if hmac.compare_digest(mac, _mac(mac_key, tag, random_part)):
+            return pepper
+    return None
 
 
 def _digest(pepper: bytes, secret: str) -> bytes:
