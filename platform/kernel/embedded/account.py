@@ -42,7 +42,11 @@ class ServerAccount:
     def own(self, folder: Path) -> None:
         """Make the folder and let nobody but this account (and root) look into it."""
         folder.mkdir(parents=True, exist_ok=True)
-        if folder.stat().st_uid != self.uid:
+        # In a temporary folder that all share, another user may have been there first.
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {self.uid, os.geteuid()}:
+            raise EmbeddedServerError(f"{folder} belongs to another user: remove it and start again.")
+        if found.st_uid != self.uid:
             os.chown(folder, self.uid, self.gid)
         folder.chmod(0o700)
 

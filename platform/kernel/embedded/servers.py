@@ -64,11 +64,11 @@ class Servers:
                 self._stop()
 
     def are_running(self) -> bool:
-        postgres, valkey = self._pair(self._account())
+        postgres, valkey = self._pair(self.account())
         return postgres.is_running() and valkey.is_running()
 
     def _start(self) -> None:
-        postgres, valkey = self._pair(account := self._account())
+        postgres, valkey = self._pair(account := self.account())
         if postgres.is_running() and valkey.is_running():
             return
         if shutil.disk_usage(self.layout.root).free < FREE_BYTES_MIN:
@@ -79,14 +79,15 @@ class Servers:
         valkey.start()
 
     def _stop(self) -> None:
-        postgres, valkey = self._pair(self._account())
+        postgres, valkey = self._pair(self.account())
         valkey.stop()
         postgres.stop()
 
     def _pair(self, account: ServerAccount) -> tuple[Postgres, Valkey]:
         return Postgres(layout=self.layout, account=account), Valkey(layout=self.layout, account=account)
 
-    def _account(self) -> ServerAccount:
+    def account(self) -> ServerAccount:
+        """Who the servers run as."""
         return server_account(
             reaches=[self.layout.root, postgres_program("postgres").parent], keeps=self.layout.postgres_folder
         )
