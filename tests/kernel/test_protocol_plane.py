@@ -17,8 +17,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.test import Client, override_settings
 from django.urls import path
 from rest_framework.exceptions import NotAuthenticated, Throttled
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 from kernel.http.drf import ProtocolView, decode
 from kernel.http.errors import ErrorCode, ProtocolError, error_of_status, invalid_request, unavailable
@@ -34,14 +32,14 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Orders(ProtocolView):
-    def get(self, request: Request) -> Response:
-        return Response(b'{"raw":true}')
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse(b'{"raw":true}', content_type="application/json")
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: HttpRequest) -> HttpResponse:
         order = decode(request, Order)
         if order.amount > 100:
             raise ProtocolError(ErrorCode.BUDGET_EXCEEDED, "No room.", details={"scope": "tenant:acme"})
-        return Response(order, status=201)
+        return HttpResponse(msgspec.json.encode(order), status=201, content_type="application/json")
 
 
 FAILURES: dict[str, tuple[Exception, int, str]] = {
@@ -67,7 +65,7 @@ def plain_failure(request: HttpRequest, name: str) -> HttpResponse:
 
 
 class DrfFailure(ProtocolView):
-    def get(self, request: Request, name: str) -> Response:
+    def get(self, request: HttpRequest, name: str) -> HttpResponse:
         raise FAILURES[name][0]
 
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from accounts.keys.tokens import parse_token
+from django.http import HttpRequest
 from kernel.http.errors import error_of_status
 from kernel.ids import PLATFORM_TAG, Tag, WireId, WirePrefix, parse_wire_id
-from rest_framework.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Caller:
     digest: str = field(repr=False)
 
 
-def read_caller(request: Request) -> Caller:
+def read_caller(request: HttpRequest) -> Caller:
     """The caller of `request`. Refuses with 401 what cannot be a tenant's key of ours."""
     parsed = parse_token(request.META.get("HTTP_X_CYCLES_API_KEY", ""))
     if parsed is None or parsed.tag == PLATFORM_TAG:

@@ -4,11 +4,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from kernel.http.drf import ProtocolView
 from kernel.http.errors import ErrorCode, ProtocolError, error_of_status, unavailable
 from kernel.ids import Tag, mint_wire_id
-from rest_framework.request import Request
 
 from budgets.api.cursors import mint_cursor, read_cursor
 from budgets.api.queries import BalanceQuery, ReservationListQuery, SubjectFilter, balance_query, list_query
@@ -101,7 +100,7 @@ def reservation_body(row: ReservationRow, *, tag: Tag, has_metadata: bool, has_c
 class ReservationView(ProtocolView):
     """GET /v1/reservations/{reservation_id}"""
 
-    def get(self, request: Request, reservation_id: str) -> HttpResponse:
+    def get(self, request: HttpRequest, reservation_id: str) -> HttpResponse:
         caller = read_caller(request)
         wire_id = own_id(caller, "rsv", reservation_id)
         found = ask(
@@ -121,9 +120,9 @@ class ReservationView(ProtocolView):
 class ReservationListView(ProtocolView):
     """GET /v1/reservations"""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         caller = read_caller(request)
-        query = list_query(request._request.GET)
+        query = list_query(request.GET)
         asked = _filters(query) | {"key_id": caller.key_id, "digest": caller.digest}
         if query.cursor is not None:
             number, text, row_id = read_cursor(query.cursor, tag=caller.tag, binding=query.cursor_binding())
@@ -153,9 +152,9 @@ class ReservationListView(ProtocolView):
 class BalanceListView(ProtocolView):
     """GET /v1/balances"""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         caller = read_caller(request)
-        query = balance_query(request._request.GET)
+        query = balance_query(request.GET)
         asked: dict[str, Any] = {
             "key_id": caller.key_id,
             "digest": caller.digest,

@@ -3,13 +3,12 @@
 from typing import Any
 
 import msgspec
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from kernel.http.correlation import correlation_of
 from kernel.http.drf import ProtocolView, decode
 from kernel.http.errors import error_of_status, unavailable
 from kernel.ids import Tag, mint_wire_id, uuid7
 from msgspec import UNSET, UnsetType
-from rest_framework.request import Request
 
 from budgets.api.requests import (
     CommitRequest,
@@ -37,6 +36,7 @@ from budgets.api.runtime.bodies import (
 from budgets.api.runtime.caller import Caller, own_id, read_caller
 from budgets.api.runtime.refusals import decision_headers, refusal_response
 from budgets.services import engine
+from budgets.services.due import note_due
 from budgets.services.operations import Answer, Op, Operation
 
 _ENCODER = msgspec.json.Encoder()
@@ -55,13 +55,13 @@ def submit(tag: Tag, operation: Operation) -> Answer:
 def operation(
     op: Op,
     caller: Caller,
-    request: Request,
+    request: HttpRequest,
     body: ReserveRequest | DecideRequest | CommitRequest | ReleaseRequest | ExtendRequest | EventRequest,
     **fields: Any,
 ) -> Operation:
     """What every operation takes from its request."""
     require_same_key(request.META.get("HTTP_X_IDEMPOTENCY_KEY"), body.idempotency_key)
-    correlation = correlation_of(request._request)
+    correlation = correlation_of(request)
     metadata = getattr(body, "metadata", UNSET)
     return Operation(
         op=op,
@@ -102,7 +102,7 @@ def respond(body: msgspec.Struct, answer: Answer, *, tag: Tag, status: int = 200
 class DecideView(ProtocolView):
     """POST /v1/decide: what a reservation would be told now. Reserves nothing."""
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         caller, body = read_caller(request), decode(request, DecideRequest)
         fields = scope_fields(body.subject)
         answer = submit(
@@ -119,7 +119,7 @@ class DecideView(ProtocolView):
             ),
         )
         if answer.status != "OK":
-            return refusal_response(answer, tag=caller.tag, request=request._request)
+            return refusal_response(answer, tag=caller.tag, request=request)
         whole = reserve_body(answer, tag=caller.tag, suffixes=fields["suffixes"], amount=body.estimate.amount)
         return respond(
             DecideBody(decision=whole.decision, affected_scopes=whole.affected_scopes, reason_code=whole.reason_code),
@@ -131,7 +131,7 @@ class DecideView(ProtocolView):
 class ReserveView(ProtocolView):
     """POST /v1/reservations"""
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         caller, body = read_caller(request), decode(request, ReserveRequest)
         fields = scope_fields(body.subject)
         answer = submit(
@@ -152,7 +152,9 @@ class ReserveView(ProtocolView):
             ),
         )
         if answer.status != "OK":
-            return refusal_response(answer, tag=caller.tag, request=request._request)
+            return refusal_response(answer, tag=caller.tag, request=request)
+        if answer.expires_ms is not None:
+            note_due(caller.tag, answer.expires_ms + body.grace_period_ms)
         whole = reserve_body(answer, tag=caller.tag, suffixes=fields["suffixes"], amount=body.estimate.amount)
         return respond(whole, answer, tag=caller.tag)
 
@@ -160,7 +162,7 @@ class ReserveView(ProtocolView):
 class CommitView(ProtocolView):
     """POST /v1/reservations/{reservation_id}/commit"""
 
-    def post(self, request: Request, reservation_id: str) -> HttpResponse:
+    def post(self, request: HttpRequest, reservation_id: str) -> HttpResponse:
         caller, body = read_caller(request), decode(request, CommitRequest)
         target = own_id(caller, "rsv", reservation_id).uuid
         answer = submit(
@@ -177,7 +179,7 @@ class CommitView(ProtocolView):
             ),
         )
         if answer.status != "OK":
-            return refusal_response(answer, tag=caller.tag, request=request._request)
+            return refusal_response(answer, tag=caller.tag, request=request)
         unit, charged = answer.unit or "", answer.charged or 0
         released = (answer.held or 0) - charged
         return respond(
@@ -195,13 +197,13 @@ class CommitView(ProtocolView):
 class ReleaseView(ProtocolView):
     """POST /v1/reservations/{reservation_id}/release"""
 
-    def post(self, request: Request, reservation_id: str) -> HttpResponse:
+    def post(self, request: HttpRequest, reservation_id: str) -> HttpResponse:
         caller, body = read_caller(request), decode(request, ReleaseRequest)
         target = own_id(caller, "rsv", reservation_id).uuid
         reason = None if isinstance(body.reason, UnsetType) else body.reason
         answer = submit(caller.tag, operation("release", caller, request, body, target=target, reason=reason))
         if answer.status != "OK":
-            return refusal_response(answer, tag=caller.tag, request=request._request)
+            return refusal_response(answer, tag=caller.tag, request=request)
         return respond(
             ReleaseBody(
                 status="RELEASED", released=Amount(answer.unit or "", answer.held or 0), balances=balances(answer)
@@ -214,14 +216,14 @@ class ReleaseView(ProtocolView):
 class ExtendView(ProtocolView):
     """POST /v1/reservations/{reservation_id}/extend"""
 
-    def post(self, request: Request, reservation_id: str) -> HttpResponse:
+    def post(self, request: HttpRequest, reservation_id: str) -> HttpResponse:
         caller, body = read_caller(request), decode(request, ExtendRequest)
         target = own_id(caller, "rsv", reservation_id).uuid
         answer = submit(
             caller.tag, operation("extend", caller, request, body, target=target, extend_ms=body.extend_by_ms)
         )
         if answer.status != "OK":
-            return refusal_response(answer, tag=caller.tag, request=request._request)
+            return refusal_response(answer, tag=caller.tag, request=request)
         return respond(
             ExtendBody(
                 status="ACTIVE",
@@ -237,7 +239,7 @@ class ExtendView(ProtocolView):
 class EventView(ProtocolView):
     """POST /v1/events: a cost that was booked without a hold."""
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         caller, body = read_caller(request), decode(request, EventRequest)
         answer = submit(
             caller.tag,
@@ -255,7 +257,7 @@ class EventView(ProtocolView):
             ),
         )
         if answer.status != "OK":
-            return refusal_response(answer, tag=caller.tag, request=request._request)
+            return refusal_response(answer, tag=caller.tag, request=request)
         charged = answer.charged or 0
         return respond(
             EventBody(

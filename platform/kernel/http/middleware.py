@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from kernel.http.correlation import correlation_of
@@ -42,6 +42,9 @@ class ProtocolMiddleware:
         for name, value in _HEADERS:
             if name not in headers:
                 headers[name] = value
+        if isinstance(response, HttpResponse) and "Content-Length" not in headers:
+            # Without it the server would send chunks, which cost the client more to read.
+            headers["Content-Length"] = str(len(response.content))
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase:
