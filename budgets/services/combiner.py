@@ -13,8 +13,9 @@ from budgets.services.operations import Answer, Operation
 
 BATCH_MAX = 64
 WAITING_MAX = 1024
-#: Calls of one tenant and process under way at once: while one is made durable, the next is being prepared.
-CALLS_MAX = 2
+#: Calls of one tenant and process under way at once. Two would wait for each other at the tenant's ledger head and only make the batches
+#: smaller: one gave 2,810 reserves a second where two gave 2,590 (200 connections, two processes).
+CALLS_MAX = 1
 WAIT_SECONDS_MAX = 1.9
 
 

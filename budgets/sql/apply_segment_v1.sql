@@ -515,7 +515,7 @@ BEGIN
     END LOOP;
 
     -- 8. All effects at once
-    IF true = ANY (b_touched) THEN
+    IF true = ANY (b_new) THEN
         INSERT INTO budget (
             id, scope_path, depth, unit, allocated, reserved, spent, debt, uncovered, overdraft_limit, is_capped, status, period, rollover,
             anchor, period_allocation, run_id, created_at
@@ -525,6 +525,8 @@ BEGIN
             'NONE', v_now::date, b_allocated[n], b_run[n], v_now
         FROM generate_series(1, v_known) AS n
         WHERE b_new[n] AND b_touched[n];
+    END IF;
+    IF true = ANY (b_touched) THEN
         UPDATE budget AS b
         SET reserved = t.reserved, spent = t.spent, debt = t.debt, uncovered = t.uncovered, is_capped = t.is_capped
         FROM unnest(b_id, b_reserved, b_spent, b_debt, b_uncovered, b_capped, b_touched, b_new)

@@ -633,7 +633,7 @@ BEGIN
     END LOOP;
 
     -- 8. All effects at once
-    IF true = ANY (b_touched) THEN
+    IF true = ANY (b_new) THEN
         INSERT INTO budget (
             id, scope_path, depth, unit, allocated, reserved, spent, debt, uncovered, overdraft_limit, is_capped, status, period, rollover,
             anchor, period_allocation, run_id, created_at
@@ -643,6 +643,8 @@ BEGIN
             'NONE', v_now::date, b_allocated[n], b_run[n], v_now
         FROM generate_series(1, v_known) AS n
         WHERE b_new[n] AND b_touched[n];
+    END IF;
+    IF true = ANY (b_touched) THEN
         UPDATE budget AS b
         SET reserved = t.reserved, spent = t.spent, debt = t.debt, uncovered = t.uncovered, is_capped = t.is_capped
         FROM unnest(b_id, b_reserved, b_spent, b_debt, b_uncovered, b_capped, b_touched, b_new)
@@ -991,6 +993,7 @@ CREATE TABLE django_migrations (
     app varchar(255) NOT NULL, name varchar(255) NOT NULL, applied timestamptz NOT NULL
 );
 INSERT INTO django_migrations (app, name, applied) VALUES
+    ('accounts', '0001_initial', now()),
     ('contenttypes', '0001_initial', now()),
     ('contenttypes', '0002_remove_content_type_name', now()),
     ('auth', '0001_initial', now()),
@@ -1012,4 +1015,5 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('sessions', '0001_initial', now()),
     ('telemetry', '0001_initial', now()),
     ('telemetry', '0002_grants', now()),
-    ('tenants', '0001_initial', now());
+    ('tenants', '0001_initial', now()),
+    ('tenants', '0002_tenant_due', now());
