@@ -2,9 +2,11 @@
 
 import os
 import warnings
+from typing import Any
 
 from celery import Celery
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # its stubs lack it
+from celery.signals import worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -14,3 +16,15 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 app = Celery("watermaster")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+# A tick that no worker took in time is worth nothing: the next one is on its way.
+app.conf.beat_schedule = {
+    "dispatch expiry": {"task": "budgets.dispatch_expiry", "schedule": 1.0, "options": {"expires": 5}},
+    "sweep due": {"task": "budgets.sweep_due", "schedule": 3600.0, "options": {"expires": 3600}},
+}
+
+
+@worker_ready.connect
+def _sweep_at_start(**_: Any) -> None:
+    # Before this worker there may have been none for a long time.
+    app.send_task("budgets.sweep_due", expires=3600)

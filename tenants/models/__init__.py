@@ -1,4 +1,5 @@
 from tenants.models.plan import Plan
 from tenants.models.tenant import Domain, Tenant, TenantStatus
+from tenants.models.tenant_due import TenantDue
 
-__all__ = ["Domain", "Plan", "Tenant", "TenantStatus"]
+__all__ = ["Domain", "Plan", "Tenant", "TenantDue", "TenantStatus"]

@@ -1,0 +1,34 @@
+"""Finding tenants whose time of expiry was noted nowhere: the process that should have noted it was killed."""
+
+import logging
+
+from django.db import Error
+
+from budgets.selectors.due_reservations import next_due_at
+from kernel.ids import Tag
+from kernel.tenancy import in_tenant, schema_exists
+from tenants.selectors.tags import tenant_tags
+from tenants.services.due import forget_strangers, lower_due
+
+_logger = logging.getLogger(__name__)
+
+
+def sweep_tenants() -> None:
+    """Note for every tenant when it is due next. Safe to repeat and to cut off. One short query a tenant."""
+    forget_strangers()
+    for tag in tenant_tags():
+        try:
+            _sweep(tag)
+        except Error:
+            # One broken schema must not hide the tenants behind it.
+            _logger.exception("Tenant %s could not be asked when it is due.", tag)
+
+
+def _sweep(tag: Tag) -> None:
+    # A tenant may go while we are on the way.
+    if not schema_exists(tag):
+        return
+    with in_tenant(tag):
+        due_at = next_due_at()
+    if due_at is not None:
+        lower_due({tag: due_at})
