@@ -195,7 +195,7 @@ class TestRaces:
                 cursor.execute(
                     "UPDATE reservation SET due_at = date_trunc('ms', clock_timestamp()) + make_interval(secs => %s)"
                     " WHERE id = %s",
-                    [(number % 6) / 1000, held],
+                    [(number % 10) * 0.005, held],
                 )
             committed = books.operation("commit", target=held, amount=1)
             answers: list[str] = []
