@@ -1,6 +1,7 @@
 """Making a tenant: its line in the directory, then its schema, in that order, each step safe to repeat.
 
-The directory and the schema are written in transactions of their own (nothing writes `public` and a tenant's schema together). A tenant whose
+The directory and the schema are written in transactions of their own (nothing writes `public` and a tenant's schema
+together). A tenant whose
 provisioning was cut off stays in status PROVISIONING and is completed by asking for it again.
 """
 
@@ -9,11 +10,12 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
 
-from django.db import IntegrityError, connections, transaction
+from django.db import DatabaseError, DataError, IntegrityError, connections, transaction
+from psycopg.errors import DuplicateSchema, UniqueViolation
+
 from kernel.ids import Tag, mint_tag, schema_name, uuid7
 from kernel.owner import acting_as_owner
 from kernel.tenancy import CELL, in_public, schema_exists
-
 from tenants.models import Domain, Plan, Tenant, TenantStatus
 from tenants.services.template import read_template
 
@@ -27,7 +29,9 @@ class UnknownTimeZone(Exception):
 
 
 class InvalidSlug(Exception):
-    """A slug is 1 to 63 of `a-z 0-9 _ . -` and begins with a letter or digit: it is the first segment of every scope path."""
+    """A slug is 1 to 63 of `a-z 0-9 _ . -` and begins with a letter or digit: it is the first segment of every scope
+    path.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +46,25 @@ class NewTenant:
 
 
 def register_tenant(new: NewTenant, *, now: datetime) -> Tenant:
-    """The tenant's line in the directory, in status PROVISIONING. Repeated for an unfinished tenant, the same line again.
+    """The tenant's line in the directory, in status PROVISIONING. Asked for again with the same details, the same line.
 
     Raises `InvalidSlug`, `UnknownTimeZone` or `SlugTaken`.
     """
     if new.time_zone not in available_timezones():
         raise UnknownTimeZone(new.time_zone)
     with in_public():
+        _require_known_to_the_database(new.time_zone)
         try:
             with transaction.atomic():
                 tenant = Tenant.objects.create(
-                    id=uuid7(), slug=new.slug, name=new.name, schema_name=schema_name(mint_tag()), time_zone=new.time_zone,
-                    plan=new.plan, status=TenantStatus.PROVISIONING, created_at=now,
+                    id=uuid7(),
+                    slug=new.slug,
+                    name=new.name,
+                    schema_name=schema_name(mint_tag()),
+                    time_zone=new.time_zone,
+                    plan=new.plan,
+                    status=TenantStatus.PROVISIONING,
+                    created_at=now,
                 )
                 for position, domain in enumerate(new.domains):
                     Domain.objects.create(tenant=tenant, domain=domain, is_primary=position == 0)
@@ -61,29 +72,51 @@ def register_tenant(new: NewTenant, *, now: datetime) -> Tenant:
         except IntegrityError as error:
             if "tenant_slug_is_a_scope_name" in str(error):
                 raise InvalidSlug(new.slug) from None
-            unfinished = Tenant.objects.filter(slug=new.slug, status=TenantStatus.PROVISIONING).first()
-            if unfinished is None:
+            unfinished: Tenant | None = Tenant.objects.filter(slug=new.slug, status=TenantStatus.PROVISIONING).first()
+            if unfinished is None or (unfinished.name, unfinished.time_zone, unfinished.plan_id) != (
+                new.name,
+                new.time_zone,
+                new.plan.pk if new.plan else None,
+            ):
                 raise SlugTaken(new.slug) from None
             return unfinished
 
 
+def _require_known_to_the_database(time_zone: str) -> None:
+    # Its time zone database may be older than ours, and it is the one that reckons periods.
+    try:
+        with transaction.atomic(), connections[CELL].cursor() as cursor:
+            cursor.execute("SELECT now() AT TIME ZONE %s", [time_zone])
+    except DataError:
+        raise UnknownTimeZone(time_zone) from None
+
+
 def create_schema(tag: Tag) -> None:
-    """The tenant's schema with all its tables and functions, from the template, in one transaction. Nothing if it is there."""
+    """The tenant's schema with all its tables and functions, from the template, in one transaction. Nothing if it is
+    there.
+    """
     if schema_exists(tag):
         return
     name = schema_name(tag)
     with acting_as_owner():
-        connection = connections[CELL]
+        connection: Any = connections[CELL]  # django-tenants has no types
         connection.set_schema_to_public()
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f'CREATE SCHEMA "{name}"')
-            cursor.execute(f'GRANT USAGE ON SCHEMA "{name}" TO watermaster_app')
-            cursor.execute(f'SET LOCAL search_path = "{name}"')
-            cursor.execute(read_template())
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(f'CREATE SCHEMA "{name}"')
+                cursor.execute(f'GRANT USAGE ON SCHEMA "{name}" TO watermaster_app')
+                cursor.execute(f'SET LOCAL search_path = "{name}"')
+                cursor.execute(read_template())
+        except DatabaseError as error:
+            # Two at once: the second waited for the first to commit the same schema, and that one is complete.
+            if not isinstance(error.__cause__, (DuplicateSchema, UniqueViolation)):
+                raise
 
 
-def set_directory_status(tenant: Tenant, status: TenantStatus, **columns: Any) -> None:
-    """Let the directory follow what the tenant's own schema says."""
+def set_directory_status(tag: Tag, status: str, *, closed_at: datetime | None = None) -> None:
+    """Let the directory follow what the tenant's own schema says. Safe to repeat; a closed tenant stays closed there
+    too.
+    """
     with in_public():
-        Tenant.objects.filter(pk=tenant.pk).update(status=status, **columns)
-    tenant.status = status
+        open_tenants = Tenant.objects.filter(schema_name=schema_name(tag)).exclude(status=TenantStatus.CLOSED)
+        open_tenants.update(status=status, closed_at=closed_at)

@@ -1,0 +1,96 @@
+"""What a plan gives a new tenant: read and checked when a version is published, applied when a tenant is made."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from budgets.models.choices import Period, Rollover
+from budgets.scopes import InvalidScope, ScopePath, read_scope_path
+from budgets.services.journal import Journal
+from budgets.services.opening import NewBudget, open_budget_in
+from budgets.services.run_templates import create_template_in
+from kernel.http.explain import explain
+from kernel.money import AMOUNT_MAX, Unit
+
+Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
+
+
+class InvalidPlanDefaults(Exception):
+    """The defaults of a plan cannot be applied; the text says why and repeats no value."""
+
+
+class BudgetDefault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One budget. `scope` is the path below the tenant, as in `workspace:prod`; empty for the tenant's own."""
+
+    scope: str = ""
+    unit: Unit
+    allocated: Amount
+    overdraft_limit: Amount = 0
+    period: Period = Period.ONE_OFF
+    rollover: Rollover = Rollover.NONE
+    period_allocation: Amount | None = None
+
+
+class RunTemplateDefault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    name: Annotated[str, Meta(pattern=r"\A[a-z0-9_.-]{1,128}\Z")]
+    unit: Unit
+    amount: Amount
+    is_default: bool = False
+
+
+class PlanDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole of a plan's defaults."""
+
+    budgets: tuple[BudgetDefault, ...] = ()
+    run_templates: tuple[RunTemplateDefault, ...] = ()
+
+
+def read_plan_defaults(defaults: Mapping[str, Any]) -> PlanDefaults:
+    """The defaults, checked as far as they can be without a tenant. Raises `InvalidPlanDefaults`."""
+    try:
+        plan = msgspec.convert(defaults, PlanDefaults)
+    except msgspec.ValidationError as error:
+        raise InvalidPlanDefaults(explain(error, PlanDefaults).message) from None
+    try:
+        scopes = [(_path(budget, slug="any").text, budget.unit) for budget in plan.budgets]
+    except InvalidScope as error:
+        raise InvalidPlanDefaults(f"A budget's scope, below the tenant, {error}.") from None
+    if len(set(scopes)) < len(scopes):
+        raise InvalidPlanDefaults("Two budgets have the same scope and unit.")
+    if any(
+        budget.period == Period.ONE_OFF and (budget.rollover != Rollover.NONE or budget.period_allocation is not None)
+        for budget in plan.budgets
+    ):
+        raise InvalidPlanDefaults("A budget without a period has neither rollover nor period_allocation.")
+    names = {template.name for template in plan.run_templates}
+    if len(names) < len(plan.run_templates) or sum(template.is_default for template in plan.run_templates) > 1:
+        raise InvalidPlanDefaults("Run templates have different names, and at most one is the default.")
+    return plan
+
+
+def apply_plan_defaults(journal: Journal, plan: PlanDefaults) -> None:
+    """Open what the plan gives, in empty books."""
+    for budget in plan.budgets:
+        open_budget_in(
+            journal,
+            NewBudget(
+                scope=_path(budget, slug=journal.head.slug),
+                unit=budget.unit,
+                allocated=budget.allocated,
+                overdraft_limit=budget.overdraft_limit,
+                period=budget.period,
+                rollover=budget.rollover,
+                period_allocation=budget.period_allocation,
+            ),
+        )
+    for template in plan.run_templates:
+        create_template_in(
+            journal, name=template.name, unit=template.unit, amount=template.amount, is_default=template.is_default
+        )
+
+
+def _path(budget: BudgetDefault, *, slug: str) -> ScopePath:
+    root = f"tenant:{slug}"
+    return read_scope_path(f"{root}/{budget.scope}" if budget.scope else root, slug=slug)
