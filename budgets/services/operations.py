@@ -12,7 +12,7 @@ class Operation(msgspec.Struct, omit_defaults=True, kw_only=True):
     """One request to the books, in the words of `apply_operations_v1`. Amounts in `unit`, times in milliseconds.
 
     `id` is made by the caller: the reservation's for `reserve`, the event's for `event`, else the decision's if it is refused.
-    `is_trusted` leaves out the check of a key and is for workers and operators alone.
+    `is_trusted` leaves out the check of a key and is for workers and operators alone; with an `actor_type` the act is audited.
     """
 
     op: Op
@@ -22,6 +22,7 @@ class Operation(msgspec.Struct, omit_defaults=True, kw_only=True):
     digest: str | None = None
     is_trusted: bool = False
     actor: str | None = None
+    actor_type: str | None = None
     idem: str | None = None
     hash: str | None = None
     tenant: str | None = None

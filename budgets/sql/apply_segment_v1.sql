@@ -117,7 +117,7 @@ BEGIN
             r.budget_ids AS hold_budgets, r.scope_path AS hold_path, r.run_id AS hold_run, r.expires_at AS hold_expires, r.due_at AS hold_due,
             r.grace_ms AS hold_grace_ms, r.extensions AS hold_extensions
         FROM jsonb_to_recordset(p_operations) AS o (
-            n int, op text, id uuid, key_id text, digest bytea, is_trusted boolean, actor text, idem text, hash bytea, tenant text, suffixes text[],
+            n int, op text, id uuid, key_id text, digest bytea, is_trusted boolean, actor text, actor_type text, idem text, hash bytea, tenant text, suffixes text[],
             run text, template text, unit text, amount bigint, ttl_ms bigint, grace_ms int, policy text, is_dry boolean, subject jsonb,
             action jsonb, metadata jsonb, metrics jsonb, target uuid, extend_ms bigint, reason text, request_id text, trace_id text
         )
@@ -474,6 +474,18 @@ BEGIN
                 END IF;
                 w_settled := array_append(w_settled, w_hold);
             END IF;
+        END IF;
+
+        -- What a person did on a tenant's behalf is in the audit trail, in the same transaction.
+        IF v_op.actor_type IS NOT NULL AND v_status = 'OK' AND NOT v_replayed THEN
+            INSERT INTO audit_entry (
+                id, at, actor_type, actor, action, target, reason, before, after, request_id, trace_id, source_ip
+            )
+            VALUES (
+                v_op.id, v_now, v_op.actor_type, v_op.actor, 'reservation.' || lower(w_entry.kind), v_op.target::text, coalesce(v_op.reason, ''),
+                jsonb_build_object('status', v_op.hold_status), jsonb_build_object('status', w_hold.status), coalesce(v_op.request_id, ''),
+                coalesce(v_op.trace_id, ''), ''
+            );
         END IF;
 
         -- 7. The answer; decide and a dry run answer a refusal with a verdict, everything else with an error

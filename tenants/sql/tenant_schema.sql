@@ -27,24 +27,29 @@ CREATE FUNCTION period_bounds_v1(
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_day date := (p_at AT TIME ZONE p_time_zone)::date;
+    v_length interval;
     v_count int;
 BEGIN
     IF p_period = 'DAY' THEN
-        starts_at := v_day::timestamp AT TIME ZONE p_time_zone;
-        ends_at := (v_day + 1)::timestamp AT TIME ZONE p_time_zone;
+        v_length := '1 day';
+        v_count := v_day - p_anchor;
     ELSIF p_period = 'WEEK' THEN
+        v_length := '7 days';
         v_count := floor((v_day - p_anchor) / 7.0);
-        starts_at := (p_anchor + 7 * v_count)::timestamp AT TIME ZONE p_time_zone;
-        ends_at := (p_anchor + 7 * (v_count + 1))::timestamp AT TIME ZONE p_time_zone;
     ELSIF p_period = 'MONTH' THEN
+        v_length := '1 month';
         v_count := (extract(YEAR FROM v_day) - extract(YEAR FROM p_anchor)) * 12
             + extract(MONTH FROM v_day) - extract(MONTH FROM p_anchor);
-        IF (p_anchor + make_interval(months => v_count))::date > v_day THEN
-            v_count := v_count - 1;
-        END IF;
-        starts_at := (p_anchor + make_interval(months => v_count)) AT TIME ZONE p_time_zone;
-        ends_at := (p_anchor + make_interval(months => v_count + 1)) AT TIME ZONE p_time_zone;
+    ELSE
+        RETURN;
     END IF;
+    -- The local day is a guess that is one off at most: before the anchor's day of a month, and where clocks are set back over midnight.
+    LOOP
+        starts_at := (p_anchor + v_count * v_length) AT TIME ZONE p_time_zone;
+        ends_at := (p_anchor + (v_count + 1) * v_length) AT TIME ZONE p_time_zone;
+        EXIT WHEN p_at >= starts_at AND p_at < ends_at;
+        v_count := v_count + CASE WHEN p_at < starts_at THEN -1 ELSE 1 END;
+    END LOOP;
 END
 $$;
 
@@ -235,7 +240,7 @@ BEGIN
             r.budget_ids AS hold_budgets, r.scope_path AS hold_path, r.run_id AS hold_run, r.expires_at AS hold_expires, r.due_at AS hold_due,
             r.grace_ms AS hold_grace_ms, r.extensions AS hold_extensions
         FROM jsonb_to_recordset(p_operations) AS o (
-            n int, op text, id uuid, key_id text, digest bytea, is_trusted boolean, actor text, idem text, hash bytea, tenant text, suffixes text[],
+            n int, op text, id uuid, key_id text, digest bytea, is_trusted boolean, actor text, actor_type text, idem text, hash bytea, tenant text, suffixes text[],
             run text, template text, unit text, amount bigint, ttl_ms bigint, grace_ms int, policy text, is_dry boolean, subject jsonb,
             action jsonb, metadata jsonb, metrics jsonb, target uuid, extend_ms bigint, reason text, request_id text, trace_id text
         )
@@ -592,6 +597,18 @@ BEGIN
                 END IF;
                 w_settled := array_append(w_settled, w_hold);
             END IF;
+        END IF;
+
+        -- What a person did on a tenant's behalf is in the audit trail, in the same transaction.
+        IF v_op.actor_type IS NOT NULL AND v_status = 'OK' AND NOT v_replayed THEN
+            INSERT INTO audit_entry (
+                id, at, actor_type, actor, action, target, reason, before, after, request_id, trace_id, source_ip
+            )
+            VALUES (
+                v_op.id, v_now, v_op.actor_type, v_op.actor, 'reservation.' || lower(w_entry.kind), v_op.target::text, coalesce(v_op.reason, ''),
+                jsonb_build_object('status', v_op.hold_status), jsonb_build_object('status', w_hold.status), coalesce(v_op.request_id, ''),
+                coalesce(v_op.trace_id, ''), ''
+            );
         END IF;
 
         -- 7. The answer; decide and a dry run answer a refusal with a verdict, everything else with an error

@@ -1,20 +1,38 @@
 """Who calls: read from the key's own text, without a query. Whether the key is good, the call that does the work finds out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
+from accounts.keys.models import Permission
+from accounts.keys.selectors.keys import verified_key
 from accounts.keys.tokens import parse_token
+from django.db import connections
 from django.http import HttpRequest
 from kernel.http.errors import error_of_status
 from kernel.ids import PLATFORM_TAG, Tag, WireId, WirePrefix, parse_wire_id
+from kernel.tenancy import CELL, in_public
+from tenants.models import Tenant
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The tenant that a key belongs to, and what the books compare: the key's id and the digest of its secret (PostgreSQL's hex)."""
+    """The tenant that a key belongs to, and what the books compare: the key's id and the digest of its secret (PostgreSQL's hex).
+
+    An operator's key was checked already (`is_operator`); the tenant is then the one that the request is about.
+    """
 
     tag: Tag
     key_id: str
     digest: str = field(repr=False)
+    is_operator: bool = False
+
+    def credentials(self) -> dict[str, Any]:
+        """What an operation or a query says of its caller."""
+        if self.is_operator:
+            return {"is_trusted": True, "actor": self.key_id, "actor_type": "admin_on_behalf_of"}
+        return {"key_id": self.key_id, "digest": self.digest}
 
 
 def read_caller(request: HttpRequest) -> Caller:
@@ -23,6 +41,57 @@ def read_caller(request: HttpRequest) -> Caller:
     if parsed is None or parsed.tag == PLATFORM_TAG:
         raise error_of_status(401)
     return Caller(tag=parsed.tag, key_id=parsed.key_id, digest="\\x" + parsed.digest.hex())
+
+
+def is_operators(request: HttpRequest) -> bool:
+    """Whether `request` comes with an operator's key."""
+    return "HTTP_X_ADMIN_API_KEY" in request.META
+
+
+def read_operator(request: HttpRequest, permission: Permission) -> str:
+    """The id of the operator's key (header X-Admin-API-Key), checked in the shared schema. Refuses with 401 or 403."""
+    parsed = parse_token(request.META["HTTP_X_ADMIN_API_KEY"])
+    if parsed is None or parsed.tag != PLATFORM_TAG:
+        raise error_of_status(401)
+    with _shared_schema():
+        key = verified_key(parsed)
+    if key is None:
+        raise error_of_status(401)
+    if permission not in key.permissions:
+        raise error_of_status(403)
+    return key.key_id
+
+
+def caller_for_id(request: HttpRequest, permission: Permission, prefix: WirePrefix, text: str) -> tuple[Caller, WireId]:
+    """Who asks about the id in `text`: its tenant's key, or an operator, for whom the id itself names the tenant."""
+    if not is_operators(request):
+        caller = read_caller(request)
+        return caller, own_id(caller, prefix, text)
+    key_id = read_operator(request, permission)
+    wire_id = parse_wire_id(prefix, text)
+    if wire_id is None:
+        raise error_of_status(404)
+    return Caller(tag=wire_id.tag, key_id=key_id, digest="", is_operator=True), wire_id
+
+
+def caller_for_slug(request: HttpRequest, permission: Permission, slug: str) -> Caller:
+    """The operator who asks about the tenant `slug`. Refuses with 401, 403 or 404."""
+    key_id = read_operator(request, permission)
+    with _shared_schema():
+        tenant = Tenant.objects.filter(slug=slug).first()
+    if tenant is None:
+        raise error_of_status(404)
+    return Caller(tag=tenant.tag, key_id=key_id, digest="", is_operator=True)
+
+
+@contextmanager
+def _shared_schema() -> Iterator[None]:
+    try:
+        with in_public():
+            yield
+    finally:
+        # This plane keeps no connections of Django's between requests.
+        connections[CELL].close()
 
 
 def own_id(caller: Caller, prefix: WirePrefix, text: str) -> WireId:

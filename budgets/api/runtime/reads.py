@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from accounts.keys.models import Permission
 from django.http import HttpRequest, HttpResponse
 from kernel.http.drf import ProtocolView
 from kernel.http.errors import ErrorCode, ProtocolError, error_of_status, unavailable
@@ -19,7 +20,7 @@ from budgets.api.runtime.bodies import (
     balance,
     scopes_of,
 )
-from budgets.api.runtime.caller import own_id, read_caller
+from budgets.api.runtime.caller import caller_for_id, caller_for_slug, is_operators, read_caller
 from budgets.services import engine
 
 _ENCODER = msgspec.json.Encoder()
@@ -101,14 +102,9 @@ class ReservationView(ProtocolView):
     """GET /v1/reservations/{reservation_id}"""
 
     def get(self, request: HttpRequest, reservation_id: str) -> HttpResponse:
-        caller = read_caller(request)
-        wire_id = own_id(caller, "rsv", reservation_id)
-        found = ask(
-            caller.tag,
-            "reservations",
-            {"key_id": caller.key_id, "digest": caller.digest, "id": str(wire_id.uuid), "limit": 1},
-            ReservationRows,
-        )
+        caller, wire_id = caller_for_id(request, Permission.PLATFORM_READ, "rsv", reservation_id)
+        asked = caller.credentials() | {"id": str(wire_id.uuid), "limit": 1}
+        found = ask(caller.tag, "reservations", asked, ReservationRows)
         if not found.rows:
             raise error_of_status(404)
         if found.rows[0].status == "EXPIRED":
@@ -121,9 +117,13 @@ class ReservationListView(ProtocolView):
     """GET /v1/reservations"""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        caller = read_caller(request)
-        query = list_query(request.GET)
-        asked = _filters(query) | {"key_id": caller.key_id, "digest": caller.digest}
+        if is_operators(request):
+            query = list_query(request.GET, needs_tenant=True)
+            caller = caller_for_slug(request, Permission.PLATFORM_READ, query.subject.tenant or "")
+        else:
+            caller = read_caller(request)
+            query = list_query(request.GET)
+        asked = _filters(query) | caller.credentials()
         if query.cursor is not None:
             number, text, row_id = read_cursor(query.cursor, tag=caller.tag, binding=query.cursor_binding())
             asked |= {"after_number": number, "after_text": text, "after_id": row_id}
@@ -155,9 +155,7 @@ class BalanceListView(ProtocolView):
     def get(self, request: HttpRequest) -> HttpResponse:
         caller = read_caller(request)
         query = balance_query(request.GET)
-        asked: dict[str, Any] = {
-            "key_id": caller.key_id,
-            "digest": caller.digest,
+        asked: dict[str, Any] = caller.credentials() | {
             "segments": _segments(query.subject),
             "include_children": query.include_children,
             "limit": query.limit,

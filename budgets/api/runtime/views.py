@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from accounts.keys.models import Permission
 from django.http import HttpRequest, HttpResponse
 from kernel.http.correlation import correlation_of
 from kernel.http.drf import ProtocolView, decode
@@ -33,7 +34,7 @@ from budgets.api.runtime.bodies import (
     balances,
     reserve_body,
 )
-from budgets.api.runtime.caller import Caller, own_id, read_caller
+from budgets.api.runtime.caller import Caller, caller_for_id, own_id, read_caller
 from budgets.api.runtime.refusals import decision_headers, refusal_response
 from budgets.services import engine
 from budgets.services.due import note_due
@@ -66,13 +67,12 @@ def operation(
     return Operation(
         op=op,
         id=uuid7(),
-        key_id=caller.key_id,
-        digest=caller.digest,
         idem=body.idempotency_key,
         hash="\\x" + payload_hash(body).hex(),
         metadata=None if metadata is UNSET else metadata,
         request_id=correlation.request_id,
         trace_id=correlation.trace_id,
+        **caller.credentials(),
         **fields,
     )
 
@@ -195,13 +195,13 @@ class CommitView(ProtocolView):
 
 
 class ReleaseView(ProtocolView):
-    """POST /v1/reservations/{reservation_id}/release"""
+    """POST /v1/reservations/{reservation_id}/release; an operator may release a hung reservation too."""
 
     def post(self, request: HttpRequest, reservation_id: str) -> HttpResponse:
-        caller, body = read_caller(request), decode(request, ReleaseRequest)
-        target = own_id(caller, "rsv", reservation_id).uuid
+        caller, wire_id = caller_for_id(request, Permission.PLATFORM_WRITE, "rsv", reservation_id)
+        body = decode(request, ReleaseRequest)
         reason = None if isinstance(body.reason, UnsetType) else body.reason
-        answer = submit(caller.tag, operation("release", caller, request, body, target=target, reason=reason))
+        answer = submit(caller.tag, operation("release", caller, request, body, target=wire_id.uuid, reason=reason))
         if answer.status != "OK":
             return refusal_response(answer, tag=caller.tag, request=request)
         return respond(
