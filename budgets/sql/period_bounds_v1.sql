@@ -8,23 +8,28 @@ CREATE FUNCTION period_bounds_v1(
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_day date := (p_at AT TIME ZONE p_time_zone)::date;
+    v_length interval;
     v_count int;
 BEGIN
     IF p_period = 'DAY' THEN
-        starts_at := v_day::timestamp AT TIME ZONE p_time_zone;
-        ends_at := (v_day + 1)::timestamp AT TIME ZONE p_time_zone;
+        v_length := '1 day';
+        v_count := v_day - p_anchor;
     ELSIF p_period = 'WEEK' THEN
+        v_length := '7 days';
         v_count := floor((v_day - p_anchor) / 7.0);
-        starts_at := (p_anchor + 7 * v_count)::timestamp AT TIME ZONE p_time_zone;
-        ends_at := (p_anchor + 7 * (v_count + 1))::timestamp AT TIME ZONE p_time_zone;
     ELSIF p_period = 'MONTH' THEN
+        v_length := '1 month';
         v_count := (extract(YEAR FROM v_day) - extract(YEAR FROM p_anchor)) * 12
             + extract(MONTH FROM v_day) - extract(MONTH FROM p_anchor);
-        IF (p_anchor + make_interval(months => v_count))::date > v_day THEN
-            v_count := v_count - 1;
-        END IF;
-        starts_at := (p_anchor + make_interval(months => v_count)) AT TIME ZONE p_time_zone;
-        ends_at := (p_anchor + make_interval(months => v_count + 1)) AT TIME ZONE p_time_zone;
+    ELSE
+        RETURN;
     END IF;
+    -- The local day is a guess that is one off at most: before the anchor's day of a month, and where clocks are set back over midnight.
+    LOOP
+        starts_at := (p_anchor + v_count * v_length) AT TIME ZONE p_time_zone;
+        ends_at := (p_anchor + (v_count + 1) * v_length) AT TIME ZONE p_time_zone;
+        EXIT WHEN p_at >= starts_at AND p_at < ends_at;
+        v_count := v_count + CASE WHEN p_at < starts_at THEN -1 ELSE 1 END;
+    END LOOP;
 END
 $$;

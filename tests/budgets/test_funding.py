@@ -272,7 +272,7 @@ class TestIdempotency:
         books.add_budget(allocated=100)
         ask(books, "CREDIT", 50, idempotency_key="one")
 
-        fields = {"operation": "CREDIT", "amount": 50, "idempotency_key": "one"} | other
+        fields: dict[str, Any] = {"operation": "CREDIT", "amount": 50, "idempotency_key": "one"} | other
         with pytest.raises(PayloadDiffers):
             ask(books, fields.pop("operation"), fields.pop("amount"), **fields)
         assert books.budget().allocated == 150
