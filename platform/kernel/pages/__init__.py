@@ -1,0 +1,1 @@
+"""How amounts, times and shares look on pages: one way for all of them."""

@@ -1,0 +1,73 @@
+"""Amounts as text, by Babel: money with its currency, counts with separators."""
+
+from decimal import Decimal
+from typing import Final
+
+from babel import Locale
+from babel.numbers import format_currency, format_decimal
+
+from kernel.money import Unit
+
+#: 1 USD.
+MICROCENTS_PER_USD: Final = 10**8
+_MICROCENTS_PER_CENT: Final = 10**6
+# Parsed once: Babel would parse the name at every call.
+_LOCALE: Final = Locale.parse("en_US")
+_MINUS: Final = "\N{MINUS SIGN}"
+_NOUNS: Final = {
+    Unit.TOKENS: ("token", "tokens"),
+    Unit.CREDITS: ("credit", "credits"),
+    Unit.RISK_POINTS: ("point", "points"),
+}
+
+
+def amount_text(amount: int, unit: str) -> str:
+    """An amount as a table shows it, rounded: `$8,214.06`, `$0.0400`, `12,500 tokens`.
+
+    Money has two decimals from a dollar on and where it is whole cents; less than that shows four, and less than
+    a hundredth of a cent all eight. What is not zero never reads as zero.
+    """
+    if unit != Unit.USD_MICROCENTS:
+        return _count_text(amount, unit)
+    size = abs(amount)
+    if size >= MICROCENTS_PER_USD or size % _MICROCENTS_PER_CENT == 0:
+        decimals = 2
+    elif size >= 10_000:
+        decimals = 4
+    else:
+        decimals = 8
+    return _money_text(amount, f"¤#,##0.{'0' * decimals}")
+
+
+def exact_amount_text(amount: int, unit: str) -> str:
+    """An amount to the last digit, for sentences in which two close ones must not look equal: `$1.99999999`."""
+    if unit != Unit.USD_MICROCENTS:
+        return _count_text(amount, unit)
+    return _money_text(amount, "¤#,##0.00######")
+
+
+def unit_name(unit: str) -> str:
+    """The unit as a word, for headings and sentences: `USD`, `tokens`."""
+    return "USD" if unit == Unit.USD_MICROCENTS else _noun(2, unit)
+
+
+def number_text(number: int) -> str:
+    """A count with separators: `1,204`."""
+    return str(format_decimal(number, locale=_LOCALE)).replace("-", _MINUS)
+
+
+def _money_text(amount: int, pattern: str) -> str:
+    usd = Decimal(amount) / MICROCENTS_PER_USD
+    return str(format_currency(usd, "USD", format=pattern, locale=_LOCALE, currency_digits=False)).replace("-", _MINUS)
+
+
+def _count_text(amount: int, unit: str) -> str:
+    return f"{number_text(amount)} {_noun(amount, unit)}"
+
+
+def _noun(amount: int, unit: str) -> str:
+    try:
+        one, many = _NOUNS[Unit(unit)]
+    except (KeyError, ValueError):
+        return unit
+    return one if abs(amount) == 1 else many

@@ -1,0 +1,80 @@
+"""Template tags of every page. They print what they are given and ask nothing of a database."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from kernel.pages import amounts, moments
+from kernel.pages.bars import Bar, Tone
+from kernel.pages.phrases import Sentence, render
+
+register = template.Library()
+
+
+@register.simple_tag
+def amount(value: int | None, unit: str) -> SafeString | str:
+    """An amount with its currency or unit; the exact one on hover. A dash where there is none."""
+    if value is None:
+        return "—"
+    return format_html(
+        '<data class="amount" value="{}" title="{}">{}</data>',
+        value,
+        f"{amounts.number_text(value)} {unit}",
+        amounts.amount_text(value, unit),
+    )
+
+
+@register.filter
+def number(value: int) -> str:
+    return amounts.number_text(value)
+
+
+@register.filter
+def unit_name(unit: str) -> str:
+    return amounts.unit_name(unit)
+
+
+@register.simple_tag(takes_context=True)
+def moment(context: dict[str, Any], at: datetime | None, time_zone: str = "") -> SafeString | str:
+    """A time with its zone: the one named, else the page's `time_zone`, else UTC. The exact one on hover."""
+    zone = time_zone or context.get("time_zone") or "UTC"
+    return _time(at, zone, moments.moment_text(at, time_zone=zone, now=datetime.now(UTC)) if at else "")
+
+
+@register.simple_tag(takes_context=True)
+def day(context: dict[str, Any], at: datetime | None, time_zone: str = "") -> SafeString | str:
+    """A date, with the exact time on hover."""
+    zone = time_zone or context.get("time_zone") or "UTC"
+    return _time(at, zone, moments.day_text(at, time_zone=zone) if at else "")
+
+
+@register.inclusion_tag("components/bar.html")
+def bar(drawing: Bar) -> dict[str, Bar]:
+    return {"bar": drawing}
+
+
+@register.inclusion_tag("components/hatches.html")
+def hatches() -> dict[str, tuple[str, ...]]:
+    """What bars fill their held part with; once a page."""
+    return {"tones": (Tone.CALM, Tone.INFO, Tone.WARN, Tone.BAD)}
+
+
+@register.inclusion_tag("components/chip.html")
+def chip(word: str, tone: str = "calm") -> dict[str, str]:
+    return {"word": word, "tone": tone}
+
+
+@register.filter
+def phrases(pieces: Sentence) -> SafeString:
+    """A sentence, its facts set off."""
+    return render(pieces)
+
+
+def _time(at: datetime | None, zone: str, text: str) -> SafeString | str:
+    if at is None:
+        return "—"
+    exact = moments.exact_moment_text(at, time_zone=zone)
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, text)
