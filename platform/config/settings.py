@@ -36,6 +36,7 @@ MIDDLEWARES: dict[str, list[str]] = {
     "console": [
         "django.middleware.security.SecurityMiddleware",
         "django.middleware.csp.ContentSecurityPolicyMiddleware",
+        "kernel.http.browser_headers.BrowserHeadersMiddleware",
         "whitenoise.middleware.WhiteNoiseMiddleware",
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.middleware.common.CommonMiddleware",
@@ -44,6 +45,7 @@ MIDDLEWARES: dict[str, list[str]] = {
         "django.contrib.messages.middleware.MessageMiddleware",
         "django.middleware.clickjacking.XFrameOptionsMiddleware",
         "django_htmx.middleware.HtmxMiddleware",
+        "accounts.console.gate.OperatorGate",
     ],
 }
 ROOT_URLCONF = URLCONFS[PLANE]
@@ -106,7 +108,10 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "wm",
-    }
+        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
+    },
+    # What one process counts for itself while Valkey is away.
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 
 CELERY_BROKER_URL = environment.celery_broker_url(REDIS_URL)
@@ -152,6 +157,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            "builtins": ["django.templatetags.static", "kernel.pages.tags"],
             "loaders": [
                 (
                     "django.template.loaders.cached.Loader",
@@ -176,6 +182,7 @@ SECURE_CSP = {
     "frame-ancestors": [CSP.NONE],
 }
 STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
 # A local run serves files from where they lie; an image collects them, hashed and compressed.
 STATIC_ROOT = os.environ.get("WATERMASTER_STATIC_ROOT") or None
 _static_is_collected = STATIC_ROOT is not None
@@ -190,13 +197,38 @@ STORAGES = {
     }
 }
 
+# ── Sign-in ──────────────────────────────────────────────────────────────────────────────────────────
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+LOGIN_URL = "accounts:sign_in"
+LOGIN_REDIRECT_URL = "ops:overview"
+LOGOUT_REDIRECT_URL = "accounts:sign_in"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+# Length and a list of common ones, no rules about signs and digits.
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email",)},
+    },
+]
 # Behind TLS these three are on; a first run on 127.0.0.1 has none.
 IS_BEHIND_TLS = environment.flag(os.environ, "WATERMASTER_TLS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_BEHIND_TLS
+# A browser takes a cookie named __Host- only over TLS, for this host alone and for all of its paths.
+_cookie_prefix = "__Host-" if IS_BEHIND_TLS else "watermaster-"
+SESSION_COOKIE_NAME = f"{_cookie_prefix}session"
+CSRF_COOKIE_NAME = f"{_cookie_prefix}csrf"
+CSRF_COOKIE_HTTPONLY = True
+# Lax, not Strict: the address in a denial is opened from chats and tickets, and must find the reader signed in.
+# Nothing changes by GET, and every form carries a CSRF token.
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 8 * 3600
+SESSION_IDLE_SECONDS = 30 * 60
 SECURE_SSL_REDIRECT = IS_BEHIND_TLS
 # Load balancers ask without TLS.
-SECURE_REDIRECT_EXEMPT = [r"^healthz"]
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]
 SECURE_HSTS_SECONDS = 31_536_000 if IS_BEHIND_TLS else 0
 # Whether subdomains and browsers' preload lists join in is for the owner of the domain to say.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]

@@ -1,0 +1,120 @@
+"""The checks of one decision in the order in which the engine runs them, and how far it came."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from budgets.console.wording import scope_words
+from budgets.models.choices import Verdict
+from budgets.selectors.decision_records import BudgetThen, DecisionRecord
+from kernel.pages.amounts import exact_amount_text, unit_name
+from kernel.pages.bars import Tone
+from kernel.pages.phrases import Sentence, code, sentence, strong
+
+
+class Outcome(Enum):
+    PASS = ("Pass", Tone.GOOD)
+    DENY = ("Deny", Tone.BAD)
+    NOT_REACHED = ("Not reached", Tone.INFO)
+
+    @property
+    def word(self) -> str:
+        return self.value[0]
+
+    @property
+    def tone(self) -> Tone:
+        return self.value[1]
+
+    @property
+    def is_denial(self) -> bool:
+        return self is Outcome.DENY
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line. `note` says how much was missing, where something was."""
+
+    words: Sentence
+    outcome: Outcome
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    words: Sentence
+    refusals: frozenset[str]
+
+
+_SETTLEMENTS: Final = frozenset({"commit", "release", "extend"})
+
+
+def checks_of(record: DecisionRecord) -> tuple[Check, ...]:
+    """Stages first, then the path's budgets, root first; the first refusal ends the reckoning."""
+    checks: list[Check] = []
+    is_over = False
+    for stage in _stages(record):
+        is_refused = record.verdict == Verdict.DENY and record.reason_code in stage.refusals
+        checks.append(Check(stage.words, _outcome(is_over=is_over, is_refused=is_refused)))
+        is_over = is_over or is_refused
+    for budget in _budgets(record):
+        is_refused = not is_over and record.verdict == Verdict.DENY and budget.scope_path == record.failed_scope
+        outcome = _outcome(is_over=is_over, is_refused=is_refused)
+        note = _shortfall(record) if is_refused else ""
+        checks.append(Check(_budget_words(record, budget, outcome), outcome, note))
+        is_over = is_over or is_refused
+    return tuple(checks)
+
+
+def _outcome(*, is_over: bool, is_refused: bool) -> Outcome:
+    if is_over:
+        return Outcome.NOT_REACHED
+    return Outcome.DENY if is_refused else Outcome.PASS
+
+
+def _stages(record: DecisionRecord) -> Iterator[_Stage]:
+    key = code(record.api_key_id) if record.api_key_id else "of an operator or worker"
+    yield _Stage(sentence("Key ", key, ": may do this here"), frozenset({"FORBIDDEN", "NOT_FOUND"}))
+    if record.idempotency_key:
+        words = sentence("Idempotency key ", code(record.idempotency_key), ": not used for anything else")
+        yield _Stage(words, frozenset({"IDEMPOTENCY_MISMATCH"}))
+    yield _Stage(sentence("Tenant switch: on"), frozenset({"TENANT_SUSPENDED", "TENANT_CLOSED"}))
+    if record.endpoint in _SETTLEMENTS:
+        yield _Stage(
+            sentence("Reservation: open, in time and in this unit"),
+            frozenset({"RESERVATION_FINALIZED", "RESERVATION_EXPIRED", "UNIT_MISMATCH", "MAX_EXTENSIONS_EXCEEDED"}),
+        )
+    else:
+        words = sentence("Budgets on the path: at least one in ", unit_name(record.unit or ""))
+        yield _Stage(words, frozenset({"BUDGET_NOT_FOUND", "UNIT_MISMATCH"}))
+
+
+def _budgets(record: DecisionRecord) -> tuple[BudgetThen, ...]:
+    paths = {budget.scope_path for budget in record.budgets}
+    failed = record.failed_scope
+    if failed is None or failed in paths or record.reason_code in {"BUDGET_NOT_FOUND", "UNIT_MISMATCH"}:
+        return record.budgets
+    # A run's budget is only imagined until its first reservation is let through.
+    return (*record.budgets, BudgetThen(scope_path=failed))
+
+
+def _budget_words(record: DecisionRecord, budget: BudgetThen, outcome: Outcome) -> Sentence:
+    level, _, name = scope_words(budget.scope_path).partition(" ")
+    title = sentence(f"{level.capitalize()} budget ", strong(name))
+    left = record.numbers.get("remaining") if outcome is Outcome.DENY else budget.remaining
+    if record.reason_code in {"BUDGET_FROZEN", "BUDGET_CLOSED"} and outcome is Outcome.DENY:
+        return (*title, *sentence(f": {record.reason_code.removeprefix('BUDGET_').lower()}"))
+    if left is None or record.amount is None:
+        return title
+    unit = record.unit or ""
+    whole = f" of {exact_amount_text(budget.allocated, unit)}" if budget.allocated is not None else ""
+    needs = exact_amount_text(record.amount, unit)
+    return (*title, *sentence(f": {exact_amount_text(left, unit)} left{whole}, needs {needs}"))
+
+
+def _shortfall(record: DecisionRecord) -> str:
+    left = record.numbers.get("remaining")
+    if record.reason_code != "BUDGET_EXCEEDED" or left is None or record.amount is None:
+        return ""
+    short = record.amount - record.numbers.get("held", 0) - left
+    return f"short by {exact_amount_text(short, record.unit or '')}" if short > 0 else ""

@@ -1,0 +1,35 @@
+"""Decisions as lists show them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from budgets.console.wording import decision_wire_id, endpoint_noun, reason_words, verdict_words
+from budgets.selectors.decisions import DecisionLine
+from kernel.ids import Tag
+from kernel.pages.bars import Tone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRow:
+    decision: DecisionLine
+    wire_id: str
+    noun: str
+    verdict: str
+    tone: Tone
+    reason: str
+
+
+def decision_rows(tag: Tag, decisions: Sequence[DecisionLine]) -> list[DecisionRow]:
+    return [_row(tag, decision) for decision in decisions]
+
+
+def _row(tag: Tag, decision: DecisionLine) -> DecisionRow:
+    verdict, tone = verdict_words(decision.verdict)
+    return DecisionRow(
+        decision=decision,
+        wire_id=decision_wire_id(tag, decision),
+        noun=endpoint_noun(decision.endpoint),
+        verdict=verdict,
+        tone=tone,
+        reason=reason_words(decision.reason_code),
+    )

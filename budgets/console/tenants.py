@@ -1,0 +1,83 @@
+"""`/ops/tenants/`: the list, and one tenant with its budgets, decisions and keys."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from accounts.keys.selectors.key_lines import key_lines
+from budgets.console.budget_rows import budget_rows
+from budgets.console.decision_rows import decision_rows
+from budgets.console.tenant_rows import TENANTS_PER_PAGE, is_due, tenant_rows
+from budgets.selectors.budget_lines import BudgetTree, budget_tree
+from budgets.selectors.decisions import recent_decisions
+from budgets.services.periods import open_due_periods
+from kernel.pages.fragments import wants_fragment
+from kernel.tenancy import in_tenant
+from tenants.selectors.directory import TenantLine, TenantStatus, directory_page, tenant_by_slug
+
+_BUDGETS_SHOWN: Final = 300
+_DECISIONS_SHOWN: Final = 12
+_KEYS_SHOWN: Final = 50
+_SEARCH_LENGTH_MAX: Final = 100
+
+
+@require_safe
+def tenant_list(request: HttpRequest) -> HttpResponse:
+    search = request.GET.get("q", "").replace("\0", "").strip()[:_SEARCH_LENGTH_MAX]
+    wanted = request.GET.get("status", "")
+    status = TenantStatus(wanted) if wanted in TenantStatus.values else None
+    after = request.GET.get("after", "").replace("\0", "")
+    page = directory_page(search=search, status=status, after=after, limit=TENANTS_PER_PAGE)
+    context = {
+        "section": "tenants",
+        "rows": tenant_rows(page.tenants, now=datetime.now(UTC)),
+        "search": search,
+        "status": status.value if status else "",
+        "statuses": [(known.value, known.label) for known in TenantStatus],
+        "is_filtered": bool(search or status or after),
+        "next_after": page.next_after,
+    }
+    return render(request, wants_fragment(request, "budgets/tenant_list.html", "tenants"), context)
+
+
+@require_safe
+def tenant_detail(request: HttpRequest, slug: str) -> HttpResponse:
+    tenant = tenant_or_404(slug)
+    now = datetime.now(UTC)
+    with in_tenant(tenant.tag):
+        tree = _tree_of_now(now)
+        decisions = recent_decisions(limit=_DECISIONS_SHOWN)
+        keys = key_lines(limit=_KEYS_SHOWN)
+    context = {
+        "section": "tenants",
+        "now": now,
+        "tenant": tenant,
+        "time_zone": tenant.time_zone,
+        "row": tenant_rows([tenant], now=now)[0],
+        "budgets": budget_rows(tree.lines),
+        "is_tree_cut": tree.is_cut,
+        "decisions": decision_rows(tenant.tag, decisions.decisions),
+        "has_more_decisions": decisions.next_before is not None,
+        "keys": [(key, key.is_usable(now=now)) for key in keys],
+    }
+    return render(request, "budgets/tenant_detail.html", context)
+
+
+def tenant_or_404(slug: str) -> TenantLine:
+    """The tenant, once it has books to show."""
+    tenant = tenant_by_slug(slug) if "\0" not in slug else None
+    if tenant is None or not tenant.has_books:
+        raise Http404
+    return tenant
+
+
+def _tree_of_now(now: datetime) -> BudgetTree:
+    tree = budget_tree(limit=_BUDGETS_SHOWN)
+    due = [line.id for line in tree.lines if is_due(line, now=now)]
+    if not due:
+        return tree
+    open_due_periods(due)
+    return budget_tree(limit=_BUDGETS_SHOWN)

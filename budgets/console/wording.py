@@ -1,0 +1,95 @@
+"""The engine's words in the reader's: reasons, endpoints, scopes, states."""
+
+from typing import Final
+
+from budgets.models.choices import BudgetStatus, Period, Verdict
+from budgets.selectors.budget_lines import BudgetLine
+from budgets.selectors.decisions import DecisionLine
+from kernel.ids import Tag, mint_wire_id
+from kernel.pages.bars import Bar, Tone, budget_bar
+
+_REASONS: Final = {
+    "BUDGET_EXCEEDED": "Budget used up",
+    "BUDGET_FROZEN": "Budget frozen",
+    "BUDGET_CLOSED": "Budget closed",
+    "BUDGET_NOT_FOUND": "No budget on the path",
+    "OVERDRAFT_LIMIT_EXCEEDED": "Over the overdraft limit",
+    "DEBT_OUTSTANDING": "Debt outstanding",
+    "UNIT_MISMATCH": "Wrong unit",
+    "TENANT_SUSPENDED": "Tenant suspended",
+    "TENANT_CLOSED": "Tenant closed",
+    "FORBIDDEN": "Key not permitted",
+    "NOT_FOUND": "Unknown reservation",
+    "IDEMPOTENCY_MISMATCH": "Idempotency key reused",
+    "RESERVATION_FINALIZED": "Already settled",
+    "RESERVATION_EXPIRED": "Reservation expired",
+    "MAX_EXTENSIONS_EXCEEDED": "Extended too often",
+}
+_ENDPOINTS: Final = {
+    "reserve": "reservation",
+    "decide": "check",
+    "commit": "commit",
+    "release": "release",
+    "extend": "extension",
+    "event": "event",
+}
+_PERIODS: Final = {
+    Period.ONE_OFF: "in all",
+    Period.DAY: "today",
+    Period.WEEK: "this week",
+    Period.MONTH: "this month",
+}
+_VERDICTS: Final = {
+    Verdict.ALLOW: ("Allowed", Tone.GOOD),
+    Verdict.ALLOW_WITH_CAPS: ("Allowed with caps", Tone.INFO),
+    Verdict.DENY: ("Denied", Tone.BAD),
+}
+
+
+def reason_words(reason_code: str | None) -> str:
+    """A reason as a heading; an unknown code stands for itself."""
+    return _REASONS.get(reason_code or "", reason_code or "")
+
+
+def reason_codes() -> tuple[str, ...]:
+    return tuple(_REASONS)
+
+
+def endpoint_noun(endpoint: str) -> str:
+    return _ENDPOINTS.get(endpoint, endpoint)
+
+
+def period_words(period: Period) -> str:
+    """What a sum of this period speaks of: `today`."""
+    return _PERIODS[period]
+
+
+def verdict_words(verdict: Verdict) -> tuple[str, Tone]:
+    return _VERDICTS[verdict]
+
+
+def scope_words(scope_path: str) -> str:
+    """The last segment as two words: `workspace marketing`."""
+    level, _, name = scope_path.rpartition("/")[2].partition(":")
+    return f"{level} {name}".rstrip()
+
+
+def decision_wire_id(tag: Tag, decision: DecisionLine) -> str:
+    return mint_wire_id("dec", tag, decision.id)
+
+
+def bar_of(budget: BudgetLine) -> Bar:
+    return budget_bar(allocated=budget.allocated, used=budget.spent + budget.debt, held=budget.reserved)
+
+
+def budget_state(budget: BudgetLine) -> tuple[str, Tone]:
+    """What to think of a budget at a glance."""
+    if budget.status == BudgetStatus.CLOSED:
+        return "Closed", Tone.CALM
+    if budget.status == BudgetStatus.FROZEN:
+        return "Frozen", Tone.BAD
+    if budget.is_over_limit:
+        return "Over limit", Tone.BAD
+    if budget.remaining <= 0:
+        return ("Used up", Tone.BAD) if budget.allocated else ("Not funded", Tone.CALM)
+    return ("Near cap", Tone.WARN) if bar_of(budget).tone == Tone.WARN else ("Healthy", Tone.GOOD)

@@ -1,0 +1,85 @@
+"""The budgets of the tenant whose schema the connection is in, as they stand."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from budgets.models import Budget
+from budgets.models.choices import BudgetStatus, Period
+from kernel.money import Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetLine:
+    """One budget. Amounts in `unit`, those of the period that began at `period_starts_at`."""
+
+    id: UUID
+    scope_path: str
+    unit: Unit
+    status: BudgetStatus
+    allocated: int
+    reserved: int
+    spent: int
+    debt: int
+    uncovered: int
+    overdraft_limit: int
+    is_over_limit: bool
+    period: Period
+    period_ends_at: datetime | None
+
+    @property
+    def remaining(self) -> int:
+        return self.allocated - self.reserved - self.spent - self.debt
+
+    @property
+    def scope(self) -> str:
+        """The path's last segment, as in `agent:triage`."""
+        return self.scope_path.rpartition("/")[2]
+
+    @property
+    def depth(self) -> int:
+        """0 for the tenant's own."""
+        return self.scope_path.count("/")
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetTree:
+    """Budgets in the order of a tree, each after the one above it; `is_cut` when there are more than were asked for."""
+
+    lines: tuple[BudgetLine, ...]
+    is_cut: bool
+
+
+def root_budgets() -> tuple[BudgetLine, ...]:
+    """The tenant's own budgets, one for each unit. One query."""
+    return _lines(Budget.objects.filter(depth=1).order_by("unit"))
+
+
+def budget_tree(*, limit: int) -> BudgetTree:
+    """The tenant's budgets without those of runs, of which there is no end. One query."""
+    lines = _lines(Budget.objects.filter(run_id=None).order_by("scope_path", "unit")[: limit + 1])
+    # By segments: `a/b` belongs before `a-b`, which the text alone would not do.
+    ordered = sorted(lines[:limit], key=lambda line: (line.scope_path.split("/"), line.unit))
+    return BudgetTree(lines=tuple(ordered), is_cut=len(lines) > limit)
+
+
+def _lines(budgets: Iterable[Budget]) -> tuple[BudgetLine, ...]:
+    return tuple(
+        BudgetLine(
+            id=budget.id,
+            scope_path=budget.scope_path,
+            unit=Unit(budget.unit),
+            status=BudgetStatus(budget.status),
+            allocated=budget.allocated,
+            reserved=budget.reserved,
+            spent=budget.spent,
+            debt=budget.debt,
+            uncovered=budget.uncovered,
+            overdraft_limit=budget.overdraft_limit,
+            is_over_limit=budget.is_over_limit,
+            period=Period(budget.period),
+            period_ends_at=budget.period_ends_at,
+        )
+        for budget in budgets
+    )

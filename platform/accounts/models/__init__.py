@@ -1,0 +1,3 @@
+from accounts.models.user import OperatorRole, User
+
+__all__ = ["OperatorRole", "User"]

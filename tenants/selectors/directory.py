@@ -1,0 +1,104 @@
+"""The directory of tenants, from the shared schema, a page at a time."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from kernel.ids import PLATFORM_TAG, Tag, schema_name
+from kernel.tenancy import in_public
+from tenants.models import Tenant, TenantStatus
+
+__all__ = [
+    "DirectoryPage",
+    "TenantLine",
+    "TenantStatus",
+    "directory_page",
+    "tenant_by_slug",
+    "tenant_by_tag",
+    "tenant_count",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantLine:
+    """One tenant as the directory knows it. `plan` and `plan_version` are None for a tenant without a plan."""
+
+    tag: Tag
+    slug: str
+    name: str
+    status: TenantStatus
+    time_zone: str
+    plan: str | None
+    plan_version: int | None
+    created_at: datetime
+    closed_at: datetime | None
+
+    @property
+    def has_books(self) -> bool:
+        """Whether its schema is there for sure."""
+        return self.status != TenantStatus.PROVISIONING
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryPage:
+    """Tenants in order of their slugs. `next_after` is the slug to ask from for the next page, None on the last one."""
+
+    tenants: tuple[TenantLine, ...]
+    next_after: str | None
+
+
+def directory_page(
+    *, search: str = "", status: TenantStatus | None = None, after: str = "", limit: int
+) -> DirectoryPage:
+    """Tenants whose slug or name contains `search`, after the slug `after`. One query."""
+    found = _lines()
+    if search:
+        found = found.filter(Q(slug__icontains=search) | Q(name__icontains=search))
+    if status is not None:
+        found = found.filter(status=status)
+    if after:
+        found = found.filter(slug__gt=after)
+    with in_public():
+        lines = [_line(tenant) for tenant in found.order_by("slug")[: limit + 1]]
+    is_cut = len(lines) > limit
+    return DirectoryPage(tenants=tuple(lines[:limit]), next_after=lines[limit - 1].slug if is_cut else None)
+
+
+def tenant_count() -> int:
+    with in_public():
+        return Tenant.objects.count()
+
+
+def tenant_by_slug(slug: str) -> TenantLine | None:
+    with in_public():
+        tenant = _lines().filter(slug=slug).first()
+    return _line(tenant) if tenant else None
+
+
+def tenant_by_tag(tag: Tag) -> TenantLine | None:
+    """The tenant that an id or a key speaks of."""
+    if tag == PLATFORM_TAG:
+        return None
+    with in_public():
+        tenant = _lines().filter(schema_name=schema_name(tag)).first()
+    return _line(tenant) if tenant else None
+
+
+def _lines() -> QuerySet[Tenant]:
+    tenants: QuerySet[Tenant] = Tenant.objects.select_related("plan")
+    return tenants
+
+
+def _line(tenant: Tenant) -> TenantLine:
+    return TenantLine(
+        tag=tenant.tag,
+        slug=tenant.slug,
+        name=tenant.name,
+        status=TenantStatus(tenant.status),
+        time_zone=tenant.time_zone,
+        plan=tenant.plan.name if tenant.plan else None,
+        plan_version=tenant.plan.version if tenant.plan else None,
+        created_at=tenant.created_at,
+        closed_at=tenant.closed_at,
+    )
