@@ -161,7 +161,10 @@ class Supervisor:
                     raise StartRefused(f"The {managed.spec.name} ended at once; {self._last_words(managed)}")
             waiting = {name: address for name, address in waiting.items() if not answers(*address)}
             if waiting and time.monotonic() > deadline:
-                raise StartRefused(f"No answer from {' and '.join(waiting)} within {READY_TIMEOUT_S:.0f} s.")
+                name = next(iter(waiting))
+                raise StartRefused(
+                    f"The {name} did not answer within {READY_TIMEOUT_S:.0f} s; it said: {self.output.last_line(name)}"
+                )
             time.sleep(0.1)
 
     def _watch(self, servers: Servers | None, state_file: StateFile) -> None:
