@@ -1,11 +1,13 @@
-"""The api process itself, on a free port, over the run's own database."""
+"""The api process itself, on a free port, over the run's own database. What it prints is kept for tests to read."""
 
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -34,25 +36,36 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_api(port: int, *, workers: int = 1) -> "subprocess.Popen[bytes]":
-    """Granian as the README starts it, with the run's database."""
-    environment = os.environ | {
+def run_database() -> dict[str, str]:
+    """The environment that points a process at this run's servers."""
+    return {
         "DATABASE_URL": database_url("default"),
         "DATABASE_OWNER_URL": database_url("owner"),
         "REDIS_URL": settings.REDIS_URL,
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}",
     }
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "granian", "--interface", "wsgi", "config.wsgi_api:application"),
-            *("--host", "127.0.0.1", "--port", str(port), "--workers", str(workers), "--blocking-threads", "32"),
-            "--no-ws",
-        ],
-        env=environment,
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-    )
+
+
+def start_api(
+    port: int, *, workers: int = 1, output: Path | None = None, servers: Mapping[str, str] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Granian as the supervisor starts it, over the run's servers or others that the environment `servers` names.
+
+    All that it prints goes to the end of the file `output`.
+    """
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}"}
+    environment |= run_database() if servers is None else servers
+    with (output or Path(os.devnull)).open("ab") as sink:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "granian", "--interface", "wsgi", "config.wsgi_api:application"),
+                *("--host", "127.0.0.1", "--port", str(port), "--workers", str(workers), "--blocking-threads", "32"),
+                *("--http", "1", "--no-ws"),
+            ],
+            env=environment,
+            cwd=ROOT,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+        )
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
         try:
@@ -66,11 +79,30 @@ def start_api(port: int, *, workers: int = 1) -> "subprocess.Popen[bytes]":
     raise RuntimeError("The api process did not come up.")
 
 
+@dataclass(frozen=True, slots=True)
+class LiveApi:
+    """A running api process."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+    output: Path
+
+    def printed(self) -> str:
+        """All that the process has printed so far."""
+        return self.output.read_text(errors="replace")
+
+
 @pytest.fixture(scope="session")
-def api_url(django_db_setup: None) -> Iterator[str]:
-    """Where the api plane answers for this run."""
-    port = free_port()
-    process = start_api(port)
-    yield f"http://127.0.0.1:{port}"
+def live_api(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveApi]:
+    """The api process of this run; tests may read it and must not stop it."""
+    port, output = free_port(), tmp_path_factory.mktemp("api") / "output.txt"
+    process = start_api(port, output=output)
+    yield LiveApi(url=f"http://127.0.0.1:{port}", process=process, output=output)
     process.terminate()
     process.wait(timeout=15)
+
+
+@pytest.fixture(scope="session")
+def api_url(live_api: LiveApi) -> str:
+    """Where the api plane answers for this run."""
+    return live_api.url
