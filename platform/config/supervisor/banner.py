@@ -19,7 +19,7 @@ def banner(*, var: Path, api_port: int, console_port: int) -> str:
     lines = [
         "",
         f"Console  http://{HOST}:{console_port}/",
-        f"API      http://{HOST}:{api_port}/   (docs: http://{HOST}:{console_port}/api/docs/)",
+        f"API      http://{HOST}:{api_port}/",
     ]
     if "OPERATOR_EMAIL" in demo:
         lines.append(f"Sign in  {demo['OPERATOR_EMAIL']}   {demo.get('OPERATOR_PASSWORD', '')}".rstrip())

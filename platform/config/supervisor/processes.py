@@ -36,7 +36,8 @@ def process_specs(*, environ: Mapping[str, str], var: Path, api_port: int, conso
     python = sys.executable
     granian = (python, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--http", "1", "--no-ws")
     steady = ("--respawn-failed-workers", "--workers-kill-timeout", "8", "--log-level", "error")
-    celery = (python, "-m", "celery", "--quiet", "-A", "config.celery")
+    # Work that can wait makes way for a decision, and for the start of the other two.
+    celery = (*_gently(), python, "-m", "celery", "--quiet", "-A", "config.celery")
     return [
         ProcessSpec(
             "api",
@@ -136,6 +137,11 @@ def end_all(processes: Sequence[ManagedProcess], *, patience_s: float) -> None:
         managed.kill_group()
         managed.process.wait()
         managed.reader.join(timeout=1)
+
+
+def _gently() -> tuple[str, ...]:
+    nice = shutil.which("nice")
+    return () if nice is None else (nice, "-n", "5")
 
 
 @cache

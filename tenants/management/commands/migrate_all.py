@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
 from kernel.owner import acting_as_owner, prepare_database
-from tenants.services.migrating import schemas_behind
+from tenants.services.migrating import PUBLIC, schemas_behind
 
 
 class Command(BaseCommand):
@@ -18,6 +18,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, shared: bool, verbosity: int, **options: Any) -> None:
         prepare_database()
         with acting_as_owner():
-            call_command("migrate_schemas", shared=True, interactive=False, verbosity=verbosity)
-            for name in [] if shared else schemas_behind():
+            for name in schemas_behind():
+                if shared and name != PUBLIC:
+                    continue
                 call_command("migrate_schemas", schema_name=name, interactive=False, verbosity=verbosity)
