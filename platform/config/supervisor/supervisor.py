@@ -1,6 +1,7 @@
 """One run from the first server to the last: start in order, watch, restart, stop in reverse order."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ SERVERS_CHECK_INTERVAL_S = 2.0
 # A process that ends this often in so short a time will not recover by itself.
 RESTARTS_MAX = 5
 RESTARTS_WINDOW_S = 60.0
+
+ERROR_LINE = re.compile(r"^[\w.]*(Error|Exception|Configured|Refused)\b.*: ")
 
 
 @dataclass(slots=True)
@@ -123,11 +126,13 @@ class Supervisor:
                 if self._is_stopping:
                     process.terminate()
         self._raise_if_stopping()
-        lines = said.strip().splitlines()
         if process.returncode:
+            lines = said.strip().splitlines() or ["it said nothing"]
             for line in lines:
                 self.output.line("setup", line)
-            raise StartRefused(f"manage.py {arguments[0]} failed: {lines[-1] if lines else 'it said nothing'}")
+            # PostgreSQL's hints and contexts follow the line that names the error.
+            reasons = [line for line in lines if ERROR_LINE.match(line)] or lines
+            raise StartRefused(f"manage.py {arguments[0]} failed: {reasons[-1]}")
 
     def _has_command(self, name: str) -> bool:
         """Looked for by its file: to ask Django would cost a second more of every start."""
