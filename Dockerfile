@@ -18,6 +18,7 @@ COPY platform platform
 COPY tenants tenants
 COPY budgets budgets
 COPY routing routing
+COPY static static
 COPY templates templates
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --frozen --no-dev --no-editable --inexact \
