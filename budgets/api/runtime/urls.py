@@ -1,6 +1,6 @@
 """Addresses of the runtime plane, as the contract names them."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import path
 
 from budgets.api.runtime.health import LivenessView, ReadinessView
@@ -12,7 +12,11 @@ _reserve, _list = ReserveView.as_view(), ReservationListView.as_view()
 
 def reservations(request: HttpRequest) -> HttpResponse:
     """One address, two views: POST is on the hot path and GET is not."""
-    return _reserve(request) if request.method == "POST" else _list(request)
+    if request.method == "POST":
+        return _reserve(request)
+    if request.method in {"GET", "HEAD"}:
+        return _list(request)
+    return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
 
 
 # DRF's views carry this mark; the function in front of two of them has to carry it too.

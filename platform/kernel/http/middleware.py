@@ -1,13 +1,14 @@
 """What surrounds every request of the api plane."""
 
-from collections.abc import Callable
-from typing import Final
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from kernel.http.correlation import correlation_of
-from kernel.http.errors import error_of_status
+from kernel.http.errors import error_of_status, invalid_request
 from kernel.http.responses import exception_response, protocol_response
 
 # An answer is for one key, is data, and never a page, so a browser has no business with it.
@@ -17,6 +18,7 @@ _HEADERS: Final = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
 )
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class ProtocolMiddleware:
@@ -33,7 +35,10 @@ class ProtocolMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         correlation = correlation_of(request)
-        response = self._get_response(request)
+        if _names_one_host(request.META):
+            response = self._get_response(request)
+        else:
+            response = protocol_response(invalid_request("Name one host in the header Host."), request)
         if response.status_code >= 400:
             response = _in_the_protocols_words(response, request)
         headers = response.headers
@@ -49,6 +54,17 @@ class ProtocolMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase:
         return exception_response(exception, request)
+
+
+def _names_one_host(headers: Mapping[str, Any]) -> bool:
+    """What HTTP/1.1 asks of a request; which host it is does not matter, for the key alone says which tenant.
+
+    The server joins two Host headers with a comma, and gives an empty one where there is none.
+    """
+    host = headers.get("HTTP_HOST")
+    if host:
+        return _HOST.fullmatch(host) is not None
+    return host is None or headers.get("SERVER_PROTOCOL") == "HTTP/1.0"
 
 
 def _in_the_protocols_words(response: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:
