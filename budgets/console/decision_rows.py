@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from budgets.console.wording import decision_wire_id, endpoint_noun, reason_words, verdict_words
+from budgets.console.wording import decision_wire_id, endpoint_noun, path_within_tenant, reason_words, verdict_words
 from budgets.selectors.decisions import DecisionLine
 from kernel.ids import Tag
 from kernel.pages.bars import Tone
@@ -11,12 +11,16 @@ from kernel.pages.bars import Tone
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRow:
+    """`refused_by` is the scope that refused, where it is another one than the call's own."""
+
     decision: DecisionLine
     wire_id: str
     noun: str
+    scope: str
     verdict: str
     tone: Tone
     reason: str
+    refused_by: str
 
 
 def decision_rows(tag: Tag, decisions: Sequence[DecisionLine]) -> list[DecisionRow]:
@@ -29,7 +33,15 @@ def _row(tag: Tag, decision: DecisionLine) -> DecisionRow:
         decision=decision,
         wire_id=decision_wire_id(tag, decision),
         noun=endpoint_noun(decision.endpoint),
+        scope=path_within_tenant(decision.scope_path or ""),
         verdict=verdict,
         tone=tone,
         reason=reason_words(decision.reason_code),
+        refused_by=_refused_by(decision),
     )
+
+
+def _refused_by(decision: DecisionLine) -> str:
+    if decision.failed_scope is None or decision.failed_scope == decision.scope_path:
+        return ""
+    return path_within_tenant(decision.failed_scope)

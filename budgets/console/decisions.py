@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from budgets.console import first_steps
 from budgets.console.decision_rows import decision_rows
 from budgets.console.denials import SPANS
 from budgets.console.explanation import explain
@@ -55,6 +56,7 @@ def decision_list(request: HttpRequest, slug: str) -> HttpResponse:
         "reason": reason,
         "reasons": [(known, reason_words(known)) for known in reason_codes()],
         "is_filtered": bool(is_denials or before),
+        "reserve": first_steps.reserve(tenant.slug),
     }
     return render(request, wants_fragment(request, "budgets/decision_list.html", "decisions"), context)
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from budgets.console import first_steps
 from budgets.console.tenant_rows import TENANTS_PER_PAGE, TenantRow, tenant_rows
 from budgets.console.wording import reason_words
 from budgets.models.choices import Period
@@ -47,6 +48,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "causes": causes.most_common(6),
         "tenant_count": tenant_count() if page.next_after else len(rows),
         "is_partial": page.next_after is not None,
+        "first_step": first_steps.CREATE_TENANT,
     }
     return render(request, "budgets/overview.html", context)
 

@@ -8,9 +8,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts.keys.selectors.key_lines import key_lines
+from budgets.console import first_steps
 from budgets.console.budget_rows import budget_rows
 from budgets.console.decision_rows import decision_rows
 from budgets.console.tenant_rows import TENANTS_PER_PAGE, is_due, tenant_rows
+from budgets.console.wording import path_within_tenant
 from budgets.selectors.budget_lines import BudgetTree, budget_tree
 from budgets.selectors.decisions import recent_decisions
 from budgets.services.periods import open_due_periods
@@ -39,6 +41,7 @@ def tenant_list(request: HttpRequest) -> HttpResponse:
         "statuses": [(known.value, known.label) for known in TenantStatus],
         "is_filtered": bool(search or status or after),
         "next_after": page.next_after,
+        "first_step": first_steps.CREATE_TENANT,
     }
     return render(request, wants_fragment(request, "budgets/tenant_list.html", "tenants"), context)
 
@@ -61,7 +64,10 @@ def tenant_detail(request: HttpRequest, slug: str) -> HttpResponse:
         "is_tree_cut": tree.is_cut,
         "decisions": decision_rows(tenant.tag, decisions.decisions),
         "has_more_decisions": decisions.next_before is not None,
-        "keys": [(key, key.is_usable(now=now)) for key in keys],
+        "create_budget": first_steps.create_budget(tenant.slug),
+        "create_key": first_steps.create_key(tenant.slug),
+        "reserve": first_steps.reserve(tenant.slug),
+        "keys": [(key, [path_within_tenant(scope) for scope in key.scopes], key.is_usable(now=now)) for key in keys],
     }
     return render(request, "budgets/tenant_detail.html", context)
 

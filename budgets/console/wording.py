@@ -74,6 +74,11 @@ def scope_words(scope_path: str) -> str:
     return f"{level} {name}".rstrip()
 
 
+def path_within_tenant(scope_path: str) -> str:
+    """The path without its first segment, which every path of one tenant shares; that segment itself for the root."""
+    return scope_path.partition("/")[2] or scope_path
+
+
 def decision_wire_id(tag: Tag, decision: DecisionLine) -> str:
     return mint_wire_id("dec", tag, decision.id)
 

@@ -45,7 +45,7 @@ class BudgetLine:
 
 @dataclass(frozen=True, slots=True)
 class BudgetTree:
-    """Budgets in the order of a tree, each after the one above it; `is_cut` when there are more than were asked for."""
+    """Budgets in the order of a tree for each unit; `is_cut` when there are more than were asked for."""
 
     lines: tuple[BudgetLine, ...]
     is_cut: bool
@@ -59,8 +59,11 @@ def root_budgets() -> tuple[BudgetLine, ...]:
 def budget_tree(*, limit: int) -> BudgetTree:
     """The tenant's budgets without those of runs, of which there is no end. One query."""
     lines = _lines(Budget.objects.filter(run_id=None).order_by("scope_path", "unit")[: limit + 1])
-    # By segments: `a/b` belongs before `a-b`, which the text alone would not do.
-    ordered = sorted(lines[:limit], key=lambda line: (line.scope_path.split("/"), line.unit))
+    # One tree for each unit, money first; by segments, since `a/b` belongs before `a-b`.
+    ordered = sorted(
+        lines[:limit],
+        key=lambda line: (line.unit != Unit.USD_MICROCENTS, line.unit, line.scope_path.split("/")),
+    )
     return BudgetTree(lines=tuple(ordered), is_cut=len(lines) > limit)
 
 
