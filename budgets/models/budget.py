@@ -2,10 +2,10 @@
 
 from django.db import models
 from django.db.models import F, Q
-from kernel.ids import uuid7
-from kernel.money import Unit
 
 from budgets.models.choices import BudgetStatus, Period, Rollover
+from kernel.ids import uuid7
+from kernel.money import Unit
 
 UNIT_CHOICES = [(unit.value, unit.value) for unit in Unit]
 
@@ -13,7 +13,8 @@ UNIT_CHOICES = [(unit.value, unit.value) for unit in Unit]
 class Budget(models.Model):
     """Amounts are integers of `unit`. What remains is derived and never stored.
 
-    Only the functions in `budgets/sql/` and the services change the amounts, each time with a ledger entry, and only while they hold
+    Only the functions in `budgets/sql/` and the services change the amounts, each time with a ledger entry, and only
+    while they hold
     the tenant's ledger head.
     """
 
@@ -25,9 +26,13 @@ class Budget(models.Model):
     reserved = models.BigIntegerField(default=0)
     spent = models.BigIntegerField(default=0)
     debt = models.BigIntegerField(default=0)
-    uncovered = models.BigIntegerField(default=0, help_text="Spent for real, but covered neither by budget nor by debt.")
+    uncovered = models.BigIntegerField(
+        default=0, help_text="Spent for real, but covered neither by budget nor by debt."
+    )
     overdraft_limit = models.BigIntegerField(default=0)
-    is_capped = models.BooleanField(default=False, help_text="A charge could not be covered in full; refuses reservations until funded.")
+    is_capped = models.BooleanField(
+        default=False, help_text="A charge could not be covered in full; refuses reservations until funded."
+    )
     status = models.TextField(choices=BudgetStatus, default=BudgetStatus.ACTIVE)
     period = models.TextField(choices=Period, default=Period.ONE_OFF)
     anchor = models.DateField(help_text="The day in the tenant's time zone from which periods are counted.")
@@ -46,7 +51,9 @@ class Budget(models.Model):
             models.CheckConstraint(condition=Q(allocated__gte=0), name="budget_allocated_not_negative"),
             models.CheckConstraint(condition=Q(reserved__gte=0), name="budget_reserved_not_negative"),
             models.CheckConstraint(
-                condition=Q(spent__gte=0, debt__gte=0, uncovered__gte=0, overdraft_limit__gte=0, period_allocation__gte=0),
+                condition=Q(
+                    spent__gte=0, debt__gte=0, uncovered__gte=0, overdraft_limit__gte=0, period_allocation__gte=0
+                ),
                 name="budget_amounts_not_negative",
             ),
             models.CheckConstraint(

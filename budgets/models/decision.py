@@ -3,9 +3,9 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from kernel.ids import uuid7
 
 from budgets.models.choices import Verdict
+from kernel.ids import uuid7
 
 
 class Decision(models.Model):

@@ -35,8 +35,9 @@ class LedgerHead(models.Model):
 class LedgerEntry(models.Model):
     """One operation's whole effect. Never updated, never deleted: the grants say so; a correction is a new entry.
 
-    `budget_ids` names every budget touched. `deltas` and `balances` are flat, a stride a budget in that order: five numbers
-    (`DELTA_FIELDS`) of change, seven (`BALANCE_FIELDS`) of what stood after it. The view `ledger_posting` shows them as rows.
+    `budget_ids` names every budget touched. `deltas` and `balances` are flat, a stride a budget in that order: five
+    numbers (`DELTA_FIELDS`) of change, seven (`BALANCE_FIELDS`) of what stood after it. The view `ledger_posting` shows
+    them as rows.
     """
 
     seq = models.BigIntegerField(primary_key=True)

@@ -3,9 +3,9 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from kernel.ids import uuid7
 
 from budgets.models.choices import OveragePolicy, ReservationStatus
+from kernel.ids import uuid7
 
 
 class Reservation(models.Model):

@@ -2,9 +2,9 @@
 
 from django.db import models
 from django.db.models import Q
-from kernel.ids import uuid7
 
 from budgets.models.budget import UNIT_CHOICES
+from kernel.ids import uuid7
 
 
 class RunTemplate(models.Model):
@@ -20,7 +20,9 @@ class RunTemplate(models.Model):
         db_table = "run_template"
         constraints = [
             models.CheckConstraint(condition=Q(amount__gte=0), name="run_template_amount_not_negative"),
-            models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="one_default_run_template"),
+            models.UniqueConstraint(
+                fields=["is_default"], condition=Q(is_default=True), name="one_default_run_template"
+            ),
         ]
 
     def __str__(self) -> str:

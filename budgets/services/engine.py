@@ -7,11 +7,11 @@ from typing import Final
 
 import msgspec
 import psycopg
-from kernel.ids import Tag, schema_name
-from kernel.lanes import Lane, NoLane, shared_lanes
 
 from budgets.services.combiner import Combiner, OutcomeUnknown, TooBusy
 from budgets.services.operations import Answer, Operation
+from kernel.ids import Tag, schema_name
+from kernel.lanes import Lane, NoLane, shared_lanes
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(list[Answer])
@@ -50,10 +50,11 @@ def apply(tag: Tag, operations: Sequence[Operation]) -> list[Answer]:
 def call_door(tag: Tag, call: str, payload: bytes) -> bytes:
     """What the tenant's `door_v1` answers, as JSON. Raises `EngineUnavailable` or `UnknownTenant`.
 
-    A call cut off by a lost connection is made once more: it only reads, or each of its operations carries its idempotency key.
+    A call cut off by a lost connection is made once more: it only reads, or each of its operations carries its
+    idempotency key.
     """
     # The name is [a-z2-7] and t_, checked by schema_name.
-    query = f'SELECT "{schema_name(tag)}".door_v1(%s, %s)'  # noqa: S608
+    query = f'SELECT "{schema_name(tag)}".door_v1(%s, %s)'
     for is_last_try in (False, True):
         lane: Lane | None = None
         try:

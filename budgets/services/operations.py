@@ -11,8 +11,10 @@ Op = Literal["reserve", "decide", "commit", "release", "extend", "event", "expir
 class Operation(msgspec.Struct, omit_defaults=True, kw_only=True):
     """One request to the books, in the words of `apply_operations_v1`. Amounts in `unit`, times in milliseconds.
 
-    `id` is made by the caller: the reservation's for `reserve`, the event's for `event`, else the decision's if it is refused.
-    `is_trusted` leaves out the check of a key and is for workers and operators alone; with an `actor_type` the act is audited.
+    `id` is made by the caller: the reservation's for `reserve`, the event's for `event`, else the decision's if it is
+    refused.
+    `is_trusted` leaves out the check of a key and is for workers and operators alone; with an `actor_type` the act is
+    audited.
     """
 
     op: Op

@@ -1,7 +1,9 @@
 """The hot path's own connections: few, kept apart from Django's, each serving mostly the same tenants.
 
-A backend keeps plans for every tenant that it has served, so a tenant prefers one lane (memory stays bounded) and takes another one only
-when its own is busy (nobody waits behind another tenant while any lane is free). A lane's connection is renewed after a while.
+A backend keeps plans for every tenant that it has served, so a tenant prefers one lane (memory stays bounded) and
+takes another one only
+when its own is busy (nobody waits behind another tenant while any lane is free). A lane's connection is renewed after
+a while.
 """
 
 import contextlib
@@ -81,7 +83,8 @@ class Lanes:
     def lane(self, tag: Tag) -> Iterator[Lane]:
         """A lane with a live connection, the tenant's own one where it is free.
 
-        Raises `NoLane` when there is none in time or PostgreSQL does not answer. A connection that failed is closed on the way out.
+        Raises `NoLane` when there is none in time or PostgreSQL does not answer. A connection that failed is closed on
+        the way out.
         """
         lane = self._take(zlib.crc32(tag.encode()) % self.size)
         try:
@@ -123,7 +126,15 @@ class Lanes:
             return
         parameters = connections[CELL].get_connection_params()
         options = parameters.pop("options", "")
-        for name in ("cursor_factory", "context", "pool", "server_side_binding", "assume_role", "isolation_level", "prepare_threshold"):
+        for name in (
+            "cursor_factory",
+            "context",
+            "pool",
+            "server_side_binding",
+            "assume_role",
+            "isolation_level",
+            "prepare_threshold",
+        ):
             parameters.pop(name, None)
         options += "".join(f" -c {name}={value}" for name, value in _PLANNER.items())
         try:

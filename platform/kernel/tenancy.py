@@ -14,7 +14,8 @@ CELL = "default"
 
 @contextmanager
 def in_tenant(tag: Tag) -> Iterator[None]:
-    """Run a block in the schema of the tenant `tag`, on this thread's connection; the schema before comes back after it.
+    """Run a block in the schema of the tenant `tag`, on this thread's connection; the schema before comes back after
+    it.
 
     The stack behind `with tenant:` is shared by threads, so this uses `schema_context`.
     """

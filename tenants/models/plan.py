@@ -1,6 +1,7 @@
 """A priced tier with versioned defaults."""
 
 from django.db import models
+
 from kernel.ids import uuid7
 
 
@@ -12,14 +13,18 @@ class Plan(models.Model):
     version = models.IntegerField()
     name = models.TextField()
     price = models.BigIntegerField(help_text="A month, in USD_MICROCENTS.")
-    defaults = models.JSONField(default=dict, help_text="What a tenant on it starts with: budgets, run templates, limits.")
+    defaults = models.JSONField(
+        default=dict, help_text="What a tenant on it starts with: budgets, run templates, limits."
+    )
     created_at = models.DateTimeField()
 
     class Meta:
         db_table = "plan"
         constraints = [
             models.UniqueConstraint(fields=["code", "version"], name="one_plan_per_code_and_version"),
-            models.CheckConstraint(condition=models.Q(price__gte=0, version__gte=1), name="plan_price_and_version_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(price__gte=0, version__gte=1), name="plan_price_and_version_not_negative"
+            ),
         ]
 
     def __str__(self) -> str:

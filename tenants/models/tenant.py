@@ -3,8 +3,8 @@
 from django.db import models
 from django.db.models import Q
 from django_tenants.models import DomainMixin, TenantMixin
-from kernel.ids import Tag, uuid7
 
+from kernel.ids import Tag, uuid7
 from tenants.models.plan import Plan
 
 
@@ -15,7 +15,7 @@ class TenantStatus(models.TextChoices):
     CLOSED = "CLOSED"
 
 
-class Tenant(TenantMixin):  # type: ignore[misc]  # the base class has no types
+class Tenant(TenantMixin):
     """The directory's line on a tenant. Whether it may spend is decided by `ledger_head.status` in its own schema,
     in the transaction of the money; `status` here follows it and is for lists.
     """
@@ -36,8 +36,12 @@ class Tenant(TenantMixin):  # type: ignore[misc]  # the base class has no types
     class Meta:
         db_table = "tenant"
         constraints = [
-            models.CheckConstraint(condition=Q(schema_name__regex=r"^t_[a-z2-7]{20}$"), name="tenant_schema_name_is_opaque"),
-            models.CheckConstraint(condition=Q(slug__regex=r"^[a-z0-9][a-z0-9_.-]{0,62}$"), name="tenant_slug_is_a_scope_name"),
+            models.CheckConstraint(
+                condition=Q(schema_name__regex=r"^t_[a-z2-7]{20}$"), name="tenant_schema_name_is_opaque"
+            ),
+            models.CheckConstraint(
+                condition=Q(slug__regex=r"^[a-z0-9][a-z0-9_.-]{0,62}$"), name="tenant_slug_is_a_scope_name"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -49,6 +53,6 @@ class Tenant(TenantMixin):  # type: ignore[misc]  # the base class has no types
         return Tag(self.schema_name.removeprefix("t_"))
 
 
-class Domain(DomainMixin):  # type: ignore[misc]  # the base class has no types
+class Domain(DomainMixin):
     class Meta:
         db_table = "tenant_domain"

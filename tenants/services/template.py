@@ -5,9 +5,11 @@ milliseconds. `manage.py build_tenant_template` writes the script, and a test ke
 """
 
 from importlib import resources
+from typing import cast
 
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
+from django_tenants.postgresql_backend.base import DatabaseWrapper
 
 TEMPLATE_NAME = "tenant_schema.sql"
 #: Any name that is no tenant's: the statements carry no schema, the router only needs to see that it is not `public`.
@@ -21,7 +23,7 @@ def read_template() -> str:
 
 def build_template() -> str:
     """The script as the migrations of this release give it. Runs as the owner; changes nothing."""
-    connection = connections["default"]
+    connection = cast("DatabaseWrapper", connections["default"])
     connection.set_schema(_STAND_IN, include_public=False)
     try:
         executor = MigrationExecutor(connection)

@@ -39,7 +39,9 @@ class Books:
     def __post_init__(self) -> None:
         self.key = self.add_key()
 
-    def add_key(self, *, permissions: list[Permission] | None = None, scope_filter: list[str] | None = None) -> MintedKey:
+    def add_key(
+        self, *, permissions: list[Permission] | None = None, scope_filter: list[str] | None = None
+    ) -> MintedKey:
         minted = mint_key(self.tenant.tag)
         with in_tenant(self.tenant.tag):
             ApiKey.objects.create(

@@ -1,15 +1,16 @@
 """What the runtime plane answers: exactly the contract's fields, and no null anywhere.
 
-One field too many makes the published client repeat the call and keep its commit for ever, so everything of ours that the contract does
+One field too many makes the published client repeat the call and keep its commit for ever, so everything of ours that
+the contract does
 not know goes into headers, into an error's `details`, or to our own endpoints.
 """
 
 from typing import Any
 
 import msgspec
-from kernel.ids import Tag, mint_wire_id
 
 from budgets.services.operations import Answer
+from kernel.ids import Tag, mint_wire_id
 
 _STRIDE = 7
 
@@ -110,7 +111,9 @@ class BalanceListBody(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 def balance(scope_path: str, unit: str, numbers: list[int]) -> Balance:
-    """A balance from the seven numbers of a ledger entry: allocated, reserved, spent, debt, uncovered, overdraft limit, over limit."""
+    """A balance from the seven numbers of a ledger entry: allocated, reserved, spent, debt, uncovered, overdraft
+    limit, over limit.
+    """
     allocated, reserved, spent, debt, _uncovered, overdraft_limit, is_over_limit = numbers
     return Balance(
         scope=scope_path.rpartition("/")[2],

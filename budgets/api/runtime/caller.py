@@ -1,24 +1,28 @@
-"""Who calls: read from the key's own text, without a query. Whether the key is good, the call that does the work finds out."""
+"""Who calls: read from the key's own text, without a query. Whether the key is good, the call that does the work finds
+out.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from accounts.keys.models import Permission
-from accounts.keys.selectors.keys import verified_key
-from accounts.keys.tokens import parse_token
 from django.db import connections
 from django.http import HttpRequest
+
+from accounts.keys.permissions import Permission
+from accounts.keys.selectors.keys import verified_key
+from accounts.keys.tokens import parse_token
 from kernel.http.errors import error_of_status
 from kernel.ids import PLATFORM_TAG, Tag, WireId, WirePrefix, parse_wire_id
 from kernel.tenancy import CELL, in_public
-from tenants.models import Tenant
+from tenants.selectors.directory import tenant_by_slug
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The tenant that a key belongs to, and what the books compare: the key's id and the digest of its secret (PostgreSQL's hex).
+    """The tenant that a key belongs to, and what the books compare: the key's id and the digest of its secret
+    (PostgreSQL's hex).
 
     An operator's key was checked already (`is_operator`); the tenant is then the one that the request is about.
     """
@@ -78,7 +82,7 @@ def caller_for_slug(request: HttpRequest, permission: Permission, slug: str) -> 
     """The operator who asks about the tenant `slug`. Refuses with 401, 403 or 404."""
     key_id = read_operator(request, permission)
     with _shared_schema():
-        tenant = Tenant.objects.filter(slug=slug).first()
+        tenant = tenant_by_slug(slug)
     if tenant is None:
         raise error_of_status(404)
     return Caller(tag=tenant.tag, key_id=key_id, digest="", is_operator=True)
@@ -95,7 +99,8 @@ def _shared_schema() -> Iterator[None]:
 
 
 def own_id(caller: Caller, prefix: WirePrefix, text: str) -> WireId:
-    """The id in `text` if it was made for the caller's tenant: 404 where we never made it, 403 where it is another tenant's.
+    """The id in `text` if it was made for the caller's tenant: 404 where we never made it, 403 where it is another
+    tenant's.
 
     Neither needs a query, so neither tells whether anything is there.
     """

@@ -2,6 +2,7 @@
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
+
 from kernel.http.drf import ProtocolView
 from kernel.lanes import database_answers
 

@@ -1,17 +1,16 @@
-"""The runtime plane's reads: one reservation, a page of them, a page of balances. Each is one call, which checks the key too."""
+"""The runtime plane's reads: one reservation, a page of them, a page of balances. Each is one call, which checks the
+key too.
+"""
 
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from accounts.keys.models import Permission
 from django.http import HttpRequest, HttpResponse
-from kernel.http.drf import ProtocolView
-from kernel.http.errors import ErrorCode, ProtocolError, error_of_status, unavailable
-from kernel.ids import Tag, mint_wire_id
 
+from accounts.keys.permissions import Permission
 from budgets.api.cursors import mint_cursor, read_cursor
-from budgets.api.queries import BalanceQuery, ReservationListQuery, SubjectFilter, balance_query, list_query
+from budgets.api.queries import ReservationListQuery, SubjectFilter, balance_query, list_query
 from budgets.api.runtime.bodies import (
     Amount,
     BalanceListBody,
@@ -22,6 +21,9 @@ from budgets.api.runtime.bodies import (
 )
 from budgets.api.runtime.caller import caller_for_id, caller_for_slug, is_operators, read_caller
 from budgets.services import engine
+from kernel.http.drf import ProtocolView
+from kernel.http.errors import ErrorCode, ProtocolError, error_of_status, unavailable
+from kernel.ids import Tag, mint_wire_id
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -79,7 +81,9 @@ def respond(body: msgspec.Struct, slug: str) -> HttpResponse:
     return response
 
 
-def reservation_body(row: ReservationRow, *, tag: Tag, has_metadata: bool, has_committed_metadata: bool) -> ReservationBody:
+def reservation_body(
+    row: ReservationRow, *, tag: Tag, has_metadata: bool, has_committed_metadata: bool
+) -> ReservationBody:
     return ReservationBody(
         reservation_id=mint_wire_id("rsv", tag, row.id),
         status=row.status,
@@ -203,4 +207,3 @@ def _levels(subject: SubjectFilter) -> list[tuple[str, str | None]]:
 
 def _segments(subject: SubjectFilter) -> list[str]:
     return [f"{level}:{name}" for level, name in _levels(subject) if name is not None]
-

@@ -5,14 +5,19 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+
+from budgets.services.operations import Answer
 from kernel.http.errors import ErrorCode, ProtocolError
 from kernel.http.responses import protocol_response
 from kernel.ids import Tag, mint_wire_id
 
-from budgets.services.operations import Answer
-
 _Sentence = Callable[[Answer, Mapping[str, Any]], str]
 
+_FORBIDDEN: Final[Mapping[str, str]] = {
+    "PERMISSION_MISSING": "This API key lacks the permission for that. Use a key that has it.",
+    "TENANT_MISMATCH": "subject.tenant is not the tenant of this API key. Leave it out, or use that tenant's key.",
+    "SCOPE_FILTERED": "This API key is confined to other scopes.",
+}
 _OF_STATUS: Final[Mapping[str, tuple[ErrorCode, _Sentence]]] = {
     "UNAUTHORIZED": (ErrorCode.UNAUTHORIZED, lambda a, n: "Send a valid API key in the header X-Cycles-API-Key."),
     "FORBIDDEN": (
@@ -73,11 +78,6 @@ _OF_STATUS: Final[Mapping[str, tuple[ErrorCode, _Sentence]]] = {
             f"A reservation is extended at most {n.get('extensions_max')} times. Settle it and make a new one."
         ),
     ),
-}
-_FORBIDDEN: Final = {
-    "PERMISSION_MISSING": "This API key lacks the permission for that. Use a key that has it.",
-    "TENANT_MISMATCH": "subject.tenant is not the tenant of this API key. Leave it out, or use that tenant's key.",
-    "SCOPE_FILTERED": "This API key is confined to other scopes.",
 }
 #: Refusals of the request and not of the spending: there is no decision to look at.
 _WITHOUT_DECISION: Final = {"UNAUTHORIZED", "IDEMPOTENCY_MISMATCH", "INTERNAL_ERROR"}

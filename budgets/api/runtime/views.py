@@ -3,14 +3,10 @@
 from typing import Any
 
 import msgspec
-from accounts.keys.models import Permission
 from django.http import HttpRequest, HttpResponse
-from kernel.http.correlation import correlation_of
-from kernel.http.drf import ProtocolView, decode
-from kernel.http.errors import error_of_status, unavailable
-from kernel.ids import Tag, mint_wire_id, uuid7
 from msgspec import UNSET, UnsetType
 
+from accounts.keys.permissions import Permission
 from budgets.api.requests import (
     CommitRequest,
     DecideRequest,
@@ -39,6 +35,10 @@ from budgets.api.runtime.refusals import decision_headers, refusal_response
 from budgets.services import engine
 from budgets.services.due import note_due
 from budgets.services.operations import Answer, Op, Operation
+from kernel.http.correlation import correlation_of
+from kernel.http.drf import ProtocolView, decode
+from kernel.http.errors import error_of_status, unavailable
+from kernel.ids import Tag, mint_wire_id, uuid7
 
 _ENCODER = msgspec.json.Encoder()
 

@@ -24,7 +24,8 @@ def decode[T: msgspec.Struct](request: HttpRequest, struct: type[T]) -> T:
 class ProtocolView(APIView):
     """A view of the runtime plane. It checks nobody: the SQL call that does the work checks the key.
 
-    DRF's own request, negotiation, authentication and throttling are passed by: they took a third of a request's time here and
+    DRF's own request, negotiation, authentication and throttling are passed by: they took a third of a request's time
+    here and
     have nothing to decide, since the plane speaks JSON alone and the books judge the key.
     """
 

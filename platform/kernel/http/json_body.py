@@ -60,10 +60,28 @@ def read_json_body(request: HttpRequest) -> bytes:
 
 def decode[T: msgspec.Struct](raw: bytes, struct: type[T]) -> T:
     """The body `raw` as a `struct`. Refuses with 400 (or 413), naming the field and never its value."""
+    request: T = _decode(raw, _decoder(struct), struct)
+    return request
+
+
+def decode_object(raw: bytes) -> dict[str, Any]:
+    """The object `raw` with whatever fields it has, for a caller who checks them. Refuses as `decode` does."""
+    fields: dict[str, Any] = _decode(raw, _OBJECT_DECODER, _AnyObject)
+    return fields
+
+
+class _AnyObject(msgspec.Struct):
+    """Stands for an object whose fields are not known here."""
+
+
+_OBJECT_DECODER: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+def _decode(raw: bytes, decoder: msgspec.json.Decoder[Any], struct: type[msgspec.Struct]) -> Any:
     if len(raw) > BODY_BYTES_MAX:
         raise error_of_status(413)
     try:
-        request: T = _decoder(struct).decode(raw)
+        request = decoder.decode(raw)
     except RecursionError:
         raise _too_deep() from None
     except msgspec.ValidationError as error:

@@ -3,32 +3,12 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from accounts.keys.permissions import Permission
+
 
 class KeyStatus(models.TextChoices):
     ACTIVE = "ACTIVE"
     REVOKED = "REVOKED"
-
-
-class Permission(models.TextChoices):
-    """What a key may do. The names up to `events:read` are the protocol's; the rest are for operators."""
-
-    RESERVATIONS_CREATE = "reservations:create"
-    RESERVATIONS_COMMIT = "reservations:commit"
-    RESERVATIONS_RELEASE = "reservations:release"
-    RESERVATIONS_EXTEND = "reservations:extend"
-    RESERVATIONS_LIST = "reservations:list"
-    BALANCES_READ = "balances:read"
-    BUDGETS_READ = "budgets:read"
-    BUDGETS_WRITE = "budgets:write"
-    POLICIES_READ = "policies:read"
-    POLICIES_WRITE = "policies:write"
-    WEBHOOKS_READ = "webhooks:read"
-    WEBHOOKS_WRITE = "webhooks:write"
-    EVENTS_READ = "events:read"
-    KEYS_READ = "keys:read"
-    KEYS_WRITE = "keys:write"
-    PLATFORM_READ = "platform:read"
-    PLATFORM_WRITE = "platform:write"
 
 
 class ApiKey(models.Model):
@@ -39,9 +19,13 @@ class ApiKey(models.Model):
     digest = models.BinaryField(help_text="HMAC-SHA-256 of the secret under the pepper.")
     pepper_version = models.SmallIntegerField()
     previous_digest = models.BinaryField(null=True)
-    previous_expires_at = models.DateTimeField(null=True, help_text="Until then the secret before the rotation works too.")
+    previous_expires_at = models.DateTimeField(
+        null=True, help_text="Until then the secret before the rotation works too."
+    )
     permissions = ArrayField(models.TextField(choices=Permission))
-    scope_filter = ArrayField(models.TextField(), default=list, help_text="Scope paths it is confined to; empty for all.")
+    scope_filter = ArrayField(
+        models.TextField(), default=list, help_text="Scope paths it is confined to; empty for all."
+    )
     status = models.TextField(choices=KeyStatus, default=KeyStatus.ACTIVE)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True)

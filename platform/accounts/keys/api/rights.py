@@ -1,0 +1,68 @@
+"""The one table of rights: what a key needs for each route and method of the management API.
+
+A route that is not here is closed to everybody, and a test compares the table with the addresses.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from accounts.keys.models import Permission
+
+
+class Right(NamedTuple):
+    """What a platform key needs, and what a tenant's own key needs; None where no tenant's key is let through."""
+
+    platform: Permission
+    tenant: Permission | None
+
+
+_PLATFORM_READS: Final = Right(Permission.PLATFORM_READ, None)
+_PLATFORM_WRITES: Final = Right(Permission.PLATFORM_WRITE, None)
+_BUDGETS_READ: Final = Right(Permission.PLATFORM_READ, Permission.BUDGETS_READ)
+_BUDGETS_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.BUDGETS_WRITE)
+_KEYS_READ: Final = Right(Permission.PLATFORM_READ, Permission.KEYS_READ)
+_KEYS_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.KEYS_WRITE)
+_RESERVATIONS_LIST: Final = Right(Permission.PLATFORM_READ, Permission.RESERVATIONS_LIST)
+
+RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
+    ("platform_keys", "GET"): _PLATFORM_READS,
+    ("platform_keys", "POST"): _PLATFORM_WRITES,
+    ("platform_key_rotate", "POST"): _PLATFORM_WRITES,
+    ("platform_key_revoke", "POST"): _PLATFORM_WRITES,
+    ("plans", "GET"): _PLATFORM_READS,
+    ("plans", "POST"): _PLATFORM_WRITES,
+    ("plan_versions", "GET"): _PLATFORM_READS,
+    ("tenants", "GET"): _PLATFORM_READS,
+    ("tenants", "POST"): _PLATFORM_WRITES,
+    ("tenant", "GET"): _BUDGETS_READ,
+    ("tenant_suspend", "POST"): _PLATFORM_WRITES,
+    ("tenant_resume", "POST"): _PLATFORM_WRITES,
+    ("tenant_close", "POST"): _PLATFORM_WRITES,
+    ("keys", "GET"): _KEYS_READ,
+    ("keys", "POST"): _KEYS_WRITE,
+    ("key_rotate", "POST"): _KEYS_WRITE,
+    ("key_revoke", "POST"): _KEYS_WRITE,
+    ("budgets", "GET"): _BUDGETS_READ,
+    ("budgets", "POST"): _BUDGETS_WRITE,
+    ("budget", "GET"): _BUDGETS_READ,
+    ("budget", "PATCH"): _BUDGETS_WRITE,
+    ("budget_freeze", "POST"): _BUDGETS_WRITE,
+    ("budget_unfreeze", "POST"): _BUDGETS_WRITE,
+    ("budget_close", "POST"): _BUDGETS_WRITE,
+    ("budget_fund", "POST"): _BUDGETS_WRITE,
+    ("reallocations", "POST"): _BUDGETS_WRITE,
+    ("reallocation_undo", "POST"): _BUDGETS_WRITE,
+    ("run_templates", "GET"): _BUDGETS_READ,
+    ("run_templates", "POST"): _BUDGETS_WRITE,
+    ("run_template", "GET"): _BUDGETS_READ,
+    ("run_template", "PATCH"): _BUDGETS_WRITE,
+    ("run_template", "DELETE"): _BUDGETS_WRITE,
+    ("reservations", "GET"): _RESERVATIONS_LIST,
+    ("decisions", "GET"): _RESERVATIONS_LIST,
+    ("ledger", "GET"): _BUDGETS_READ,
+}
+
+
+def right_to(route: str, method: str) -> Right | None:
+    """What is needed, or None where nothing is open. HEAD needs what GET needs."""
+    return RIGHTS.get((route, "GET" if method == "HEAD" else method))
