@@ -1,13 +1,10 @@
 """Whether a request with a known idempotency key is the same request."""
 
 import hashlib
-from typing import Any, Final
-
-import msgspec
+import json
+from typing import Any
 
 from budgets.models import LedgerEntry
-
-_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
 
 class PayloadDiffers(Exception):
@@ -16,7 +13,8 @@ class PayloadDiffers(Exception):
 
 def hash_of(*parts: Any) -> bytes:
     """16 bytes that are equal for equal parts (JSON data)."""
-    return hashlib.blake2b(_ENCODER.encode(parts), digest_size=16).digest()
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def earlier_entry(*, endpoint: str, idempotency_key: str, payload_hash: bytes) -> LedgerEntry | None:

@@ -46,14 +46,16 @@ class Reallocated:
     is_replay: bool
 
 
-def reallocate(*, giver_id: UUID, receiver_id: UUID, amount: int, idempotency_key: str, actor: Actor) -> Reallocated:
-    """Move `amount` from one budget to its sibling, once for an idempotency key of the tenant.
+def reallocate(
+    *, giver_id: UUID, receiver_id: UUID, unit: Unit, amount: int, idempotency_key: str, actor: Actor
+) -> Reallocated:
+    """Move `amount` of `unit` from one budget to its sibling, once for an idempotency key of the tenant.
 
     What the receiver gets repays its debt first, as any funding does. Raises `PayloadDiffers`, `TenantIsClosed`,
     `TenantIsSuspended`, `BudgetNotFound`, `NotSiblings`, `UnitDiffers`, `BudgetIsClosed`, `BudgetIsFrozen`,
     `NotEnoughLeft`, `AmountOutOfRange`.
     """
-    payload_hash = hash_of(str(giver_id), str(receiver_id), amount, actor.reason)
+    payload_hash = hash_of(str(giver_id), str(receiver_id), unit, amount, actor.reason)
     with open_journal(actor=actor) as journal:
         entry = earlier_entry(endpoint=ENDPOINT, idempotency_key=idempotency_key, payload_hash=payload_hash)
         if entry is not None:
@@ -63,8 +65,9 @@ def reallocate(*, giver_id: UUID, receiver_id: UUID, amount: int, idempotency_ke
         parent = parent_of(giver.scope_path)
         if parent is None or parent != parent_of(receiver.scope_path) or giver.scope_path == receiver.scope_path:
             raise NotSiblings
-        if giver.unit != receiver.unit:
-            raise UnitDiffers(receiver.unit)
+        for budget in (giver, receiver):
+            if budget.unit != unit:
+                raise UnitDiffers(budget.unit)
         return _move(
             journal,
             giver,

@@ -52,6 +52,7 @@ def move(
         return reallocate(
             giver_id=giver_id,
             receiver_id=receiver_id,
+            unit=Unit.USD_MICROCENTS,
             amount=amount,
             idempotency_key=key or f"key-{uuid7()}",
             actor=ADA,

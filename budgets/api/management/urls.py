@@ -1,0 +1,57 @@
+"""Addresses of plans, tenants and their books, below `/api/v1/`."""
+
+from django.urls import path, register_converter
+from django.urls.converters import IntConverter, StringConverter
+
+from budgets.api.management.books import Decisions, Ledger, Reservations
+from budgets.api.management.budgets import BudgetClose, BudgetFreeze, Budgets, BudgetUnfreeze, OneBudget
+from budgets.api.management.funding import BudgetFund, Reallocations, ReallocationUndo
+from budgets.api.management.keys import KeyRevoke, KeyRotate, Keys
+from budgets.api.management.plans import Plans, PlanVersions
+from budgets.api.management.run_templates import OneRunTemplate, RunTemplates
+from budgets.api.management.tenants import OneTenant, TenantClose, TenantResume, Tenants, TenantSuspend
+
+
+class ScopeName(StringConverter):
+    """A name as scope paths and slugs have it; anything else is no address of ours."""
+
+    regex = r"[a-z0-9_.-]{1,128}"
+
+
+class LedgerSeq(IntConverter):
+    """A number of a ledger entry, 64 bits at most."""
+
+    regex = r"[0-9]{1,18}"
+
+
+register_converter(ScopeName, "name")
+register_converter(LedgerSeq, "seq")
+
+_TENANT = "tenants/<name:slug>"
+_BUDGET = f"{_TENANT}/budgets/<uuid:budget_id>"
+
+urlpatterns = [
+    path("plans", Plans.as_view(), name="plans"),
+    path("plans/<name:code>", PlanVersions.as_view(), name="plan_versions"),
+    path("tenants", Tenants.as_view(), name="tenants"),
+    path(_TENANT, OneTenant.as_view(), name="tenant"),
+    path(f"{_TENANT}/suspend", TenantSuspend.as_view(), name="tenant_suspend"),
+    path(f"{_TENANT}/resume", TenantResume.as_view(), name="tenant_resume"),
+    path(f"{_TENANT}/close", TenantClose.as_view(), name="tenant_close"),
+    path(f"{_TENANT}/keys", Keys.as_view(), name="keys"),
+    path(f"{_TENANT}/keys/<slug:key_id>/rotate", KeyRotate.as_view(), name="key_rotate"),
+    path(f"{_TENANT}/keys/<slug:key_id>/revoke", KeyRevoke.as_view(), name="key_revoke"),
+    path(f"{_TENANT}/budgets", Budgets.as_view(), name="budgets"),
+    path(_BUDGET, OneBudget.as_view(), name="budget"),
+    path(f"{_BUDGET}/freeze", BudgetFreeze.as_view(), name="budget_freeze"),
+    path(f"{_BUDGET}/unfreeze", BudgetUnfreeze.as_view(), name="budget_unfreeze"),
+    path(f"{_BUDGET}/close", BudgetClose.as_view(), name="budget_close"),
+    path(f"{_BUDGET}/fund", BudgetFund.as_view(), name="budget_fund"),
+    path(f"{_TENANT}/reallocations", Reallocations.as_view(), name="reallocations"),
+    path(f"{_TENANT}/reallocations/<seq:seq>/undo", ReallocationUndo.as_view(), name="reallocation_undo"),
+    path(f"{_TENANT}/run-templates", RunTemplates.as_view(), name="run_templates"),
+    path(f"{_TENANT}/run-templates/<name:name>", OneRunTemplate.as_view(), name="run_template"),
+    path(f"{_TENANT}/reservations", Reservations.as_view(), name="reservations"),
+    path(f"{_TENANT}/decisions", Decisions.as_view(), name="decisions"),
+    path(f"{_TENANT}/ledger", Ledger.as_view(), name="ledger"),
+]

@@ -1,0 +1,12 @@
+"""Whether a tenant is in business, as its own books say."""
+
+from budgets.models import LedgerHead
+from budgets.models.choices import TenantStatus
+from kernel.ids import Tag
+from kernel.tenancy import in_tenant
+
+
+def standing(tag: Tag) -> TenantStatus:
+    """The status that every decision goes by."""
+    with in_tenant(tag):
+        return TenantStatus(LedgerHead.objects.values_list("status", flat=True).get(pk=1))
