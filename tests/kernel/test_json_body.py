@@ -228,6 +228,13 @@ class TestSize:
 
         assert decode(raw, Body).amount == 1
 
+    @pytest.mark.parametrize("raw", [b'"\\"' * 80_000, b'"\\"' * 80_000 + b"\\", b'"' * 250_000], ids=["escaped", "half escaped", "quotes"])
+    def test_a_string_that_never_ends_costs_no_more_than_its_bytes(self, raw: bytes) -> None:
+        started = time.process_time()
+
+        assert refusal_of(b"[" * 40 + raw).status == 400
+        assert time.process_time() - started < 1
+
     def test_ten_thousands_of_keys_cost_no_more_than_their_bytes(self) -> None:
         keys = b",".join(b'"%d":0' % number for number in range(20_000))
         started = time.process_time()

@@ -23,7 +23,8 @@ _JSON_CONTENT_TYPE: Final = re.compile(
     r'application/json[ \t]*(?:;[ \t]*charset[ \t]*=[ \t]*(?:"utf-?8"|utf-?8)[ \t]*)?;?',
     re.ASCII | re.IGNORECASE,
 )
-_STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
+# Also matches a string that never ends: what fails at each of its quotes anew would take time by the square.
+_STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.?)*+(?:"|\Z)|[\[\]{}]')
 _OPENING: Final = (b"{", b"[")
 _CLOSING: Final = (b"}", b"]")
 _BYTE_POSITION: Final = re.compile(r"\(byte ([0-9]+)\)$")
@@ -80,17 +81,16 @@ _OBJECT_DECODER: Final = msgspec.json.Decoder(dict[str, Any])
 def _decode(raw: bytes, decoder: msgspec.json.Decoder[Any], struct: type[msgspec.Struct]) -> Any:
     if len(raw) > BODY_BYTES_MAX:
         raise error_of_status(413)
+    # Before it is parsed: each level takes some of the parser's stack, and the server's threads have small ones.
+    if raw.count(b"{") + raw.count(b"[") > DEPTH_MAX and _depth(raw) > DEPTH_MAX:
+        raise _too_deep()
     try:
         request = decoder.decode(raw)
-    except RecursionError:
-        raise _too_deep() from None
     except msgspec.ValidationError as error:
         raise explain(error, struct) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _malformed(raw, error) from None
     # From here on `raw` is well-formed JSON of the right shape.
-    if raw.count(b"{") + raw.count(b"[") > DEPTH_MAX and _depth(raw) > DEPTH_MAX:
-        raise _too_deep()
     if rb"\u0000" in raw or _has_duplicate_keys(raw):
         fault = _first_fault(json.loads(raw, object_pairs_hook=_Pairs), "")
         if fault is not None:
@@ -122,7 +122,7 @@ def _too_deep() -> ProtocolError:
 
 
 def _depth(raw: bytes) -> int:
-    """How deep the well-formed JSON `raw` is nested."""
+    """How deep the JSON `raw` is nested; roughly, where it is malformed. Takes time in proportion to its length."""
     level = deepest = 0
     for token in _STRING_OR_BRACKET.findall(raw):
         if token in _OPENING:
