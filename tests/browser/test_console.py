@@ -1,0 +1,219 @@
+"""The console in a real browser: signing in, finding acme, and pages that everybody can use."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Playwright, expect, sync_playwright
+from pytest_django import DjangoDbBlocker
+
+from accounts.models import OperatorRole
+from budgets.services.lifecycle import create_tenant
+from tenants.models import Tenant
+from tenants.services.provisioning import NewTenant
+from tests.browser.chromium import DESKTOP_WIDTH, PHONE_WIDTH, Tab, find_chromium, open_tab
+from tests.plugins.live_api import free_port, run_database
+from tests.plugins.servers import ROOT
+from tests.support.books import Books
+from tests.support.console import CENT, DOLLAR, PASSWORD, day_bounds, explain_address, person, play_busy_day
+from tests.support.tenants import drop_tenant
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed: apt-get install chromium"),
+]
+
+SCREENSHOTS: Final = ROOT / "var" / "screenshots"
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """A running console process with something to see. `pages` are addresses by name."""
+
+    url: str
+    email: str
+    pages: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def console(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Console]:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        django_db_blocker.unblock(),
+        person("olive", OperatorRole.OWNER) as olive,
+    ):
+        # Playwright keeps an event loop in this thread, and Django takes the test for a part of it.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "yes")
+        tenants: list[Tenant] = []
+        try:
+            pages = _set_scene(tenants)
+            with _running_console(tmp_path_factory.mktemp("console") / "log") as url:
+                yield Console(url=url, email=olive.email, pages=pages)
+        finally:
+            for tenant in tenants:
+                drop_tenant(tenant)
+
+
+@pytest.fixture(scope="module")
+def playwright(console: Console) -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+class TestOperator:
+    def test_signs_in_finds_acme_and_reads_why_a_call_was_denied(
+        self, console: Console, playwright: Playwright, tmp_path: Path
+    ) -> None:
+        with open_tab(playwright, tmp_path) as tab:
+            tab.sign_in(console.url, email=console.email, password=PASSWORD)
+            page = tab.page
+            page.get_by_role("link", name="Acme Corporation").click()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Acme Corporation")
+            page.get_by_role("link", name="Why this reservation was denied").nth(2).click()
+            expect(page.locator(".banner")).to_contain_text("workspace marketing had $0.41 left")
+            page.get_by_role("button", name="Sign out").click()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+            assert tab.complaints == []
+
+    def test_filters_tenants_while_typing_and_keeps_the_filter_in_the_address(
+        self, console: Console, playwright: Playwright, tmp_path: Path
+    ) -> None:
+        with open_tab(playwright, tmp_path) as tab:
+            tab.sign_in(console.url, email=console.email, password=PASSWORD)
+            tab.page.goto(f"{console.url}/ops/tenants/")
+            tab.page.get_by_label("Name or slug").press_sequentially("ini")
+            expect(tab.page.get_by_role("link", name="Acme Corporation")).to_have_count(0)
+            expect(tab.page.get_by_role("link", name="Initech")).to_be_visible()
+            tab.page.wait_for_url("**q=ini**")
+
+            assert tab.page.get_by_label("Name or slug").input_value() == "ini"
+            assert tab.complaints == []
+
+    def test_does_the_same_without_javascript(self, console: Console, playwright: Playwright, tmp_path: Path) -> None:
+        with open_tab(playwright, tmp_path, javascript=False) as tab:
+            tab.sign_in(console.url, email=console.email, password=PASSWORD)
+            tab.page.goto(f"{console.url}/ops/tenants/")
+            tab.page.get_by_label("Name or slug").fill("ini")
+            tab.page.get_by_role("button", name="Filter").click()
+            expect(tab.page.get_by_role("link", name="Initech")).to_be_visible()
+            expect(tab.page.get_by_role("link", name="Acme Corporation")).to_have_count(0)
+
+    def test_reaches_the_content_with_the_keyboard_first(
+        self, console: Console, playwright: Playwright, tmp_path: Path
+    ) -> None:
+        with open_tab(playwright, tmp_path) as tab:
+            tab.sign_in(console.url, email=console.email, password=PASSWORD)
+            tab.page.keyboard.press("Tab")
+            expect(tab.page.locator(":focus")).to_have_text("Skip to content")
+            tab.page.keyboard.press("Enter")
+            expect(tab.page.locator(":focus")).to_have_id("main")
+
+
+class TestEveryPage:
+    @pytest.mark.parametrize(
+        ("scheme", "width"), [("light", DESKTOP_WIDTH), ("dark", DESKTOP_WIDTH), ("light", PHONE_WIDTH)]
+    )
+    def test_is_accessible_and_fits(
+        self, console: Console, playwright: Playwright, tmp_path: Path, scheme: Literal["light", "dark"], width: int
+    ) -> None:
+        found: dict[str, list[str]] = {}
+        with open_tab(playwright, tmp_path, scheme=scheme, width=width) as tab:
+            tab.page.goto(console.url)
+            found["sign_in"] = _look_at(tab, f"sign_in-{scheme}-{width}")
+            tab.sign_in(console.url, email=console.email, password=PASSWORD)
+            for name, address in console.pages.items():
+                tab.page.goto(console.url + address)
+                found[name] = _look_at(tab, f"{name}-{scheme}-{width}")
+
+        assert {name: complaints for name, complaints in found.items() if complaints} == {}
+
+
+def _look_at(tab: Tab, name: str) -> list[str]:
+    """Everything that is wrong with the page; keeps a picture of it for people to look at."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    tab.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+    complaints = [*tab.axe_violations(), *tab.complaints]
+    tab.complaints.clear()
+    return [*complaints, "scrolls sideways"] if tab.scrolls_sideways() else complaints
+
+
+def _set_scene(tenants: list[Tenant]) -> dict[str, str]:
+    def books(slug: str, name: str, time_zone: str) -> Books:
+        tenant = create_tenant(NewTenant(slug=slug, name=name, time_zone=time_zone), now=datetime.now(UTC))
+        tenants.append(tenant)
+        return Books(tenant)
+
+    acme = books("acme", "Acme Corporation", "Asia/Kolkata")
+    denied = play_busy_day(acme)
+    acme.add_key(scope_filter=["tenant:acme/workspace:support"])
+    initech = books("initech", "Initech", "America/New_York")
+    initech.add_budget(allocated=5 * DOLLAR, **day_bounds(initech.tenant))
+    hold = initech.ask("reserve", amount=470 * CENT)
+    initech.ask("commit", target=hold.id, amount=469 * CENT)
+    initech.ask("reserve", amount=50 * CENT)
+    long_name = "Consolidated Widget Manufacturing and Distribution of Northern Europe"
+    globex = books("globex", long_name, "Europe/Berlin")
+    globex.add_budget(allocated=DOLLAR)
+    globex.ask("reserve", amount=DOLLAR)
+    books("umbrella", "Umbrella Labs", "UTC")
+    return {
+        "overview": "/ops/",
+        "denials": "/ops/denials/",
+        "denials-none": "/ops/denials/?after=zzz",
+        "tenants": "/ops/tenants/",
+        "tenants-none": "/ops/tenants/?q=nobody",
+        "tenant": "/ops/tenants/acme/",
+        "tenant-empty": "/ops/tenants/umbrella/",
+        "decisions": "/ops/tenants/acme/decisions/",
+        "decision-denied": explain_address(acme, denied),
+        "decision-allowed": explain_address(initech, hold.id),
+    }
+
+
+@contextmanager
+def _running_console(log: Path) -> Iterator[str]:
+    """The console process, on a free port, over the run's own database; its address."""
+    port = free_port()
+    command = [
+        *(sys.executable, "-m", "granian", "--interface", "wsgi", "config.wsgi_console:application"),
+        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--blocking-threads", "4"),
+        *("--http", "1", "--no-ws"),
+    ]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}"} | run_database()
+    with log.open("wb") as sink:
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=sink, stderr=subprocess.STDOUT)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_ready(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urlopen(f"{url}/readyz", timeout=1):
+                return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    raise RuntimeError(f"The console did not come up: {log.read_text()}")
