@@ -228,7 +228,9 @@ class TestSize:
 
         assert decode(raw, Body).amount == 1
 
-    @pytest.mark.parametrize("raw", [b'"\\"' * 80_000, b'"\\"' * 80_000 + b"\\", b'"' * 250_000], ids=["escaped", "half escaped", "quotes"])
+    @pytest.mark.parametrize(
+        "raw", [b'"\\"' * 80_000, b'"\\"' * 80_000 + b"\\", b'"' * 250_000], ids=["escaped", "half escaped", "quotes"]
+    )
     def test_a_string_that_never_ends_costs_no_more_than_its_bytes(self, raw: bytes) -> None:
         started = time.process_time()
 
