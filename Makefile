@@ -1,6 +1,6 @@
 # Two commands are the whole set-up: `make up` and `make test`. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: up down test check bench help
+.PHONY: up down test check bench replay help
 SHELL := /bin/sh
 
 PYTHON_IN_VENV := .venv/bin/python
@@ -25,6 +25,10 @@ check: ## Lint, types, import contracts, templates, migrations
 bench: ## Measure on this machine; writes bench/results and bench/README.md (ARGS="--quick")
 	@scripts/prepare all
 	@exec $(PYTHON_IN_VENV) -m bench $(ARGS)
+
+replay: ## Play both recorded traces in full, with budgets that run out half-way, and check every call
+	@scripts/prepare all
+	@WATERMASTER_FULL_REPLAY=1 exec $(PYTHON_IN_VENV) -m pytest tests/flows/test_replay.py -k whole
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
