@@ -59,6 +59,7 @@ async def play(replay: Replay, *, tally: Tally, on_call: Callable[[], None]) -> 
                     group.create_task(line.take(calls))
         except ExceptionGroup as error:
             raise error.exceptions[0] from None
+        tally.seconds = asyncio.get_running_loop().time() - line.begun_s
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """The report of a replay, as a table a person reads."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.table import Table
@@ -12,13 +13,13 @@ from kernel.pages.amounts import exact_amount_text
 _SHARES = (0.50, 0.90, 0.99)
 
 
-def report(played: Sequence[tuple[Replay, Tally]], *, seconds: float) -> Table:
+def report(played: Sequence[tuple[Replay, Tally]]) -> Table:
     """One column a replay. Money is exact."""
-    table = Table(title=f"Replayed in {seconds:.1f} s", title_justify="left", show_lines=False)
+    table = Table()
     table.add_column("")
     for replay, _ in played:
         table.add_column(f"{replay.tenant} / {replay.name}", justify="right")
-    for name, cells in _lines([tally for _, tally in played], seconds=seconds):
+    for name, cells in _lines([tally for _, tally in played]):
         table.add_row(name, *cells)
     return table
 
@@ -41,14 +42,14 @@ def first_denials(played: Sequence[tuple[Replay, Tally]]) -> list[str]:
     return lines
 
 
-def _lines(tallies: Sequence[Tally], *, seconds: float) -> list[tuple[str, list[str]]]:
+def _lines(tallies: Sequence[Tally]) -> list[tuple[str, list[str]]]:
     lines = [
         ("calls", [f"{tally.admitted + tally.denials:,}" for tally in tallies]),
         ("admitted", [f"{tally.admitted:,}" for tally in tallies]),
     ]
-    for cause in sorted({cause for tally in tallies for cause in tally.denied}):
-        reason, scope = cause
-        lines.append((f"denied {reason} {_leaf(scope)}", [f"{tally.denied[cause]:,}" for tally in tallies]))
+    causes = [_causes(tally) for tally in tallies]
+    for cause in sorted({cause for counted in causes for cause in counted}):
+        lines.append((f"denied {cause}", [f"{counted[cause]:,}" for counted in causes]))
     lines.append(("committed", [f"{tally.committed:,}" for tally in tallies]))
     for reason in sorted({reason for tally in tallies for reason in tally.commits_refused}):
         lines.append((f"commit refused {reason}", [f"{tally.commits_refused[reason]:,}" for tally in tallies]))
@@ -59,7 +60,8 @@ def _lines(tallies: Sequence[Tally], *, seconds: float) -> list[tuple[str, list[
         ("actual cost", [_exact(tally.amount_actual) for tally in tallies]),
         ("charged", [_exact(tally.amount_charged) for tally in tallies]),
         ("charged of reserved", [_share(tally.amount_charged, tally.amount_reserved) for tally in tallies]),
-        ("calls a second", [f"{(tally.admitted + tally.denials) / seconds:,.0f}" for tally in tallies]),
+        ("took", [f"{tally.seconds:.1f} s" for tally in tallies]),
+        ("calls a second", [f"{(tally.admitted + tally.denials) / tally.seconds:,.0f}" for tally in tallies]),
         ("behind the trace, at most", [f"{tally.late_seconds_max:.2f} s" for tally in tallies]),
     ]
     for name, latencies in (
@@ -75,8 +77,13 @@ def _exact(amount: int) -> str:
     return exact_amount_text(amount, Unit.USD_MICROCENTS)
 
 
-def _leaf(scope: str) -> str:
-    return scope.rpartition("/")[2].partition(":")[0]
+def _causes(tally: Tally) -> Counter[str]:
+    """Denials by reason and by the level that refused, as in `BUDGET_EXCEEDED workspace`."""
+    causes: Counter[str] = Counter()
+    for (reason, scope), count in tally.denied.items():
+        level = scope.rpartition("/")[2].partition(":")[0]
+        causes[f"{reason} {level}".rstrip()] += count
+    return causes
 
 
 def _share(part: int, whole: int) -> str:

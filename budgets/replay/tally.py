@@ -35,6 +35,7 @@ class Tally:
     reserve_seconds: list[float] = field(default_factory=list)
     commit_seconds: list[float] = field(default_factory=list)
     late_seconds_max: float = 0.0
+    seconds: float = 0.0
 
     @property
     def denials(self) -> int:
