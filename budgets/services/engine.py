@@ -1,7 +1,8 @@
 """The enforcement engine as the rest of the program sees it: `submit` an operation for a tenant, get its answer."""
 
+import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -10,12 +11,13 @@ import psycopg
 
 from budgets.services.combiner import Combiner, OutcomeUnknown, TooBusy
 from budgets.services.operations import Answer, Operation
-from kernel.ids import Tag, schema_name
+from kernel.ids import Tag, schema_name, uuid7
 from kernel.lanes import Lane, NoLane, shared_lanes
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(list[Answer])
 _COMBINERS_MAX: Final = 4096
+_logger = logging.getLogger(__name__)
 
 _combiners: dict[Tag, Combiner] = {}
 _combiners_lock = threading.Lock()
@@ -42,52 +44,64 @@ def submit(tag: Tag, operation: Operation) -> Answer:
 
 def apply(tag: Tag, operations: Sequence[Operation]) -> list[Answer]:
     """Judge operations in one call and one transaction, in this order. Raises as `submit` does."""
+    if not operations:
+        return []
     for number, operation in enumerate(operations):
         operation.n = number
-    return _DECODER.decode(call_door(tag, "apply", _ENCODER.encode(operations)))
+    return _DECODER.decode(
+        call_door(tag, "apply", _ENCODER.encode(operations), again=partial(_encode_again, operations))
+    )
 
 
-def call_door(tag: Tag, call: str, payload: bytes) -> bytes:
+def call_door(tag: Tag, call: str, payload: bytes, *, again: Callable[[], bytes] | None = None) -> bytes:
     """What the tenant's `door_v1` answers, as JSON. Raises `EngineUnavailable` or `UnknownTenant`.
 
-    A call cut off by a lost connection is made once more: it only reads, or each of its operations carries its
-    idempotency key.
+    A call cut off by a lost connection is made once more, with what `again` gives: it only reads, or each of its
+    operations carries its idempotency key.
     """
     # The name is [a-z2-7] and t_, checked by schema_name.
     query = f'SELECT "{schema_name(tag)}".door_v1(%s, %s)'
     for is_last_try in (False, True):
         lane: Lane | None = None
         try:
-            with shared_lanes().lane(tag) as lane:
+            # An idle connection that was lost is rarely the only one: the second try makes its own.
+            with shared_lanes().lane(tag, is_fresh=is_last_try) as lane:
                 assert lane.connection is not None
                 row = lane.connection.execute(query, (call, payload.decode())).fetchone()
                 assert row is not None
                 return row[0]
-        except (psycopg.errors.QueryCanceled, NoLane) as error:
+        except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, NoLane) as error:
             raise EngineUnavailable from error
         except psycopg.OperationalError as error:
             if is_last_try or lane is None or lane.was_cut:
                 raise EngineUnavailable from error
+            if again is not None:
+                payload = again()
         except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedFunction) as error:
             raise UnknownTenant from error
     raise AssertionError("unreachable")
+
+
+def _encode_again(operations: Sequence[Operation]) -> bytes:
+    # The call may have happened although its answer was lost, and then its refusals stand under these ids. What it
+    # admitted is found by its key, with the id that it has; what is settled in the same call keeps the id it is known by.
+    settled = {operation.target for operation in operations}
+    for operation in operations:
+        if operation.id not in settled:
+            operation.id = uuid7()
+    return _ENCODER.encode(operations)
 
 
 def _apply_fairly(tag: Tag, operations: Sequence[Operation]) -> list[Answer]:
     """`apply`, but an operation that the database cannot stomach fails alone and not with its neighbours."""
     try:
         return apply(tag, operations)
-    except psycopg.Error:
-        if len(operations) == 1:
-            raise
-        return [answer for operation in operations for answer in _one_by_one(tag, operation)]
-
-
-def _one_by_one(tag: Tag, operation: Operation) -> list[Answer]:
-    try:
-        return apply(tag, [operation])
-    except psycopg.Error:
-        return [Answer(status="INTERNAL_ERROR", id=operation.id, replayed=False, slug="")]
+    except psycopg.Error as error:
+        if len(operations) > 1:
+            return [answer for operation in operations for answer in _apply_fairly(tag, [operation])]
+        # Its text may quote the customer's data, so only the code is kept.
+        _logger.error("An operation failed in the database: %s %s.", operations[0].op, error.sqlstate)
+        return [Answer(status="INTERNAL_ERROR", id=operations[0].id, replayed=False, slug="")]
 
 
 def _combiner(tag: Tag) -> Combiner:
