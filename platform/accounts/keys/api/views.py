@@ -27,7 +27,7 @@ class HasRight(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         method = request.method or ""
-        if getattr(view, method.lower(), None) is None:
+        if method.lower() not in view.http_method_names or not hasattr(view, method.lower()):
             raise MethodNotAllowed(method)
         match = request.resolver_match
         right = right_to(match.url_name or "", method) if match is not None else None
