@@ -80,24 +80,30 @@ class Lanes:
         self._free = set(range(self.size))
 
     @contextmanager
-    def lane(self, tag: Tag) -> Iterator[Lane]:
-        """A lane with a live connection, the tenant's own one where it is free.
+    def lane(self, tag: Tag, *, is_fresh: bool = False) -> Iterator[Lane]:
+        """A lane with a live connection, the tenant's own one where it is free; with `is_fresh`, newly connected.
 
         Raises `NoLane` when there is none in time or PostgreSQL does not answer. A connection that failed is closed on
         the way out.
         """
         lane = self._take(zlib.crc32(tag.encode()) % self.size)
         try:
+            if is_fresh:
+                self._drop(lane)
             self._connect(lane)
             lane.busy_since = time.monotonic()
             yield lane
+        except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable):
+            # The statement was ended, not the connection.
+            raise
         except psycopg.OperationalError:
             self._drop(lane)
             raise
         finally:
             lane.busy_since = None
+            # A cut may come in the moment after the answer: then the connection is dead and does not know it.
             if lane.connection is not None and (
-                lane.connection.closed or time.monotonic() - lane.connected_at > LIFETIME_SECONDS
+                lane.connection.closed or lane.was_cut or time.monotonic() - lane.connected_at > LIFETIME_SECONDS
             ):
                 self._drop(lane)
             with self._changed:
