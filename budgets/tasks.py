@@ -1,10 +1,16 @@
-"""The worker's door to the books: what is done later, and what is done again and again."""
+"""The worker's door to the books: what is done later, and what is done again and again.
 
+While PostgreSQL is away these tasks say so in a line and leave their work to the next tick: nothing is lost by waiting.
+"""
+
+import logging
 import time
 from typing import Final
 
 from celery import shared_task
+from django.db import OperationalError
 
+from budgets.services.engine import EngineUnavailable
 from budgets.services.expiry import visit_tenant
 from budgets.services.sweep import sweep_tenants
 from kernel.ids import Tag
@@ -16,20 +22,30 @@ _TENANTS_MAX: Final = 500
 #: After it a visit ends by itself and the tenant stays due.
 _VISIT_SECONDS_MAX: Final = 10.0
 
+_logger = logging.getLogger(__name__)
+
 
 @shared_task(name="budgets.dispatch_expiry", time_limit=30)
 def dispatch_expiry() -> None:
     """Have the tenants visited that are due, and no others."""
-    for tag in due.take_due(limit=_TENANTS_MAX):
+    try:
+        tags = due.take_due(limit=_TENANTS_MAX)
+    except OperationalError as error:
+        _logger.warning("Nobody was asked for expired reservations: %s", str(error).partition("\n")[0])
+        return
+    for tag in tags:
         expire_tenant.delay(tag=tag)
 
 
-# Well below `due.RETRY_AFTER`: a visit has ended, one way or the other, before the next one begins.
+# The limit is well below `due.RETRY_AFTER_S`: a visit has ended, one way or the other, before the next one begins.
 @shared_task(base=TenantTask, name="budgets.expire_tenant", time_limit=30)
 def expire_tenant(*, tag: str) -> None:
     """Expire what is due in one tenant. May run twice."""
     ends_at = time.monotonic() + _VISIT_SECONDS_MAX
-    visit_tenant(tag=Tag(tag), has_time=lambda: time.monotonic() < ends_at)
+    try:
+        visit_tenant(tag=Tag(tag), has_time=lambda: time.monotonic() < ends_at)
+    except (EngineUnavailable, OperationalError) as error:
+        _logger.warning("Expiry of tenant %s was cut off and will be tried again: %s", tag, type(error).__name__)
 
 
 @shared_task(name="budgets.sweep_due", time_limit=900)

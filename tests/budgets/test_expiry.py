@@ -18,7 +18,7 @@ from budgets.services.due import DueNotes
 from budgets.services.expiry import BATCH_MAX, Expiry, expire_due, visit_tenant
 from budgets.services.operations import Operation
 from budgets.services.sweep import sweep_tenants
-from budgets.tasks import expire_tenant
+from budgets.tasks import dispatch_expiry, expire_tenant
 from kernel.ids import Tag, uuid7
 from kernel.tenancy import in_public, in_tenant
 from tenants.models import Tenant, TenantDue
@@ -257,6 +257,25 @@ class TestRaces:
         assert entries(books, EntryKind.EXPIRE) == BATCH_MAX + 50
         assert books.budget().reserved == 0
         assert line(books.tenant) is None
+
+
+class TestTasks:
+    def test_while_postgresql_is_away_the_work_waits(
+        self, books: Books, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        hold(books)
+        end_time(books)
+        lower_due({books.tenant.tag: database_now() - HOUR})
+        with monkeypatch.context() as away:
+            away.setitem(connections["default"].settings_dict, "HOST", "/nowhere")
+            connections["default"].close()
+            dispatch_expiry()
+        assert "Nobody was asked for expired reservations" in caplog.text
+        connections["default"].close()
+
+        expire_tenant(tag=books.tenant.tag)
+
+        assert statuses(books) == ["EXPIRED"]
 
 
 class TestWhomToVisit:

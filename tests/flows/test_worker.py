@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +22,19 @@ EXPIRED_WITHIN_SECONDS = 30
 
 
 @pytest.fixture
-def worker(database: None, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def overdue(initech: Tenant) -> Books:
+    """A reservation that was over an hour ago, of which nobody told the worker."""
+    books = Books(initech)
+    books.add_budget(allocated=1_000)
+    books.ask("reserve", amount=100)
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    with in_tenant(initech.tag):
+        Reservation.objects.update(expires_at=hour_ago, due_at=hour_ago)
+    return books
+
+
+@pytest.fixture
+def worker(overdue: Books, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A worker with beat inside, on queues of its own."""
     with (tmp_path / "worker.log").open("wb") as log:
         process = subprocess.Popen(
@@ -46,8 +59,8 @@ def worker(database: None, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"
 
 @pytest.mark.slow
 class TestExpiry:
-    def test_an_abandoned_reservation_is_given_back(
-        self, acme: Tenant, api_url: str, worker: "subprocess.Popen[bytes]", tmp_path: Path
+    def test_what_nobody_settles_is_given_back(
+        self, acme: Tenant, overdue: Books, api_url: str, worker: "subprocess.Popen[bytes]", tmp_path: Path
     ) -> None:
         books = Books(acme)
         books.add_budget(allocated=1_000)
@@ -66,9 +79,11 @@ class TestExpiry:
         assert books.budget().reserved == 400
 
         deadline = time.monotonic() + EXPIRED_WITHIN_SECONDS
-        while books.budget().reserved and time.monotonic() < deadline:
+        while (books.budget().reserved or overdue.budget().reserved) and time.monotonic() < deadline:
             time.sleep(0.2)
 
-        assert books.budget().reserved == 0, (tmp_path / "worker.log").read_text()
-        with in_tenant(acme.tag):
-            assert Reservation.objects.get().status == "EXPIRED"
+        assert worker.poll() is None
+        for tenant in (books, overdue):
+            with in_tenant(tenant.tenant.tag):
+                assert Reservation.objects.get().status == "EXPIRED", (tmp_path / "worker.log").read_text()
+            assert tenant.budget().reserved == 0

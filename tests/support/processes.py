@@ -2,22 +2,11 @@
 
 import os
 
-from django.conf import settings
-
-from tests.plugins.live_api import database_url
+from tests.plugins.live_api import run_database
 from tests.plugins.servers import ROOT
 
 
 def environment(**more: str) -> dict[str, str]:
     """What a process needs to be part of this run; it starts nothing of its own."""
-    return (
-        dict(os.environ)
-        | {
-            "DATABASE_URL": database_url("default"),
-            "DATABASE_OWNER_URL": database_url("owner"),
-            "REDIS_URL": settings.REDIS_URL,
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}",
-        }
-        | more
-    )
+    path = f"{ROOT}{os.pathsep}{ROOT / 'platform'}"
+    return dict(os.environ) | run_database() | {"DJANGO_SETTINGS_MODULE": "config.settings", "PYTHONPATH": path} | more
