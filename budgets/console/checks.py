@@ -98,23 +98,51 @@ def _budgets(record: DecisionRecord) -> tuple[BudgetThen, ...]:
     return (*record.budgets, BudgetThen(scope_path=failed))
 
 
+def is_rejected_overage(record: DecisionRecord) -> bool:
+    """Whether a settlement was refused for costing more than was held, whatever was left."""
+    numbers = record.numbers
+    is_exceeded = record.reason_code == "BUDGET_EXCEEDED" and record.endpoint == "commit"
+    return is_exceeded and numbers.get("overage_policy") == "REJECT" and numbers["requested"] > numbers["held"]
+
+
 def _budget_words(record: DecisionRecord, budget: BudgetThen, outcome: Outcome) -> Sentence:
     level, _, name = scope_words(budget.scope_path).partition(" ")
     title = sentence(f"{level.capitalize()} budget ", strong(name))
-    left = record.numbers.get("remaining") if outcome is Outcome.DENY else budget.remaining
-    if record.reason_code in {"BUDGET_FROZEN", "BUDGET_CLOSED"} and outcome is Outcome.DENY:
-        return (*title, *sentence(f": {record.reason_code.removeprefix('BUDGET_').lower()}"))
-    if left is None or record.amount is None:
-        return title
-    unit = record.unit or ""
-    whole = f" of {exact_amount_text(budget.allocated, unit)}" if budget.allocated is not None else ""
-    needs = exact_amount_text(record.amount, unit)
-    return (*title, *sentence(f": {exact_amount_text(left, unit)} left{whole}, needs {needs}"))
+    finding = _finding(record) if outcome is Outcome.DENY else _room(record, budget)
+    return (*title, *sentence(f": {finding}")) if finding else title
+
+
+def _finding(record: DecisionRecord) -> str:
+    """What the budget that refused was found to be."""
+    numbers, unit = record.numbers, record.unit or ""
+    if is_rejected_overage(record):
+        held, cost = (exact_amount_text(numbers[name], unit) for name in ("held", "requested"))
+        return f"{held} held, cost {cost}, and nothing above is charged"
+    match record.reason_code:
+        case "BUDGET_FROZEN" | "BUDGET_CLOSED":
+            return record.reason_code.removeprefix("BUDGET_").lower()
+        case "OVERDRAFT_LIMIT_EXCEEDED" | "DEBT_OUTSTANDING" if numbers.get("debt"):
+            return f"owes {exact_amount_text(numbers['debt'], unit)}"
+        case "OVERDRAFT_LIMIT_EXCEEDED":
+            return "over its limit"
+    if record.amount is None or "remaining" not in numbers:
+        return ""
+    left, needs = (exact_amount_text(amount, unit) for amount in (numbers["remaining"], record.amount))
+    return f"{left} left, needs {needs}"
+
+
+def _room(record: DecisionRecord, budget: BudgetThen) -> str:
+    """What another budget had, where it was kept."""
+    if budget.remaining is None or budget.allocated is None or record.amount is None:
+        return ""
+    amounts = (budget.remaining, budget.allocated, record.amount)
+    left, whole, needs = (exact_amount_text(amount, record.unit or "") for amount in amounts)
+    return f"{left} left of {whole}, needs {needs}"
 
 
 def _shortfall(record: DecisionRecord) -> str:
     left = record.numbers.get("remaining")
-    if record.reason_code != "BUDGET_EXCEEDED" or left is None or record.amount is None:
+    if record.reason_code != "BUDGET_EXCEEDED" or left is None or record.amount is None or is_rejected_overage(record):
         return ""
     short = record.amount - record.numbers.get("held", 0) - left
     return f"short by {exact_amount_text(short, record.unit or '')}" if short > 0 else ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from budgets.console.checks import Check, checks_of
+from budgets.console.checks import Check, checks_of, is_rejected_overage
 from budgets.console.wording import endpoint_noun, scope_words
 from budgets.models.choices import Verdict
 from budgets.selectors.decision_records import DecisionRecord
@@ -51,10 +51,11 @@ def _exceeded(record: DecisionRecord) -> Sentence:
     numbers = record.numbers
     if "remaining" not in numbers:
         return sentence(_scope(record), " had not enough left")
-    left = _money(record, numbers["remaining"])
-    if "held" in numbers and record.endpoint == "commit":
+    if is_rejected_overage(record):
         above = _money(record, numbers["requested"] - numbers["held"])
-        return sentence("it cost ", above, " more than was held, and ", _scope(record), " had ", left, " left")
+        policy = code(str(numbers["overage_policy"]))
+        return sentence("it cost ", above, " more than was held, and its overage policy is ", policy)
+    left = _money(record, numbers["remaining"])
     return sentence(_scope(record), " had ", left, " left and the call needed ", _money(record, numbers["requested"]))
 
 
@@ -69,7 +70,7 @@ def _overdraft(record: DecisionRecord) -> Sentence:
 
 
 def _debt(record: DecisionRecord) -> Sentence:
-    return sentence(_scope(record), " owed ", _money(record, record.numbers.get("debt", 0)), " and may owe nothing")
+    return sentence(_scope(record), " owed ", _money(record, record.numbers.get("debt", 0)), ", which comes first")
 
 
 def _forbidden(record: DecisionRecord) -> Sentence:
@@ -143,25 +144,31 @@ def _room(record: DecisionRecord) -> Sentence:
 def _remedies(record: DecisionRecord, *, time_zone: str, now: datetime) -> tuple[str, ...]:
     if record.verdict != Verdict.DENY:
         return ()
+    if is_rejected_overage(record):
+        return _OVERAGE_REMEDIES
     scope = scope_words(record.failed_scope or record.scope_path or "")
     remedies = [text.format(scope=scope) for text in _REMEDIES.get(record.reason_code or "", ())]
-    if record.reason_code == "BUDGET_EXCEEDED":
-        left = record.numbers.get("remaining", 0)
-        if left > 0 and record.endpoint in {"reserve", "decide"}:
-            remedies.append(f"Ask for at most {exact_amount_text(left, record.unit or '')}.")
-        if record.resets_at is not None:
-            verb = "begins" if record.resets_at > now else "began"
-            remedies.append(
-                f"The next period of {scope} {verb} {moment_text(record.resets_at, time_zone=time_zone, now=now)}."
-            )
+    if record.reason_code != "BUDGET_EXCEEDED":
+        return tuple(remedies)
+    left = record.numbers.get("remaining", 0)
+    if left > 0 and record.endpoint in {"reserve", "decide"}:
+        remedies.append(f"Ask for at most {exact_amount_text(left, record.unit or '')}.")
+    if record.resets_at is not None:
+        verb = "begins" if record.resets_at > now else "began"
+        resets = moment_text(record.resets_at, time_zone=time_zone, now=now)
+        remedies.append(f"The next period of {scope} {verb} {resets}.")
     return tuple(remedies)
 
 
+_OVERAGE_REMEDIES: Final = (
+    "Hold more when reserving: the estimate was too low.",
+    "Reserve with an overage policy that lets the difference be charged.",
+)
 _REMEDIES: Final = {
     "BUDGET_EXCEEDED": ("Fund the budget of {scope}, or move money into it.",),
     "BUDGET_FROZEN": ("Unfreeze the budget of {scope}.",),
     "BUDGET_CLOSED": ("Spend under another scope: a closed budget stays closed.",),
-    "OVERDRAFT_LIMIT_EXCEEDED": ("Fund the budget of {scope}, or raise its overdraft limit.",),
+    "OVERDRAFT_LIMIT_EXCEEDED": ("Fund the budget of {scope}: until then it refuses.",),
     "DEBT_OUTSTANDING": ("Repay the debt of {scope}.",),
     "BUDGET_NOT_FOUND": ("Create a budget at {scope} or above it.",),
     "UNIT_MISMATCH": ("Ask in the unit that the budget is kept in.",),

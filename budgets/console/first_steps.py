@@ -1,36 +1,51 @@
-"""The one command that fills an empty list."""
+"""The one command that fills an empty list, to be pasted into a shell that holds the key."""
 
-from typing import Final
+import json
+from typing import Any, Final
 
 from django.conf import settings
 
-CREATE_TENANT: Final = 'manage.py create_tenant acme --name "Acme Corporation"'
+_ONE_DOLLAR: Final = {"unit": "USD_MICROCENTS", "amount": 100_000_000}
+_ONE_CENT: Final = {"unit": "USD_MICROCENTS", "amount": 1_000_000}
+_RUNTIME_PERMISSIONS: Final = [
+    "reservations:create",
+    "reservations:commit",
+    "reservations:release",
+    "reservations:extend",
+    "balances:read",
+]
+
+
+def create_tenant() -> str:
+    return _manage("tenants", {"slug": "acme", "name": "Acme Corporation", "time_zone": "UTC"})
 
 
 def create_budget(slug: str) -> str:
-    """Opens the tenant's own budget with a dollar, through the management API."""
-    body = f'{{"scope": "tenant:{slug}", "unit": "USD_MICROCENTS", "allocated": 100000000}}'
-    return _post(_management_url(slug, "budgets"), "X-Admin-API-Key: $KEY", body)
+    """A dollar a day for the whole tenant."""
+    return _manage(
+        f"tenants/{slug}/budgets",
+        {"scope": f"tenant:{slug}", "unit": "USD_MICROCENTS", "allocated": _ONE_DOLLAR, "period": "DAY"},
+    )
 
 
 def create_key(slug: str) -> str:
-    body = '{"name": "first"}'
-    return _post(_management_url(slug, "keys"), "X-Admin-API-Key: $KEY", body)
+    return _manage(f"tenants/{slug}/keys", {"name": "first", "permissions": _RUNTIME_PERMISSIONS})
 
 
 def reserve(slug: str) -> str:
-    """Reserves a cent."""
-    body = (
-        f'{{"idempotency_key": "first", "subject": {{"tenant": "{slug}"}}, '
-        '"action": {"kind": "llm.completion", "name": "first"}, '
-        '"estimate": {"unit": "USD_MICROCENTS", "amount": 1000000}}'
-    )
-    return _post(f"http://127.0.0.1:{settings.API_PORT}/v1/reservations", "X-Cycles-API-Key: $KEY", body)
+    """A cent, held for a minute."""
+    body = {
+        "idempotency_key": "first",
+        "subject": {"tenant": slug},
+        "action": {"kind": "llm.completion", "name": "first"},
+        "estimate": _ONE_CENT,
+    }
+    return _post(f"http://127.0.0.1:{settings.API_PORT}/v1/reservations", "X-Cycles-API-Key: $API_KEY", body)
 
 
-def _management_url(slug: str, collection: str) -> str:
-    return f"http://127.0.0.1:{settings.CONSOLE_PORT}/api/v1/tenants/{slug}/{collection}"
+def _manage(path: str, body: dict[str, Any]) -> str:
+    return _post(f"{settings.CONSOLE_URL}/api/v1/{path}", "X-Admin-API-Key: $PLATFORM_API_KEY", body)
 
 
-def _post(url: str, key_header: str, body: str) -> str:
-    return f"curl -sS {url} \\\n  -H \"{key_header}\" -H 'Content-Type: application/json' \\\n  -d '{body}'"
+def _post(url: str, key_header: str, body: dict[str, Any]) -> str:
+    return f"curl -sS {url} \\\n  -H \"{key_header}\" -H 'Content-Type: application/json' \\\n  -d '{json.dumps(body)}'"

@@ -48,7 +48,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "causes": causes.most_common(6),
         "tenant_count": tenant_count() if page.next_after else len(rows),
         "is_partial": page.next_after is not None,
-        "first_step": first_steps.CREATE_TENANT,
+        "first_step": first_steps.create_tenant(),
     }
     return render(request, "budgets/overview.html", context)
 

@@ -41,7 +41,7 @@ def tenant_list(request: HttpRequest) -> HttpResponse:
         "statuses": [(known.value, known.label) for known in TenantStatus],
         "is_filtered": bool(search or status or after),
         "next_after": page.next_after,
-        "first_step": first_steps.CREATE_TENANT,
+        "first_step": first_steps.create_tenant(),
     }
     return render(request, wants_fragment(request, "budgets/tenant_list.html", "tenants"), context)
 

@@ -9,11 +9,11 @@ from kernel.ids import Tag, mint_wire_id
 from kernel.pages.bars import Bar, Tone, budget_bar
 
 _REASONS: Final = {
-    "BUDGET_EXCEEDED": "Budget used up",
+    "BUDGET_EXCEEDED": "Budget exceeded",
     "BUDGET_FROZEN": "Budget frozen",
     "BUDGET_CLOSED": "Budget closed",
     "BUDGET_NOT_FOUND": "No budget on the path",
-    "OVERDRAFT_LIMIT_EXCEEDED": "Over the overdraft limit",
+    "OVERDRAFT_LIMIT_EXCEEDED": "Over limit",
     "DEBT_OUTSTANDING": "Debt outstanding",
     "UNIT_MISMATCH": "Wrong unit",
     "TENANT_SUSPENDED": "Tenant suspended",

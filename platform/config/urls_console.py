@@ -13,7 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("ops/", include("budgets.console.urls")),
     path("", include("config.urls_management")),
     # The address that a denial names. It is one for all readers; who they are decides which page explains it.
-    path("decisions/<str:wire_id>/", RedirectView.as_view(pattern_name="ops:decision_detail"), name="explain"),
+    path("explain/<str:wire_id>/", RedirectView.as_view(pattern_name="ops:decision_detail"), name="explain"),
 ]
 
 handler500 = "kernel.pages.failures.server_error"

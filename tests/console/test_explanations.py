@@ -68,6 +68,7 @@ class TestRefusedReservation:
             ({"status": BudgetStatus.CLOSED}, "the budget of tenant acme was closed"),
             ({"is_capped": True}, "an earlier charge on tenant acme could not be covered in full"),
             ({"debt": 5 * CENT}, "tenant acme owed $0.05, more than it may"),
+            ({"debt": 5 * CENT, "overdraft_limit": 9 * CENT}, "tenant acme owed $0.05, which comes first"),
         ],
     )
     def test_says_what_is_wrong_with_the_budget(self, books: Books, columns: dict[str, Any], cause: str) -> None:
@@ -136,7 +137,7 @@ class TestRefusedSettlement:
 
         text = summary(books, books.ask("commit", target=hold.id, amount=13 * CENT))
 
-        assert "it cost $0.05 more than was held, and tenant acme had $0.02 left" in text
+        assert "it cost $0.05 more than was held, and its overage policy is REJECT." in text
 
     def test_says_how_much_may_be_owed(self, books: Books) -> None:
         books.add_budget(allocated=10 * CENT, overdraft_limit=CENT)
@@ -182,4 +183,4 @@ class TestAddress:
     def test_of_a_denial_is_one_for_all_readers(self, books: Books, browser: Client) -> None:
         address = explain_address(books, books.ask("reserve", amount=1).id)
 
-        assert browser.get(address.removeprefix("/ops"))["Location"] == address
+        assert browser.get(address.replace("/ops/decisions/", "/explain/"))["Location"] == address

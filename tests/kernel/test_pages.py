@@ -36,6 +36,12 @@ class TestAmount:
         assert amount_text(amount, "USD_MICROCENTS") == text
 
     @pytest.mark.parametrize(
+        ("amount", "text"), [(5_000_000, "$0.0500"), (0, "$0.00"), (100_000_000, "$1.00"), (1, "$0.00000001")]
+    )
+    def test_of_single_calls_keeps_its_decimals_in_line(self, amount: int, text: str) -> None:
+        assert amount_text(amount, "USD_MICROCENTS", is_fine=True) == text
+
+    @pytest.mark.parametrize(
         ("amount", "text"), [(41_000_000, "$0.41"), (199_999_999, "$1.99999999"), (200_000_000, "$2.00")]
     )
     def test_is_exact_in_sentences(self, amount: int, text: str) -> None:

@@ -21,16 +21,17 @@ _NOUNS: Final = {
 }
 
 
-def amount_text(amount: int, unit: str) -> str:
-    """An amount as a table shows it, rounded: `$8,214.06`, `$0.0400`, `12,500 tokens`.
+def amount_text(amount: int, unit: str, *, is_fine: bool = False) -> str:
+    """An amount as a table shows it, rounded: `$8,214.06`, `$0.0402`, `12,500 tokens`.
 
     Money has two decimals from a dollar on and where it is whole cents; less than that shows four, and less than
-    a hundredth of a cent all eight. What is not zero never reads as zero.
+    a hundredth of a cent all eight. What is not zero never reads as zero. `is_fine`, for columns of single calls,
+    shows four below a dollar even for whole cents.
     """
     if unit != Unit.USD_MICROCENTS:
         return _count_text(amount, unit)
     size = abs(amount)
-    if size >= MICROCENTS_PER_USD or size % _MICROCENTS_PER_CENT == 0:
+    if size >= MICROCENTS_PER_USD or size == 0 or (size % _MICROCENTS_PER_CENT == 0 and not is_fine):
         decimals = 2
     elif size >= 10_000:
         decimals = 4

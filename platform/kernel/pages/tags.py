@@ -1,7 +1,8 @@
 """Template tags of every page. They print what they are given and ask nothing of a database."""
 
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from django import template
 from django.utils.html import format_html
@@ -15,15 +16,19 @@ register = template.Library()
 
 
 @register.simple_tag
-def amount(value: int | None, unit: str) -> SafeString | str:
-    """An amount with its currency or unit; the exact one on hover. A dash where there is none."""
+def amount(value: int | None, unit: str, style: Literal["", "fine", "exact"] = "") -> SafeString | str:
+    """An amount with its currency or unit, and to the last digit on hover. A dash where there is none.
+
+    Rounded as in a table of budgets; `fine` as in a table of calls; `exact` not at all.
+    """
     if value is None:
         return "—"
+    text = amounts.exact_amount_text if style == "exact" else partial(amounts.amount_text, is_fine=style == "fine")
     return format_html(
         '<data class="amount" value="{}" title="{}">{}</data>',
         value,
         f"{amounts.number_text(value)} {unit}",
-        amounts.amount_text(value, unit),
+        text(value, unit),
     )
 
 
