@@ -1,10 +1,10 @@
 """Calling the management API as somebody."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.keys.services.keys import PLATFORM_PERMISSIONS, TENANT_PERMISSIONS, IssuedKey, create_key
@@ -24,27 +24,24 @@ class Caller:
     header: str = "X-Cycles-API-Key"
     client: Client = field(default_factory=lambda: Client(raise_request_exception=False))
 
-    def send(self, method: str, path: str, body: Any = None, **headers: str) -> HttpResponse:
-        """One request below `/api/v1/`; `body` as JSON, bytes as they are."""
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """The test client's response to a request below `/api/v1/`; `body` as JSON, bytes as they are."""
         if self.token is not None:
             headers.setdefault(self.header, self.token)
-        content: dict[str, Any] = {}
-        if body is not None:
-            content = {"data": body, "content_type": "application/json"}
-        call = getattr(self.client, method.lower())
-        response: HttpResponse = call(f"/api/v1/{path}", headers=headers, **content)
-        return response
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        content_type = "" if body is None else "application/json"
+        return self.client.generic(method.upper(), f"/api/v1/{path}", raw, content_type, headers=headers)
 
-    def get(self, path: str, **headers: str) -> HttpResponse:
+    def get(self, path: str, **headers: str) -> Any:
         return self.send("get", path, **headers)
 
-    def post(self, path: str, body: Any = None, **headers: str) -> HttpResponse:
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
         return self.send("post", path, {} if body is None else body, **headers)
 
-    def patch(self, path: str, body: Any) -> HttpResponse:
+    def patch(self, path: str, body: Any) -> Any:
         return self.send("patch", path, body)
 
-    def delete(self, path: str) -> HttpResponse:
+    def delete(self, path: str) -> Any:
         return self.send("delete", path)
 
 
