@@ -17,7 +17,7 @@ from kernel.tenancy import in_tenant
 from tenants.selectors.directory import TenantLine, TenantStatus
 
 #: Each tenant costs two queries in its own schema, so pages stay short.
-TENANTS_PER_PAGE: Final = 50
+TENANTS_PER_PAGE: Final = 25
 DENIED_WITHIN: Final = timedelta(hours=1)
 
 _TENANT_STATES: Final = {
