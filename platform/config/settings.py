@@ -73,7 +73,8 @@ SHARED_APPS = [
     "routing",
 ]
 TENANT_APPS = ["accounts.keys", "telemetry", "budgets"]
-INSTALLED_APPS = [*SHARED_APPS, *(app for app in TENANT_APPS if app not in SHARED_APPS)]
+# First the app whose create_tenant must not be that of django_tenants, which asks questions and saves a model.
+INSTALLED_APPS = ["budgets", *SHARED_APPS, *(app for app in TENANT_APPS if app not in {"budgets", *SHARED_APPS})]
 
 TENANT_MODEL = "tenants.Tenant"
 TENANT_DOMAIN_MODEL = "tenants.Domain"
