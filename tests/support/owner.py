@@ -1,0 +1,33 @@
+"""What no door can do: statements on a tenant's tables as their owner. For planted damage and for moving time."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import connections
+
+from kernel.ids import Tag
+from kernel.owner import acting_as_owner
+from kernel.tenancy import in_tenant
+
+
+def as_owner(tag: Tag, *statements: str) -> None:
+    """Run the statements in the tenant's schema, in one transaction."""
+    with acting_as_owner(), in_tenant(tag), connections["default"].cursor() as cursor:
+        cursor.execute(";".join(statements))
+
+
+def let_time_pass(tag: Tag, span: timedelta) -> None:
+    """Move everything that the tenant's books remember `span` into the past, as if the clock had gone on by as much."""
+    parameters: dict[str, Any] = {"span": span, "away": timedelta(days=36525)}
+    with acting_as_owner(), in_tenant(tag), connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT c.table_name, array_agg(c.column_name::text) FROM information_schema.columns AS c"
+            " JOIN information_schema.tables AS t USING (table_schema, table_name)"
+            " WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE'"
+            " AND c.data_type = 'timestamp with time zone' GROUP BY c.table_name"
+        )
+        for table, columns in cursor.fetchall():
+            # By way of another century, so that no two rows of a unique index meet half-way.
+            for way in ("- %(away)s", "+ %(away)s - %(span)s"):
+                moved = ", ".join(f"{column} = {column} {way}" for column in columns)
+                cursor.execute(f"UPDATE {table} SET {moved}", parameters)
