@@ -323,7 +323,7 @@ BEGIN
             END IF;
         END IF;
         IF v_replayed AND v_status = 'OK' THEN
-            SELECT array_agg(b.scope_path ORDER BY u.n) INTO v_paths
+            SELECT coalesce(array_agg(b.scope_path ORDER BY u.n), '{}') INTO v_paths
             FROM unnest(v_ids) WITH ORDINALITY AS u (id, n)
             JOIN budget AS b ON b.id = u.id;
         END IF;
@@ -395,7 +395,7 @@ BEGIN
                     WHEN b_status[i] = 'FROZEN' THEN 'BUDGET_FROZEN'
                     WHEN b_status[i] = 'CLOSED' THEN 'BUDGET_CLOSED'
                     WHEN b_capped[i] OR b_debt[i] > b_limit[i] THEN 'OVERDRAFT_LIMIT_EXCEEDED'
-                    WHEN b_debt[i] > 0 AND b_limit[i] = 0 THEN 'DEBT_OUTSTANDING'
+                    WHEN b_debt[i] > 0 THEN 'DEBT_OUTSTANDING'
                     WHEN v_remaining < v_op.amount THEN 'BUDGET_EXCEEDED'
                     WHEN v_op.amount > AMOUNT_MAX - b_reserved[i] - b_spent[i] - b_debt[i] - b_uncovered[i] THEN 'BUDGET_EXCEEDED'
                 END;
@@ -444,6 +444,14 @@ BEGIN
             v_delta := greatest(v_op.amount - v_op.hold_amount, 0);
             v_room := v_delta;
             v_debts := '{}';
+            IF v_status IS NULL AND v_op.policy <> 'REJECT' THEN
+                -- What a scope neither has nor lends is left uncovered, on every scope alike.
+                FOREACH i IN ARRAY v_idx LOOP
+                    IF v_op.policy = 'ALLOW_IF_AVAILABLE' OR b_limit[i] = 0 THEN
+                        v_room := least(v_room, greatest(b_allocated[i] - b_reserved[i] - b_spent[i] - b_debt[i], 0));
+                    END IF;
+                END LOOP;
+            END IF;
             IF v_status IS NULL THEN
                 FOREACH i IN ARRAY v_idx LOOP
                     v_remaining := b_allocated[i] - b_reserved[i] - b_spent[i] - b_debt[i];
@@ -456,10 +464,8 @@ BEGIN
                         NULL;
                     ELSIF v_op.policy = 'REJECT' AND (v_op.op = 'commit' OR v_remaining < v_delta) THEN
                         v_status := 'BUDGET_EXCEEDED';
-                    ELSIF v_op.policy = 'ALLOW_IF_AVAILABLE' THEN
-                        v_room := least(v_room, greatest(v_remaining, 0));
-                    ELSIF v_op.policy = 'ALLOW_WITH_OVERDRAFT' AND v_remaining < v_delta THEN
-                        v_short := v_delta;
+                    ELSIF v_op.policy = 'ALLOW_WITH_OVERDRAFT' AND b_limit[i] > 0 AND v_room > 0 AND v_remaining < v_room THEN
+                        v_short := v_room;
                         IF b_debt[i] + v_short > b_limit[i] THEN
                             v_status := 'OVERDRAFT_LIMIT_EXCEEDED';
                         END IF;
@@ -480,7 +486,7 @@ BEGIN
                 v_charged := least(v_op.amount, v_op.hold_amount + v_room);
                 FOR j IN 1..cardinality(v_idx) LOOP
                     i := v_idx[j];
-                    IF v_room < v_delta
+                    IF v_room < v_delta AND (v_op.policy = 'ALLOW_IF_AVAILABLE' OR b_limit[i] = 0)
                         AND b_allocated[i] - b_reserved[i] - b_spent[i] - b_debt[i] < v_delta THEN
                         b_capped[i] := true;
                     END IF;
@@ -503,7 +509,6 @@ BEGIN
                 v_status := 'NOT_DUE';
             ELSE
                 v_status := 'OK';
-                v_charged := 0;
                 v_op.amount := v_op.hold_amount;
                 FOREACH i IN ARRAY v_idx LOOP
                     b_reserved[i] := b_reserved[i] - v_op.hold_amount;
@@ -639,7 +644,7 @@ BEGIN
         v_answers := array_append(v_answers, json_build_object(
             'status', v_status, 'id', v_op.id, 'replayed', v_replayed, 'verdict', v_verdict, 'reason', v_op.decision_reason, 'scope', v_failed,
             'numbers', v_numbers, 'paths', v_paths, 'balances', v_balances, 'charged', v_charged,
-            'held', v_op.hold_amount, 'unit', coalesce(v_op.hold_unit, v_op.unit),
+            'held', CASE WHEN v_op.target IS NOT NULL THEN v_op.hold_amount END, 'unit', coalesce(v_op.hold_unit, v_op.unit),
             'expires_ms', (extract(EPOCH FROM v_expires) * 1000)::bigint,
             'left_ms', CASE
                 WHEN coalesce(v_op.hold_status, 'ACTIVE') <> 'ACTIVE' THEN 0

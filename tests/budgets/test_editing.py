@@ -126,7 +126,7 @@ class TestOpen:
 
 class TestUpdate:
     def test_changes_the_limit_at_once(self, books: Books) -> None:
-        budget = opened(books)
+        budget = opened(books, overdraft_limit=1)
         over = {"amount": 101, "policy": "ALLOW_WITH_OVERDRAFT"}
         assert books.ask("event", **over).status == "OVERDRAFT_LIMIT_EXCEEDED"
 

@@ -68,6 +68,11 @@ def committed(api: ApiClient) -> str:
     return reservation_id
 
 
+def lent(api: ApiClient) -> str:
+    """A reservation of all that the workspace `lab` has, by a policy that may go into debt."""
+    return api.reserved(100, subject=LAB, overage_policy=OVERDRAFT)
+
+
 def settled_after(status: TenantStatus, verb: str) -> Callable[[ApiClient, Books], Answer]:
     """Settles a reservation that was made while the tenant was still in business."""
 
@@ -183,6 +188,15 @@ CASES = [
     Case(
         "commit: overdraft and no limit",
         lambda a, b: a.commit(a.reserved(1_000_000, overage_policy=OVERDRAFT), actual=amount(1_000_001)),
+        200,
+        "COMMITTED",
+    ),
+    Case(
+        "commit: over the overdraft limit",
+        with_scope(
+            lambda a, b: a.commit(a.reserved(100, subject=LAB, overage_policy=OVERDRAFT), actual=amount(111)),
+            overdraft_limit=10,
+        ),
         409,
         "OVERDRAFT_LIMIT_EXCEEDED",
     ),
@@ -246,6 +260,12 @@ CASES = [
     Case(
         "event: overdraft and no limit",
         lambda a, b: a.event(actual=amount(1_000_001), overage_policy=OVERDRAFT),
+        201,
+        "APPLIED",
+    ),
+    Case(
+        "event: over the overdraft limit",
+        with_scope(lambda a, b: a.event(subject=LAB, actual=amount(101), overage_policy=OVERDRAFT), overdraft_limit=10),
         409,
         "OVERDRAFT_LIMIT_EXCEEDED",
     ),
