@@ -85,13 +85,17 @@ def contract() -> Contract:
     return Contract(yaml.load(CONTRACT_FILE.read_text(), Loader=yaml.CSafeLoader))
 
 
+#: What callers keep with a reservation is theirs and comes back as it was sent.
+_FREE: Final = {"metadata", "committed_metadata"}
+
+
 def first_null(node: object, path: str = "$") -> str | None:
-    """Where under `node` a null stands."""
+    """Where under `node` a null of ours stands."""
     if node is None:
         return path
     children: list[tuple[str, object]] = []
     if isinstance(node, dict):
-        children = [(f"{path}.{key}", value) for key, value in node.items()]
+        children = [(f"{path}.{key}", value) for key, value in node.items() if key not in _FREE]
     elif isinstance(node, list):
         children = [(f"{path}[{index}]", value) for index, value in enumerate(node)]
     return next((found for where, value in children if (found := first_null(value, where))), None)
