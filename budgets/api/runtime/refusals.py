@@ -13,6 +13,31 @@ from kernel.ids import Tag, mint_wire_id
 
 _Sentence = Callable[[Answer, Mapping[str, Any]], str]
 
+
+def _exceeded(answer: Answer, numbers: Mapping[str, Any]) -> str:
+    if numbers.get("overage_policy") == "REJECT" and numbers.get("held"):
+        return (
+            f"The reservation holds {numbers['held']} {numbers.get('unit')} and its policy REJECT books no more."
+            " Commit as much, and book the rest as an event."
+        )
+    return (
+        f"{answer.scope} has {numbers.get('remaining')} {numbers.get('unit')} left and"
+        f" {numbers.get('requested')} were asked for."
+        " Ask for less, fund the budget, or wait for its next period."
+    )
+
+
+def _over_limit(answer: Answer, numbers: Mapping[str, Any]) -> str:
+    if "overdraft_limit" in numbers:
+        return (
+            f"{answer.scope} would owe more than its overdraft limit of {numbers['overdraft_limit']}"
+            f" {numbers.get('unit')}. Fund it, or raise the limit."
+        )
+    if numbers.get("debt"):
+        return f"{answer.scope} is over its limit. Fund it until its debt is within the overdraft limit."
+    return f"{answer.scope} could not pay all of an earlier cost. Fund it, or wait for its next period."
+
+
 _FORBIDDEN: Final[Mapping[str, str]] = {
     "PERMISSION_MISSING": "This API key lacks the permission for that. Use a key that has it.",
     "TENANT_MISMATCH": "subject.tenant is not the tenant of this API key. Leave it out, or use that tenant's key.",
@@ -43,22 +68,13 @@ _OF_STATUS: Final[Mapping[str, tuple[ErrorCode, _Sentence]]] = {
         ErrorCode.IDEMPOTENCY_MISMATCH,
         lambda a, n: "This idempotency key was used with another payload. Repeat that payload, or use a new key.",
     ),
-    "BUDGET_EXCEEDED": (
-        ErrorCode.BUDGET_EXCEEDED,
-        lambda a, n: (
-            f"{a.scope} has {n.get('remaining')} {n.get('unit')} left and {n.get('requested')} were asked for."
-            " Ask for less, fund the budget, or wait for its next period."
-        ),
-    ),
+    "BUDGET_EXCEEDED": (ErrorCode.BUDGET_EXCEEDED, _exceeded),
     "BUDGET_FROZEN": (
         ErrorCode.BUDGET_FROZEN,
         lambda a, n: f"The budget of {a.scope} is frozen. Unfreeze it to go on.",
     ),
     "BUDGET_CLOSED": (ErrorCode.BUDGET_CLOSED, lambda a, n: f"The budget of {a.scope} is closed."),
-    "OVERDRAFT_LIMIT_EXCEEDED": (
-        ErrorCode.OVERDRAFT_LIMIT_EXCEEDED,
-        lambda a, n: f"{a.scope} is over its limit. Fund it until its debt is within the overdraft limit.",
-    ),
+    "OVERDRAFT_LIMIT_EXCEEDED": (ErrorCode.OVERDRAFT_LIMIT_EXCEEDED, _over_limit),
     "DEBT_OUTSTANDING": (
         ErrorCode.DEBT_OUTSTANDING,
         lambda a, n: f"{a.scope} owes {n.get('debt')} {n.get('unit')}. Fund it; funding repays debt first.",
