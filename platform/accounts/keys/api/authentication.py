@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from django.db import ProgrammingError
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from psycopg.errors import InvalidSchemaName, UndefinedTable
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
@@ -64,9 +65,11 @@ def current_key(parsed: ParsedKey) -> VerifiedKey | None:
     try:
         with in_public() if parsed.tag == PLATFORM_TAG else in_tenant(parsed.tag):
             return verified_key(parsed)
-    except ProgrammingError:
+    except ProgrammingError as error:
         # A genuine tag without a schema: the tenant is only half made, or its database is another one.
-        return None
+        if isinstance(error.__cause__, (UndefinedTable, InvalidSchemaName)):
+            return None
+        raise
 
 
 def _token(headers: dict[str, Any]) -> str:
