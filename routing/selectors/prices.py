@@ -1,0 +1,84 @@
+"""The price book as the database has it. Every reading is of one moment: a call costs what it cost at its own time."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from django.db.models import Q
+
+from kernel.tenancy import in_public
+from routing.models import Layer, PriceMultiplier, PriceStatus, PriceVersion
+from routing.pricing.book import ANY, PriceBook, layer_of
+from routing.pricing.names import names_of
+from routing.pricing.price import Price, PriceSource
+
+_SOURCES: Final = {
+    Layer.LIST: PriceSource.LIST,
+    Layer.PLATFORM: PriceSource.PLATFORM,
+    Layer.CONTRACT: PriceSource.CONTRACT,
+}
+
+
+def price_book(*, at: datetime, tag: str = "") -> PriceBook:
+    """Everything that has a price at the moment `at`, as the tenant `tag` is charged. Two queries."""
+    return _book(_in_force(at, tag), at=at, tag=tag)
+
+
+def model_prices(*, provider: str, model: str, at: datetime, tag: str = "") -> PriceBook:
+    """As `price_book`, with what concerns one model. Two queries, however large the book is."""
+    names = list(names_of(model))
+    wanted = Q(provider=provider.lower()) & (Q(model__in=names) | Q(aliases__overlap=names))
+    return _book(_in_force(at, tag) & (wanted | Q(provider=ANY)), at=at, tag=tag)
+
+
+def price_versions(*, provider: str, model: str) -> list[PriceVersion]:
+    """Every version of a model's price in every layer, the latest proposed first."""
+    with in_public():
+        rows = PriceVersion.objects.filter(provider=provider.lower(), model=model.lower())
+        return list(rows.order_by("-proposed_at", "-effective"))
+
+
+def proposals(*, providers: Iterable[str] = (), models: Iterable[str] = ()) -> list[PriceVersion]:
+    """What waits for a decision, by name and date; of some providers or models only, when given."""
+    with in_public():
+        rows = PriceVersion.objects.filter(status=PriceStatus.PROPOSED)
+        if names := [name.lower() for name in providers]:
+            rows = rows.filter(provider__in=names)
+        if names := [name.lower() for name in models]:
+            rows = rows.filter(model__in=names)
+        return list(rows.order_by("provider", "model", "effective"))
+
+
+def _in_force(at: datetime, tag: str) -> Q:
+    return Q(status=PriceStatus.APPROVED, effective__contains=at, tenant_tag__in=["", tag])
+
+
+def _book(rows: Q, *, at: datetime, tag: str) -> PriceBook:
+    layers: defaultdict[PriceSource, list[Price]] = defaultdict(list)
+    with in_public():
+        for version in PriceVersion.objects.filter(rows).order_by("provider", "model"):
+            layers[_SOURCES[Layer(version.layer)]].append(price_of(version))
+        multipliers = PriceMultiplier.objects.filter(tenant_tag=tag, effective__contains=at)
+        return PriceBook(
+            layers={source: layer_of(prices) for source, prices in layers.items()},
+            multipliers={multiplier.provider: multiplier.ppm for multiplier in multipliers},
+        )
+
+
+def price_of(version: PriceVersion) -> Price:
+    """The version as a price. Its `version` is the row's id."""
+    return Price(
+        provider=version.provider,
+        model=version.model,
+        source=_SOURCES[Layer(version.layer)],
+        version=str(version.pk),
+        rates=version.rates,
+        long_context_from=version.long_context_from,
+        per_call=version.per_call,
+        tool_fees=version.tool_fees,
+        effective_from=version.effective.lower,
+        effective_until=version.effective.upper,
+        context_window=version.context_window,
+        aliases=tuple(version.aliases),
+    )
