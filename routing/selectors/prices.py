@@ -25,11 +25,13 @@ def price_book(*, at: datetime, tag: str = "") -> PriceBook:
     return _book(_in_force(at, tag), at=at, tag=tag)
 
 
-def model_prices(*, provider: str, model: str, at: datetime, tag: str = "") -> PriceBook:
-    """As `price_book`, with what concerns one model. Two queries, however large the book is."""
-    names = list(names_of(model))
-    wanted = Q(provider=provider.lower()) & (Q(model__in=names) | Q(aliases__overlap=names))
-    return _book(_in_force(at, tag) & (wanted | Q(provider=ANY)), at=at, tag=tag)
+def model_prices(*, models: Iterable[tuple[str, str]], at: datetime, tag: str = "") -> PriceBook:
+    """As `price_book`, with what concerns some models, as (provider, model). Two queries, however large the book is."""
+    wanted = Q(provider=ANY)
+    for provider, model in models:
+        names = list(names_of(model))
+        wanted |= Q(provider=provider.lower()) & (Q(model__in=names) | Q(aliases__overlap=names))
+    return _book(_in_force(at, tag) & wanted, at=at, tag=tag)
 
 
 def price_versions(*, provider: str, model: str) -> list[PriceVersion]:

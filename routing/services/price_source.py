@@ -15,6 +15,9 @@ from routing.services.price_source_rates import NotPriceable, Terms, terms_of
 
 SOURCE = "genai-prices"
 
+#: From when, and what is charged or why we cannot say it.
+type _Stretch = tuple[datetime | None, Terms | NotPriceable]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedPrice:
@@ -31,7 +34,7 @@ class ListedPrice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A model whose price we cannot represent; it stays unknown, and an unknown model is refused."""
+    """A model whose latest price we cannot represent; from then on it is unknown, and an unknown model is refused."""
 
     provider: str
     model: str
@@ -53,25 +56,19 @@ def read_source() -> Source:
     left_out: list[LeftOut] = []
     for provider in providers:
         for model in provider.models:
-            try:
-                prices.extend(_timeline(provider.id, model))
-            except NotPriceable as reason:
-                left_out.append(LeftOut(provider=provider.id, model=model.id.lower(), why=str(reason)))
+            stretches = _stretches(model)
+            prices.extend(_listed(provider.id, model, stretches))
+            last = stretches[-1][1]
+            if isinstance(last, NotPriceable):
+                left_out.append(LeftOut(provider=provider.id.lower(), model=model.id.lower(), why=str(last)))
     return Source(version=version("genai-prices"), prices=tuple(prices), left_out=tuple(left_out))
 
 
-def _timeline(provider: str, model: source.ModelInfo) -> Iterator[ListedPrice]:
-    """One price for each stretch between two dates on which anything changes; equal neighbours are one.
-
-    A stretch whose price we cannot represent stays without one. Raises `NotPriceable` when all of them do.
-    """
-    stretches = _stretches(model)
+def _listed(provider: str, model: source.ModelInfo, stretches: list[_Stretch]) -> Iterator[ListedPrice]:
     ends = [start for start, _ in stretches[1:]] + [None]
-    priced = [(start, end, terms) for (start, terms), end in zip(stretches, ends, strict=True) if terms is not None]
-    if not priced:
-        # Says why.
-        terms_of(model, at=stretches[-1][0])
-    for start, end, terms in priced:
+    for (start, terms), end in zip(stretches, ends, strict=True):
+        if isinstance(terms, NotPriceable):
+            continue
         yield ListedPrice(
             provider=provider.lower(),
             model=model.id.lower(),
@@ -83,20 +80,24 @@ def _timeline(provider: str, model: source.ModelInfo) -> Iterator[ListedPrice]:
         )
 
 
-def _stretches(model: source.ModelInfo) -> list[tuple[datetime | None, Terms | None]]:
-    stretches: list[tuple[datetime | None, Terms | None]] = []
+def _stretches(model: source.ModelInfo) -> list[_Stretch]:
+    """One price for each stretch between two dates on which anything changes; equal neighbours are one.
+
+    A stretch whose price we cannot represent stays without one.
+    """
+    stretches: list[_Stretch] = []
     for start in (None, *sorted(set(_start_dates(model)))):
-        terms = _terms_or_none(model, start)
+        terms = _terms(model, start)
         if not stretches or stretches[-1][1] != terms:
             stretches.append((start, terms))
     return stretches
 
 
-def _terms_or_none(model: source.ModelInfo, start: datetime | None) -> Terms | None:
+def _terms(model: source.ModelInfo, start: datetime | None) -> Terms | NotPriceable:
     try:
         return terms_of(model, at=start)
-    except NotPriceable:
-        return None
+    except NotPriceable as reason:
+        return reason
 
 
 def _start_dates(model: source.ModelInfo) -> Iterator[datetime]:

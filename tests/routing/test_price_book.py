@@ -160,9 +160,7 @@ class TestUnknownModel:
     def test_is_booked_at_the_platforms_own_fallback(self) -> None:
         put(new(99 * USD, provider=ANY, model=ANY))
 
-        price = model_prices(provider="openai", model="gpt-99", at=NOW).price_or_fallback(
-            provider="openai", model="gpt-99"
-        )
+        price = model_prices(models=[("openai", "gpt-99")], at=NOW).price_or_fallback(provider="openai", model="gpt-99")
 
         assert (price.source, price.rate(Kind.INPUT)) == (PriceSource.FALLBACK, 99 * USD)
 
@@ -181,9 +179,7 @@ class TestNames:
         put_in_force(listed(), now=NOW)
 
         assert charged(model=asked).model == "gpt-x"
-        assert (
-            model_prices(provider="OpenAI", model=asked, at=NOW).price(provider="OpenAI", model=asked).model == "gpt-x"
-        )
+        assert model_prices(models=[("OpenAI", asked)], at=NOW).price(provider="OpenAI", model=asked).model == "gpt-x"
 
     @pytest.mark.parametrize("asked", ["gpt-x-mini", "gpt", "gpt-x-2026", "gpt-x-999", "my-gpt-x", "gpt-x-preview"])
     def test_that_only_look_alike_are_unknown(self, asked: str) -> None:
@@ -210,8 +206,15 @@ class TestOneModel:
         set_multiplier(tag=ACME, ppm=1_500_000, effective_from=NOW - DAY, actor=OLIVE, now=NOW)
 
         for model in ("gpt-x", "gpt-y", "gpt-yy-latest"):
-            alone = model_prices(provider="openai", model=model, at=NOW, tag=ACME)
+            alone = model_prices(models=[("openai", model)], at=NOW, tag=ACME)
             assert alone.price(provider="openai", model=model) == charged(model=model)
+
+    def test_is_all_that_is_read(self) -> None:
+        put_in_force(listed(), listed("gpt-y"), listed("gpt-z"), now=NOW)
+
+        some = model_prices(models=[("openai", "gpt-x"), ("openai", "gpt-z")], at=NOW)
+
+        assert [key for key, _ in some.models()] == [("openai", "gpt-x"), ("openai", "gpt-z")]
 
 
 class TestTools:
