@@ -46,13 +46,19 @@ class _Ticket:
 
 
 class Combiner:
-    """The line of one tenant in one process. `call` gets up to `BATCH_MAX` operations and returns an answer for each."""
+    """The line of one tenant in one process. `call` gets up to `BATCH_MAX` operations and returns an answer for each.
 
-    __slots__ = ("_call", "_calls", "_mutex", "_waiting")
+    A call that raises one of `dooms` would end no better for those in line: they are told at once.
+    """
 
-    def __init__(self, call: Callable[[Sequence[Operation]], list[Answer]]) -> None:
+    __slots__ = ("_call", "_calls", "_dooms", "_mutex", "_waiting")
+
+    def __init__(
+        self, call: Callable[[Sequence[Operation]], list[Answer]], *, dooms: tuple[type[Exception], ...] = ()
+    ) -> None:
         self._call = call
         self._calls = 0
+        self._dooms = dooms
         self._mutex = threading.Lock()
         self._waiting: deque[_Ticket] = deque()
 
@@ -72,29 +78,64 @@ class Combiner:
             else:
                 ticket.turn.acquire()
                 self._waiting.append(ticket)
-        if ticket.led is None and not ticket.turn.acquire(timeout=WAIT_SECONDS_MAX):
-            self._give_up(ticket)
+        if ticket.led is None:
+            self._wait(ticket)
         if ticket.led is not None:
             self._lead(ticket.led)
         return ticket.result()
 
-    def _give_up(self, ticket: _Ticket) -> None:
+    def _wait(self, ticket: _Ticket) -> None:
+        try:
+            if ticket.turn.acquire(timeout=WAIT_SECONDS_MAX):
+                return
+            with self._mutex:
+                if ticket in self._waiting:
+                    self._waiting.remove(ticket)
+                    raise TooBusy
+                # Between the timeout and this lock it may have become the leader, and then the others count on it.
+                if ticket.led is None and ticket.answer is None and ticket.error is None:
+                    raise OutcomeUnknown
+        except (TooBusy, OutcomeUnknown):
+            raise
+        except BaseException:
+            self._leave(ticket)
+            raise
+
+    def _leave(self, ticket: _Ticket) -> None:
+        """The thread of this ticket ends before its turn, or in the moment of it: the line goes on without it."""
         with self._mutex:
             if ticket in self._waiting:
                 self._waiting.remove(ticket)
-                raise TooBusy
-            # Between the timeout and this lock it may have become the leader, and then the others count on it.
-            if ticket.led is None and ticket.answer is None and ticket.error is None:
-                raise OutcomeUnknown
+        if ticket.led is not None:
+            for other in ticket.led:
+                other.error = TooBusy()
+            self._pass_on(ticket.led)
 
     def _lead(self, batch: list[_Ticket]) -> None:
+        is_doomed = False
         try:
             answers = self._call([ticket.operation for ticket in batch])
             for ticket, answer in zip(batch, answers, strict=True):
                 ticket.answer = answer
         except BaseException as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
+            is_doomed = isinstance(error, self._dooms)
             for ticket in batch:
-                ticket.error = error
+                # What ends the leader's thread is no reason to end theirs.
+                is_own = isinstance(error, Exception) or ticket is batch[0]
+                ticket.error = error if is_own else OutcomeUnknown()
+        if is_doomed:
+            self._dismiss(batch[0].error)
+        self._pass_on(batch)
+
+    def _dismiss(self, error: BaseException | None) -> None:
+        with self._mutex:
+            dismissed = list(self._waiting)
+            self._waiting.clear()
+        for ticket in dismissed:
+            ticket.error = error
+            ticket.turn.release()
+
+    def _pass_on(self, batch: list[_Ticket]) -> None:
         # The next call starts before this one's callers are woken: PostgreSQL should not wait for Python.
         successor: _Ticket | None = None
         with self._mutex:

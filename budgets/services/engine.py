@@ -84,7 +84,7 @@ def call_door(tag: Tag, call: str, payload: bytes, *, again: Callable[[], bytes]
 
 def _encode_again(operations: Sequence[Operation]) -> bytes:
     # The call may have happened although its answer was lost, and then its refusals stand under these ids. What it
-    # admitted is found by its key, with the id that it has; what is settled in the same call keeps the id it is known by.
+    # admitted is found by its key, with the id that it has. What is settled in the same call is known there by its id.
     settled = {operation.target for operation in operations}
     for operation in operations:
         if operation.id not in settled:
@@ -111,5 +111,5 @@ def _combiner(tag: Tag) -> Combiner:
             if len(_combiners) >= _COMBINERS_MAX:
                 for idle in [name for name, line in _combiners.items() if line.is_idle]:
                     del _combiners[idle]
-            combiner = _combiners.setdefault(tag, Combiner(partial(_apply_fairly, tag)))
+            combiner = _combiners.setdefault(tag, Combiner(partial(_apply_fairly, tag), dooms=(EngineUnavailable,)))
     return combiner
