@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 from django.db import connections
-from django_tenants.utils import schema_context
+from django_tenants.postgresql_backend.base import DatabaseWrapper
 
 from kernel.ids import Tag, schema_name
 
@@ -14,20 +15,33 @@ CELL = "default"
 
 @contextmanager
 def in_tenant(tag: Tag) -> Iterator[None]:
-    """Run a block in the schema of the tenant `tag`, on this thread's connection; the schema before comes back after
-    it.
+    """Run a block in the schema of the tenant `tag` and nowhere else, on this thread's connection.
 
-    The stack behind `with tenant:` is shared by threads, so this uses `schema_context`.
+    The shared schema is not in the search path: some tables have the same name in both, and for a tenant whose schema
+    is gone they would be read there. What was set before comes back after the block.
     """
-    with schema_context(schema_name(tag)):
+    with _in_schema(schema_name(tag)):
         yield
 
 
 @contextmanager
 def in_public() -> Iterator[None]:
     """Run a block in the shared schema."""
-    with schema_context("public"):
+    with _in_schema("public"):
         yield
+
+
+@contextmanager
+def _in_schema(name: str) -> Iterator[None]:
+    # Neither `with tenant:`, whose stack is shared by threads, nor `schema_context`, which puts `public` behind.
+    connection = cast("DatabaseWrapper", connections[CELL])
+    before = connection.schema_name
+    connection.set_schema(name, include_public=name == "public")
+    try:
+        yield
+    finally:
+        connection = cast("DatabaseWrapper", connections[CELL])
+        connection.set_schema(before, include_public=before == "public")
 
 
 def schema_exists(tag: Tag) -> bool:

@@ -85,7 +85,7 @@ def scope_fields(subject: Subject) -> dict[str, Any]:
         "tenant": None if isinstance(subject.tenant, UnsetType) else subject.tenant,
         "suffixes": scope_suffixes(subject),
         "run": run_id(subject),
-        "template": dimensions.get("run_template", workflow),
+        "template": dimensions["run_template"].lower() if "run_template" in dimensions else workflow,
         "subject": subject,
     }
 
