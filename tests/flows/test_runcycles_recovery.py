@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runcycles import CyclesClient, CyclesConfig
+from runcycles import Action, Amount, CyclesClient, CyclesConfig, Subject, Unit
 from runcycles import cycles as untyped_cycles
 
 from budgets.models import LedgerEntry, Reservation
@@ -208,3 +208,23 @@ class TestRefusedCommits:
 
         assert journalled(journal) == []
         assert standing_books.budget(f"/agent:{agent}").reserved == 100
+
+    def test_a_stream_that_is_settled_twice_leaves_no_journal(
+        self, api_url: str, standing_books: Books, tmp_path: Path, agent: str
+    ) -> None:
+        journal = tmp_path / "journal"
+        with CyclesClient(config(standing_books, api_url, journal)) as client:
+            for actual in (70, 80):
+                stream = client.stream_reservation(
+                    subject=Subject(agent=agent),
+                    action=Action(kind="a", name="b"),
+                    estimate=Amount(unit=Unit.USD_MICROCENTS, amount=100),
+                    idempotency_key=f"twice-{agent}",
+                )
+                with stream:
+                    stream.usage.actual_cost = actual
+
+        assert stream.settlement_error is not None
+        assert stream.settlement_error.error_code == "IDEMPOTENCY_MISMATCH"
+        assert journalled(journal) == []
+        assert standing_books.budget(f"/agent:{agent}").spent == 70

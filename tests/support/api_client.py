@@ -155,7 +155,8 @@ def _check_error(answer: Answer, body: dict[str, Any]) -> None:
         raise Violation("request_id of the body is not the header's.")
     if body.get("trace_id", answer.headers["X-Cycles-Trace-Id"]) != answer.headers["X-Cycles-Trace-Id"]:
         raise Violation("trace_id of the body is not the header's.")
-    if "httpx" not in answer.request.headers["User-Agent"] and "trace_id" not in body:
+    is_published_client = any(name in answer.request.headers["User-Agent"] for name in ("httpx", "runcycles"))
+    if not is_published_client and "trace_id" not in body:
         raise Violation(f"An error without trace_id: {answer.text}")
     if answer.status_code in {429, 503} and not answer.headers.get("Retry-After", "").isdecimal():
         raise Violation(f"{answer.status_code} without Retry-After in whole seconds.")

@@ -125,16 +125,17 @@ _ENCODER: Final = msgspec.json.Encoder()
 def render_error(error: ProtocolError, *, request_id: str, trace_id: str, user_agent: str) -> bytes:
     """The JSON body of `error`, valid against the contract's ErrorResponse.
 
-    runcycles 0.5.3 (which announces itself as python-httpx) knows no `trace_id`: it then drops the whole
-    body, `details` with it. It gets them, and finds the trace id in the header X-Cycles-Trace-Id.
+    runcycles 0.5.3 (which announces itself as python-httpx) knows no `trace_id` and cannot read a body that has one:
+    it loses the details, and takes the refusal for a riddle, which it journals and repeats for ever. It finds the
+    trace id in the header X-Cycles-Trace-Id.
     """
-    drops_details = bool(error.details) and ("python-httpx" in user_agent or "runcycles" in user_agent)
+    knows_no_trace_id = "python-httpx" in user_agent or "runcycles" in user_agent
     return _ENCODER.encode(
         _ErrorBody(
             error=error.code,
             message=error.message,
             request_id=request_id,
-            trace_id=None if drops_details else trace_id,
+            trace_id=None if knows_no_trace_id else trace_id,
             details=error.details or None,
         )
     )
