@@ -18,10 +18,12 @@ _FIRST_WAIT_S: Final = 0.2
 CONCURRENCY_MAX: Final = 100
 _TTL_MS: Final = 60_000
 _BUDGET_REFUSALS: Final = 409
+#: So many calls in a row without an answer, and the server is taken for gone.
+_UNANSWERED_MAX: Final = 20
 
 
 class CannotReplay(Exception):
-    """The server refuses the replay as such: the key, the scope. The text is the server's."""
+    """The server refuses the replay as such (the key, the scope), or is gone. The text says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,7 @@ class _Line:
     tally: Tally
     on_call: Callable[[], None]
     begun_s: float
+    _unanswered: int = 0
 
     async def take(self, calls: Iterator[TraceCall]) -> None:
         for call in calls:
@@ -92,6 +95,8 @@ class _Line:
         begun_s = self._now_s()
         reserved = await self._definite(lambda: self.client.create_reservation(self._reserve_body(call, estimate)))
         self.tally.reserve_seconds.append(self._now_s() - begun_s)
+        if reserved.is_success or reserved.is_client_error:
+            self._unanswered = 0
         if not reserved.is_success:
             self._refused(call, reserved, requested=estimate)
             return
@@ -122,7 +127,7 @@ class _Line:
     def _refused(self, call: TraceCall, response: CyclesResponse, *, requested: int) -> None:
         body = response.body or {}
         if not response.is_client_error:
-            self.tally.unanswered += 1
+            self._count_unanswered(response)
             return
         if response.status != _BUDGET_REFUSALS:
             raise CannotReplay(f"{self.replay.name}: {response.status} {response.error_message}")
@@ -147,7 +152,14 @@ class _Line:
         elif response.is_client_error:
             self.tally.commits_refused[(response.body or {}).get("error", str(response.status))] += 1
         else:
-            self.tally.unanswered += 1
+            self._count_unanswered(response)
+
+    def _count_unanswered(self, response: CyclesResponse) -> None:
+        self.tally.unanswered += 1
+        self._unanswered += 1
+        if self._unanswered >= _UNANSWERED_MAX:
+            where = f"{self._unanswered} calls in a row had no answer from {self.replay.api_url}"
+            raise CannotReplay(f"{self.replay.name}: {where}: {response.error_message or response.status}")
 
     def _reserve_body(self, call: TraceCall, estimate: int) -> dict[str, Any]:
         return {

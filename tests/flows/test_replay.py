@@ -255,6 +255,15 @@ class TestCommand:
         with pytest.raises(CommandError, match="1 requests had no answer"):
             replay(path, "--tenant", "acme", "--api-key", key, "--api-url", "http://127.0.0.1:9", "--budget", 1)
 
+    def test_gives_up_when_the_server_is_gone(
+        self, acme: Tenant, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("budgets.replay.player.TRIES", 1)
+        path = write_trace(tmp_path, *[("18:00:00", 10, 1)] * 200)
+
+        with pytest.raises(CommandError, match="20 calls in a row had no answer from"):
+            replay(path, "--tenant", "acme", "--api-key", key, "--api-url", "http://127.0.0.1:9", "--budget", 1)
+
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
