@@ -15,6 +15,8 @@ _servers = environment.servers(os.environ)
 # ── Secrets ──────────────────────────────────────────────────────────────────────────────────────────
 # One root secret; every use derives its own key, so that none can stand in for another.
 WATERMASTER_SECRET = environment.root_secret(os.environ, var=VAR_DIR)
+# Secrets before it, the newest first: what they made is still accepted, and nothing new is made with them.
+WATERMASTER_SECRET_FALLBACKS = environment.names(os.environ, "WATERMASTER_SECRET_FALLBACKS", default="")
 SECRET_KEY = hmac.new(WATERMASTER_SECRET.encode(), b"django.secret_key", hashlib.sha256).hexdigest()
 
 DEBUG = environment.flag(os.environ, "WATERMASTER_DEBUG", default=False)

@@ -13,7 +13,8 @@ from django.db import close_old_connections, reset_queries
 
 application = get_wsgi_application()
 
-# This plane asks PostgreSQL through `kernel.lanes` and keeps no cache: what Django does around each request for its own connections
+# This plane asks PostgreSQL through `kernel.lanes` and keeps no cache: what Django does around each request for its
+# own connections
 # would only cost time.
 request_started.disconnect(reset_queries)
 request_started.disconnect(close_old_connections)

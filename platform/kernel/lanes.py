@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
-from django.conf import settings
 from django.db import connections
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
@@ -172,17 +171,13 @@ class Lanes:
                         socket.socket(fileno=os.dup(connection.fileno())).shutdown(socket.SHUT_RDWR)
 
 
-_shared: Lanes | None = None
-_shared_lock = threading.Lock()
+_by_process: dict[int, Lanes] = {}
 
 
 def shared_lanes() -> Lanes:
-    """This process's lanes, made at the first use (so that a forked worker has its own)."""
-    global _shared
-    with _shared_lock:
-        if _shared is None:
-            _shared = Lanes(size=getattr(settings, "LANES", LANES))
-        return _shared
+    """This process's lanes, made at the first use: a forked worker has its own."""
+    process = os.getpid()
+    return _by_process.get(process) or _by_process.setdefault(process, Lanes())
 
 
 def database_answers() -> bool:

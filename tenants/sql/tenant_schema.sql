@@ -1034,6 +1034,8 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0001_initial', now()),
     ('budgets', '0002_functions_and_grants', now()),
     ('keys', '0002_grants', now()),
+    ('routing', '0001_price_book', now()),
+    ('routing', '0002_price_guards', now()),
     ('sessions', '0001_initial', now()),
     ('telemetry', '0001_initial', now()),
     ('telemetry', '0002_grants', now()),

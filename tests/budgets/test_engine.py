@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
+
 from kernel.ids import uuid7
 from tenants.models import Tenant
-
 from tests.support.books import Books
 
 
 @pytest.fixture
 def books(acme: Tenant) -> Iterator[Books]:
-    yield Books(acme)
+    return Books(acme)
 
 
 class TestReserve:

@@ -5,13 +5,13 @@ from uuid import uuid4
 
 import httpx
 import pytest
+
 from accounts.keys.models import ApiKey, Permission
 from accounts.keys.tokens import mint_key
 from kernel.ids import PLATFORM_TAG, mint_wire_id
 from kernel.tenancy import in_public, in_tenant
 from telemetry.models import AuditEntry
 from tenants.models import Tenant
-
 from tests.support.books import Books
 
 

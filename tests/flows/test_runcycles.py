@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 from runcycles import Action, Amount, CyclesClient, CyclesConfig, ReservationCreateRequest, Subject, Unit
-from tenants.models import Tenant
 
+from tenants.models import Tenant
 from tests.support.books import Books
 
 

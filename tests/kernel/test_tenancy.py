@@ -1,9 +1,9 @@
 """Whose schema a block runs in."""
 
 import pytest
-from accounts.keys.models import ApiKey
 from django.db import ProgrammingError
 
+from accounts.keys.models import ApiKey
 from kernel.ids import mint_tag
 from kernel.tenancy import in_public, in_tenant
 from tenants.models import Tenant

@@ -4,7 +4,7 @@ from types import TracebackType
 
 from django_tenants.models import TenantMixin
 
-class schema_context(ContextDecorator):
+class schema_context(ContextDecorator):  # noqa: N801  the library names it so
     schema_name: str
     def __init__(self, schema_name: str, *, database: str = ...) -> None: ...
     def __enter__(self) -> None: ...

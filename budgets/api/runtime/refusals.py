@@ -20,10 +20,11 @@ def _exceeded(answer: Answer, numbers: Mapping[str, Any]) -> str:
             f"The reservation holds {numbers['held']} {numbers.get('unit')} and its policy REJECT books no more."
             " Commit as much, and book the rest as an event."
         )
+    is_run = "/run:" in (answer.scope or "")
     return (
         f"{answer.scope} has {numbers.get('remaining')} {numbers.get('unit')} left and"
         f" {numbers.get('requested')} were asked for."
-        " Ask for less, fund the budget, or wait for its next period."
+        f" Ask for less, {'or fund the run.' if is_run else 'fund the budget, or wait for its next period.'}"
     )
 
 

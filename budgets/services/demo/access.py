@@ -32,11 +32,8 @@ RUNTIME_PERMISSIONS: Final = frozenset(
     }
 )
 #: What the key of the tenant's admin may do: everything but spend.
-ADMIN_PERMISSIONS: Final = frozenset(str(permission) for permission in TENANT_PERMISSIONS) - {
-    "reservations:create",
-    "reservations:commit",
-    "reservations:extend",
-}
+# A key hands out no more than it has, and an admin makes the agents' keys.
+ADMIN_PERMISSIONS: Final = frozenset(str(permission) for permission in TENANT_PERMISSIONS)
 OPERATOR_PERMISSIONS: Final = frozenset(str(permission) for permission in PLATFORM_PERMISSIONS)
 
 

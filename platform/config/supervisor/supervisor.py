@@ -66,7 +66,8 @@ class Supervisor:
                 servers.start()
             self._step("Bringing the schemas up to date ...")
             self._manage("migrate_all", "--verbosity=0")
-            if self._has_command("seed_demo"):
+            # Servers that are not ours may hold real tenants: they get the demo's only where somebody asks for it.
+            if servers is not None or environment.flag(os.environ, "WATERMASTER_DEMO", default=False):
                 self._step("Preparing the demo tenants ...")
                 self._manage("seed_demo")
             self._step("Starting api, console, worker and beat ...")
@@ -133,15 +134,6 @@ class Supervisor:
             # PostgreSQL's hints and contexts follow the line that names the error.
             reasons = [line for line in lines if ERROR_LINE.match(line)] or lines
             raise StartRefused(f"manage.py {arguments[0]} failed: {reasons[-1]}")
-
-    def _has_command(self, name: str) -> bool:
-        """Looked for by its file: to ask Django would cost a second more of every start."""
-        file = f"management/commands/{name}.py"
-        return any(
-            path
-            for depth in ("*", "platform/*", "platform/*/*")
-            for path in environment.BASE_DIR.glob(f"{depth}/{file}")
-        )
 
     def _start_processes(self, state_file: StateFile) -> None:
         beat_folder = self.var / "beat"

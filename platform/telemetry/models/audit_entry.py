@@ -1,6 +1,7 @@
 """The audit trail: who did what, why, and what changed, in the transaction of the change."""
 
 from django.db import models
+
 from kernel.ids import uuid7
 
 

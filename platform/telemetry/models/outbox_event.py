@@ -1,6 +1,7 @@
 """The outbox: what others must be told, written in the transaction of its cause."""
 
 from django.db import models
+
 from kernel.ids import uuid7
 
 

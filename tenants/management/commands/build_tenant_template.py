@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from kernel.owner import acting_as_owner
 
+from kernel.owner import acting_as_owner
 from tenants.services.template import TEMPLATE_NAME, build_template, read_template
 
 
@@ -20,7 +20,9 @@ class Command(BaseCommand):
             script = build_template()
         if check:
             if script != read_template():
-                raise CommandError("The tenant template is older than the migrations: run manage.py build_tenant_template.")
+                raise CommandError(
+                    "The tenant template is older than the migrations: run manage.py build_tenant_template."
+                )
             return
         Path(__file__).resolve().parents[2].joinpath("sql", TEMPLATE_NAME).write_text(script)
         self.stdout.write(f"Wrote tenants/sql/{TEMPLATE_NAME}.")

@@ -1,5 +1,4 @@
 from django.db.backends.postgresql import base
-
 from django_tenants.models import TenantMixin
 
 class DatabaseWrapper(base.DatabaseWrapper):
