@@ -2,14 +2,19 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from django.db import connections
 
-from kernel.ids import Tag, schema_name
+from budgets.services import engine
+from budgets.services.operations import Answer, Op
+from kernel.ids import Tag, schema_name, uuid7
 from tests.plugins.live_api import database_url
+from tests.support.books import Books
 
 SECONDS_MAX = 20
 
@@ -34,6 +39,25 @@ def burst[T](works: Sequence[Callable[[], T]]) -> list[T | BaseException]:
     for thread in threads:
         thread.join(SECONDS_MAX * 2)
     return outcomes
+
+
+def asking(books: Books, op: Op, **fields: Any) -> Callable[[], Answer]:
+    """What a client does: with one key, and again while the service is busy."""
+    fields = {"idem": uuid7().hex, **fields}
+
+    def ask() -> Answer:
+        for _ in range(20):
+            try:
+                return engine.submit(books.tenant.tag, books.operation(op, **fields))
+            except engine.EngineUnavailable:
+                continue
+        raise AssertionError("the engine never had time")
+
+    return ask
+
+
+def statuses(outcomes: Sequence[Answer | BaseException]) -> Counter[str]:
+    return Counter(outcome.status if isinstance(outcome, Answer) else repr(outcome) for outcome in outcomes)
 
 
 class Running[T]:
@@ -82,9 +106,10 @@ def watcher() -> Iterator[psycopg.Connection]:
 
 
 def waiting_for_locks(connection: psycopg.Connection) -> int:
-    """How many statements of this database wait for a lock."""
+    """How many sessions of this database wait for a lock."""
     row = connection.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        "SELECT count(DISTINCT l.pid) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
+        " WHERE NOT l.granted AND a.datname = current_database()"
     ).fetchone()
     assert row is not None
     return int(row[0])
