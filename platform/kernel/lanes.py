@@ -1,9 +1,11 @@
 """The hot path's own connections: few, kept apart from Django's, each serving mostly the same tenants.
 
 A backend keeps plans for every tenant that it has served, so a tenant prefers one lane (memory stays bounded) and
-takes another one only
-when its own is busy (nobody waits behind another tenant while any lane is free). A lane's connection is renewed after
-a while.
+takes another one only when its own is busy (nobody waits behind another tenant while any lane is free). A lane's
+connection is renewed after a while.
+
+When PostgreSQL is in doubt (a call was cut off, a connection could not be made), a thread asks after it, and nobody
+else makes connections until it answers: they are refused at once and do not wait in vain one after the other.
 """
 
 import contextlib
@@ -28,6 +30,8 @@ from kernel.tenancy import CELL
 CALL_SECONDS_MAX = 1.8
 #: How long a caller waits for a lane before it is told that the service is busy.
 WAIT_SECONDS_MAX = 1.0
+#: How long a caller who needs a new connection waits for news of a PostgreSQL that is in doubt.
+DOUBT_SECONDS_MAX = 0.3
 LIFETIME_SECONDS = 900
 LANES = 12
 _PREPARED_MAX = 400
@@ -73,8 +77,11 @@ class Lanes:
     _lanes: list[Lane] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _watch: threading.Thread | None = None
+    _is_sure: threading.Event = field(default_factory=threading.Event)
+    _doubts: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
+        self._is_sure.set()
         self._lanes = [Lane(number=number) for number in range(self.size)]
         self._free = set(range(self.size))
 
@@ -85,12 +92,14 @@ class Lanes:
         Raises `NoLane` when there is none in time or PostgreSQL does not answer. A connection that failed is closed on
         the way out.
         """
+        # The wait for a lane counts too: whoever waited long has the less time to ask.
+        asked_at = time.monotonic()
         lane = self._take(zlib.crc32(tag.encode()) % self.size)
         try:
             if is_fresh:
                 self._drop(lane)
             self._connect(lane)
-            lane.busy_since = time.monotonic()
+            lane.busy_since = asked_at
             yield lane
         except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable):
             # The statement was ended, not the connection.
@@ -129,27 +138,35 @@ class Lanes:
     def _connect(self, lane: Lane) -> None:
         if lane.connection is not None and not lane.connection.closed:
             return
-        parameters = connections[CELL].get_connection_params()
-        options = parameters.pop("options", "")
-        for name in (
-            "cursor_factory",
-            "context",
-            "pool",
-            "server_side_binding",
-            "assume_role",
-            "isolation_level",
-            "prepare_threshold",
-        ):
-            parameters.pop(name, None)
-        options += "".join(f" -c {name}={value}" for name, value in _PLANNER.items())
+        if not self._is_sure.wait(DOUBT_SECONDS_MAX):
+            raise NoLane("PostgreSQL cannot be reached.")
         try:
-            connection = psycopg.connect(**parameters, options=options, autocommit=True, connect_timeout=2)
+            connection = _new_connection()
         except psycopg.OperationalError as error:
+            self._doubt()
             raise NoLane("PostgreSQL cannot be reached.") from error
         connection.adapters.register_loader("json", _RawJson)
         connection.prepare_threshold = 0
         connection.prepared_max = _PREPARED_MAX
         lane.connection, lane.connected_at, lane.was_cut = connection, time.monotonic(), False
+
+    def _doubt(self) -> None:
+        """Let nobody connect until PostgreSQL has answered a thread of our own."""
+        with self._doubts:
+            if self._is_sure.is_set():
+                self._is_sure.clear()
+                threading.Thread(target=self._ask_after_it, name="lane-doubt", daemon=True).start()
+
+    def _ask_after_it(self) -> None:
+        while True:
+            try:
+                # Being let in is answer enough; a question on top of it might wait for ever.
+                _new_connection().close()
+            except psycopg.Error:
+                time.sleep(0.1)
+            else:
+                self._is_sure.set()
+                return
 
     @staticmethod
     def _drop(lane: Lane) -> None:
@@ -167,8 +184,27 @@ class Lanes:
                 since, connection = lane.busy_since, lane.connection
                 if since is not None and connection is not None and now - since > CALL_SECONDS_MAX and not lane.was_cut:
                     lane.was_cut = True
+                    self._doubt()
                     with contextlib.suppress(OSError, psycopg.Error):
                         socket.socket(fileno=os.dup(connection.fileno())).shutdown(socket.SHUT_RDWR)
+
+
+def _new_connection() -> psycopg.Connection[tuple[bytes]]:
+    """Waits up to two seconds, less than which libpq does not know. Raises `psycopg.OperationalError`."""
+    parameters = connections[CELL].get_connection_params()
+    options = parameters.pop("options", "")
+    for name in (
+        "cursor_factory",
+        "context",
+        "pool",
+        "server_side_binding",
+        "assume_role",
+        "isolation_level",
+        "prepare_threshold",
+    ):
+        parameters.pop(name, None)
+    options += "".join(f" -c {name}={value}" for name, value in _PLANNER.items())
+    return psycopg.connect(**parameters, options=options, autocommit=True, connect_timeout=2)
 
 
 _by_process: dict[int, Lanes] = {}
@@ -181,11 +217,18 @@ def shared_lanes() -> Lanes:
 
 
 def database_answers() -> bool:
-    """Whether PostgreSQL can be asked now, within `CALL_SECONDS_MAX`."""
-    try:
-        with shared_lanes().lane(Tag("")) as lane:
-            assert lane.connection is not None
-            lane.connection.execute("SELECT 1")
-    except (NoLane, psycopg.Error):
-        return False
-    return True
+    """Whether PostgreSQL can be asked now, within `CALL_SECONDS_MAX`; a connection lost while idle does not count."""
+    for is_fresh in (False, True):
+        lane: Lane | None = None
+        try:
+            with shared_lanes().lane(Tag(""), is_fresh=is_fresh) as lane:
+                assert lane.connection is not None
+                lane.connection.execute("SELECT 1")
+        except NoLane:
+            return False
+        except psycopg.Error:
+            if lane is None or lane.was_cut:
+                return False
+        else:
+            return True
+    return False
