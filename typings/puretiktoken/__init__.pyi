@@ -1,0 +1,6 @@
+class Encoding:
+    name: str
+    _cache: dict[str, list[int]]
+    def encode_ordinary(self, text: str) -> list[int]: ...
+
+def get_encoding(name: str) -> Encoding: ...
