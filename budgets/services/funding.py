@@ -143,11 +143,15 @@ def debit(budget: Budget, amount: int) -> Change:
 
 
 def post_money(journal: Journal, kind: EntryKind, changes: list[Change], **columns: Any) -> LedgerEntry:
-    """Post changes of money. A capped budget is open again once something is left and its debt is within its limit."""
+    """Post changes of money. A capped budget that gets money, or is reset, is open again once something is left and its
+    debt is within its limit.
+    """
+    is_reset = kind in {EntryKind.RESET, EntryKind.RESET_SPENT}
     for change in changes:
         budget = change.budget
         remaining = budget.remaining + change.allocated - change.reserved - change.spent - change.debt
-        if remaining > 0 and budget.debt + change.debt <= budget.overdraft_limit:
+        gets_money = is_reset or change.allocated > 0
+        if gets_money and remaining > 0 and budget.debt + change.debt <= budget.overdraft_limit:
             budget.is_capped = False
     return journal.post(kind, changes, **columns)
 

@@ -53,6 +53,16 @@ def in_debt(books: Books, *, debt: int, limit: int = 1_000) -> None:
     assert numbers(books.budget()) == (100, 0, 60, debt, 0)
 
 
+def capped_with_some_left(books: Books) -> None:
+    """A budget of 100 that could not cover a charge while 40 were held, which then were given back."""
+    books.add_budget(allocated=100)
+    hold = books.ask("reserve", amount=40)
+    books.ask("event", amount=80)
+    books.ask("release", target=hold.id)
+    assert numbers(books.budget()) == (100, 0, 60, 0, 20)
+    assert books.budget().is_capped
+
+
 class TestCredit:
     def test_adds_to_what_is_left(self, books: Books) -> None:
         books.add_budget(allocated=100)
@@ -117,6 +127,26 @@ class TestCredit:
         with pytest.raises(AmountOutOfRange):
             ask(books, "CREDIT", 1)
         assert books.budget().allocated == AMOUNT_MAX
+
+
+class TestOverLimit:
+    @pytest.mark.parametrize("operation", ["CREDIT", "REPAY_DEBT", "RESET", "RESET_SPENT"])
+    def test_ends_with_the_first_unit_of_new_money(self, books: Books, operation: str) -> None:
+        capped_with_some_left(books)
+
+        ask(books, operation, 1 if operation in {"CREDIT", "REPAY_DEBT"} else 100)
+
+        assert not books.budget().is_capped
+
+    @pytest.mark.parametrize(("operation", "amount"), [("CREDIT", 0), ("REPAY_DEBT", 0), ("DEBIT", 0), ("DEBIT", 1)])
+    def test_goes_on_where_no_money_comes(self, books: Books, operation: str, amount: int) -> None:
+        capped_with_some_left(books)
+
+        ask(books, operation, amount)
+
+        assert books.budget().is_capped
+        with in_tenant(books.tenant.tag):
+            assert not OutboxEvent.objects.filter(event_type="budget.over_limit_exited").exists()
 
 
 class TestDebit:

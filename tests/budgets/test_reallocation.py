@@ -112,6 +112,17 @@ class TestReallocate:
         receiver = books.budget(ENGINEERING)
         assert (receiver.allocated, receiver.debt, receiver.spent, receiver.remaining) == (50, 0, 25, 25)
 
+    def test_opens_the_capped_budget_that_gets_money_and_not_the_one_that_gives_it(self, books: Books) -> None:
+        for suffix in (MARKETING, ENGINEERING):
+            books.add_budget(suffix, allocated=100)
+            hold = books.ask("reserve", amount=40, suffixes=[suffix])
+            books.ask("event", amount=80, suffixes=[suffix])
+            books.ask("release", target=hold.id)
+
+        move(books, 1)
+
+        assert [books.budget(suffix).is_capped for suffix in (MARKETING, ENGINEERING)] == [True, False]
+
     def test_refuses_what_the_receiver_cannot_hold(self, books: Books) -> None:
         books.add_budget(MARKETING, allocated=100)
         books.add_budget(ENGINEERING, allocated=AMOUNT_MAX)
