@@ -46,5 +46,5 @@ EXPOSE 7878 8000
 STOPSIGNAL SIGTERM
 # A name of the servers below; the default is the enforcement API.
 CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "7878", "--http", "1", "--no-ws", \
-     "--workers", "2", "--blocking-threads", "128", "--respawn-failed-workers", "--workers-kill-timeout", "20", \
+     "--workers", "2", "--blocking-threads", "256", "--respawn-failed-workers", "--workers-kill-timeout", "20", \
      "config.wsgi_api:application"]

@@ -19,6 +19,11 @@ _DECODER: Final = msgspec.json.Decoder(list[Answer])
 _COMBINERS_MAX: Final = 4096
 _logger = logging.getLogger(__name__)
 
+#: Reads of one tenant and process under way at once, and how long another one waits for its turn.
+READS_MAX: Final = 2
+READ_WAIT_SECONDS_MAX: Final = 1.0
+
+_readers: dict[Tag, threading.BoundedSemaphore] = {}
 _combiners: dict[Tag, Combiner] = {}
 _combiners_lock = threading.Lock()
 
@@ -53,6 +58,20 @@ def apply(tag: Tag, operations: Sequence[Operation]) -> list[Answer]:
     )
 
 
+def read(tag: Tag, call: str, payload: bytes) -> bytes:
+    """What the tenant's `door_v1` answers to a question that changes nothing of note. Raises as `submit` does.
+
+    A tenant asks so many at a time in one process, so that its long lists leave the connections to others.
+    """
+    turn = _readers.get(tag) or _readers.setdefault(tag, threading.BoundedSemaphore(READS_MAX))
+    if not turn.acquire(timeout=READ_WAIT_SECONDS_MAX):
+        raise EngineUnavailable
+    try:
+        return call_door(tag, call, payload)
+    finally:
+        turn.release()
+
+
 def call_door(tag: Tag, call: str, payload: bytes, *, again: Callable[[], bytes] | None = None) -> bytes:
     """What the tenant's `door_v1` answers, as JSON. Raises `EngineUnavailable` or `UnknownTenant`.
 
@@ -77,8 +96,12 @@ def call_door(tag: Tag, call: str, payload: bytes, *, again: Callable[[], bytes]
                 raise EngineUnavailable from error
             if again is not None:
                 payload = again()
-        except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedFunction) as error:
+        except psycopg.errors.InvalidSchemaName as error:
             raise UnknownTenant from error
+        except psycopg.errors.UndefinedFunction as error:
+            # The schema is there and older than this program, which is no fault of the caller's key.
+            _logger.error("The schema of tenant %s lacks a function: run manage.py migrate_all.", tag)
+            raise EngineUnavailable from error
     raise AssertionError("unreachable")
 
 

@@ -55,6 +55,7 @@ DECLARE
     v_short bigint;
     v_expires timestamptz;
     v_debts bigint[];
+    v_opened int[];
     v_deltas bigint[];
     v_balances bigint[];
 
@@ -65,6 +66,19 @@ DECLARE
     w_settled reservation[];
     v_answers json[];
 BEGIN
+    -- Who shows no good key gets no lock, no opened period and no line in the books.
+    IF NOT EXISTS (
+        SELECT
+        FROM jsonb_to_recordset(p_operations) AS o (key_id text, digest bytea, is_trusted boolean)
+        LEFT JOIN api_key AS k ON k.key_id = o.key_id
+        WHERE o.is_trusted
+            OR (k.status = 'ACTIVE' AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp()) AND o.digest IN (k.digest, k.previous_digest))
+    ) THEN
+        SELECT array_to_json(array_agg(json_build_object('status', 'UNAUTHORIZED', 'id', o.id, 'replayed', false, 'slug', '') ORDER BY o.n))
+        INTO v_answer
+        FROM jsonb_to_recordset(p_operations) AS o (n int, id uuid);
+        RETURN v_answer;
+    END IF;
     SELECT * INTO STRICT v_head FROM ledger_head WHERE id = 1 FOR UPDATE;
     v_now := date_trunc('milliseconds', clock_timestamp());
     v_now_ms := (extract(EPOCH FROM v_now) * 1000)::bigint;
@@ -75,7 +89,7 @@ BEGIN
     LOOP
         SELECT array_agg(b.id), array_agg(b.scope_path), array_agg(b.unit), array_agg(b.status), array_agg(b.run_id), array_agg(b.allocated),
             array_agg(b.reserved), array_agg(b.spent), array_agg(b.debt), array_agg(b.uncovered), array_agg(b.overdraft_limit),
-            array_agg(b.is_capped), array_agg(false), array_agg(false), array_agg(b.id) FILTER (WHERE b.period_ends_at <= v_now)
+            array_agg(b.is_capped), array_agg(false), array_agg(false), array_agg(b.id) FILTER (WHERE b.period_ends_at <= v_now AND b.status <> 'CLOSED')
         INTO b_id, b_path, b_unit, b_status, b_run, b_allocated, b_reserved, b_spent, b_debt, b_uncovered, b_limit, b_capped, b_touched, b_new, v_due
         FROM (
             SELECT budget.id
@@ -227,9 +241,10 @@ BEGIN
                 v_run_path := v_root || '/run:' || v_op.run;
                 i := (v_by_path ->> (v_run_path || '|' || v_op.unit))::int;
                 IF i IS NULL OR (b_new[i] AND NOT b_touched[i]) THEN
-                    -- A run's budget is opened by the first reservation of the run that is let through; until then it is only imagined.
+                    -- A run's budget is opened by the first reservation or event of the run that is let through; until then it is
+                    -- only imagined.
                     v_template := coalesce(v_templates -> v_op.template, v_templates -> '');
-                    IF v_op.op <> 'event' AND v_template ->> 'unit' = v_op.unit AND cardinality(v_idx) > 0 THEN
+                    IF v_template ->> 'unit' = v_op.unit AND cardinality(v_idx) > 0 THEN
                         IF i IS NULL THEN
                             v_known := v_known + 1;
                             i := v_known;
@@ -288,15 +303,6 @@ BEGIN
                 IF v_is_live THEN
                     v_expires := v_now + v_op.ttl_ms * interval '1 millisecond';
                     FOREACH i IN ARRAY v_idx LOOP
-                        IF b_new[i] AND NOT b_touched[i] THEN
-                            v_seq := v_seq + 1;
-                            w_entry := NULL;
-                            w_entry.seq := v_seq; w_entry.kind := 'CREATE'; w_entry.at := v_now; w_entry.unit := v_op.unit;
-                            w_entry.amount := b_allocated[i]; w_entry.budget_ids := ARRAY[b_id[i]]; w_entry.deltas := ARRAY[b_allocated[i], 0, 0, 0, 0];
-                            w_entry.balances := ARRAY[b_allocated[i], 0, 0, 0, 0, 0, 0]; w_entry.actor := 'run';
-                            w_entry.request_id := v_op.request_id; w_entry.trace_id := v_op.trace_id;
-                            w_entries := array_append(w_entries, w_entry);
-                        END IF;
                         b_reserved[i] := b_reserved[i] + v_op.amount;
                         b_touched[i] := true;
                         v_deltas := v_deltas || ARRAY[0, v_op.amount, 0, 0, 0];
@@ -431,6 +437,18 @@ BEGIN
                 ];
             END LOOP;
             IF v_op.op <> 'decide' AND NOT coalesce(v_op.is_dry, false) THEN
+                FOREACH i IN ARRAY v_idx LOOP
+                    IF b_new[i] AND NOT coalesce(i = ANY (v_opened), false) THEN
+                        v_opened := v_opened || i;
+                        v_seq := v_seq + 1;
+                        w_entry := NULL;
+                        w_entry.seq := v_seq; w_entry.kind := 'CREATE'; w_entry.at := v_now; w_entry.unit := v_op.unit;
+                        w_entry.amount := b_allocated[i]; w_entry.budget_ids := ARRAY[b_id[i]]; w_entry.deltas := ARRAY[b_allocated[i], 0, 0, 0, 0];
+                        w_entry.balances := ARRAY[b_allocated[i], 0, 0, 0, 0, 0, 0]; w_entry.actor := 'run';
+                        w_entry.request_id := v_op.request_id; w_entry.trace_id := v_op.trace_id;
+                        w_entries := array_append(w_entries, w_entry);
+                    END IF;
+                END LOOP;
                 v_seq := v_seq + 1;
                 w_entry := NULL;
                 w_entry.seq := v_seq; w_entry.kind := upper(v_op.op); w_entry.at := v_now;

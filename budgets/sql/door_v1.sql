@@ -22,6 +22,7 @@ BEGIN
         WHEN 'apply' THEN RETURN apply_operations_v1(p_payload);
         WHEN 'reservations' THEN RETURN read_reservations_v1(p_payload);
         WHEN 'balances' THEN RETURN read_balances_v1(p_payload);
+        WHEN 'key' THEN RETURN (SELECT json_build_object('status', coalesce(k.refusal, 'OK')) FROM check_key_v1(p_payload, NULL) AS k);
     END CASE;
 END
 $$;

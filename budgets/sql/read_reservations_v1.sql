@@ -1,10 +1,11 @@
 -- One reservation by its id, or a page of them by filter and order. Locks nothing.
 --
--- Answers {status, slug, rows}; a row more than the limit says that there is another page.
+-- Answers {status, slug, rows, walked_to}; a row more than the limit, or a place that was walked to, says that there is another page.
 -- Pages go by key, never by offset: (sort key, id) after the last row of the page before. The order by time of creation has an index.
 CREATE FUNCTION read_reservations_v1(p_query jsonb) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
+    WALK_MAX CONSTANT int := 20000;
     v_refusal text;
     v_scopes text[];
     v_slug text;
@@ -17,6 +18,9 @@ DECLARE
     v_after_number bigint := (p_query ->> 'after_number')::bigint;
     v_limit int := (p_query ->> 'limit')::int + 1;
     v_after_time timestamptz := to_timestamp((p_query ->> 'after_number')::numeric / 1000);
+    v_created_from timestamptz := coalesce((p_query ->> 'from')::timestamptz, '-infinity');
+    v_created_to timestamptz := coalesce((p_query ->> 'to')::timestamptz, 'infinity');
+    v_walked_to json;
     v_ids uuid[];
 BEGIN
     SELECT k.refusal, k.scope_filter, k.slug INTO STRICT v_refusal, v_scopes, v_slug
@@ -34,26 +38,65 @@ BEGIN
         v_ids := coalesce(v_ids, '{}');
     END IF;
 
-    IF v_ids IS NULL AND v_sort = 'created_at_ms' AND v_is_down THEN
-        SELECT array_agg(p.id) INTO v_ids
+    -- Which rows may be on the page. No call looks at more than WALK_MAX of them, however many there are: by time of creation the page then
+    -- ends early and says where to go on; other orders are among the newest WALK_MAX.
+    IF v_ids IS NOT NULL THEN
+        NULL;
+    ELSIF p_query ->> 'status' = 'ACTIVE' THEN
+        SELECT coalesce(array_agg(p.id), '{}') INTO v_ids FROM (SELECT r.id FROM reservation AS r WHERE r.status = 'ACTIVE' LIMIT WALK_MAX) AS p;
+    ELSIF v_sort = 'created_at_ms' AND v_is_down THEN
+        SELECT coalesce(array_agg(p.id), '{}') INTO v_ids
         FROM (
-            SELECT r.id
+            SELECT w.id
+            FROM (
+                SELECT r.*
+                FROM reservation AS r
+                WHERE (v_after_id IS NULL OR (r.created_at, r.id) < (v_after_time, v_after_id)) AND r.created_at <= v_created_to
+                ORDER BY r.created_at DESC, r.id DESC
+                LIMIT WALK_MAX
+            ) AS w
+            WHERE reservation_matches_v1(w::reservation, p_query, v_scopes)
+            ORDER BY w.created_at DESC, w.id DESC
+            LIMIT v_limit
+        ) AS p;
+        IF cardinality(v_ids) < v_limit THEN
+            SELECT json_build_array((extract(EPOCH FROM r.created_at) * 1000)::bigint, '', r.id) INTO v_walked_to
             FROM reservation AS r
-            WHERE (v_after_id IS NULL OR (r.created_at, r.id) < (v_after_time, v_after_id)) AND reservation_matches_v1(r, p_query, v_scopes)
+            WHERE (v_after_id IS NULL OR (r.created_at, r.id) < (v_after_time, v_after_id)) AND r.created_at <= v_created_to
             ORDER BY r.created_at DESC, r.id DESC
+            OFFSET WALK_MAX - 1 LIMIT 1;
+        END IF;
+    ELSIF v_sort = 'created_at_ms' THEN
+        SELECT coalesce(array_agg(p.id), '{}') INTO v_ids
+        FROM (
+            SELECT w.id
+            FROM (
+                SELECT r.*
+                FROM reservation AS r
+                WHERE (v_after_id IS NULL OR (r.created_at, r.id) > (v_after_time, v_after_id)) AND r.created_at >= v_created_from
+                ORDER BY r.created_at, r.id
+                LIMIT WALK_MAX
+            ) AS w
+            WHERE reservation_matches_v1(w::reservation, p_query, v_scopes)
+            ORDER BY w.created_at, w.id
             LIMIT v_limit
         ) AS p;
-        v_ids := coalesce(v_ids, '{}');
-    ELSIF v_ids IS NULL AND v_sort = 'created_at_ms' THEN
-        SELECT array_agg(p.id) INTO v_ids
+        IF cardinality(v_ids) < v_limit THEN
+            SELECT json_build_array((extract(EPOCH FROM r.created_at) * 1000)::bigint, '', r.id) INTO v_walked_to
+            FROM reservation AS r
+            WHERE (v_after_id IS NULL OR (r.created_at, r.id) > (v_after_time, v_after_id)) AND r.created_at >= v_created_from
+            ORDER BY r.created_at, r.id
+            OFFSET WALK_MAX - 1 LIMIT 1;
+        END IF;
+    ELSE
+        SELECT coalesce(array_agg(p.id), '{}') INTO v_ids
         FROM (
             SELECT r.id
             FROM reservation AS r
-            WHERE (v_after_id IS NULL OR (r.created_at, r.id) > (v_after_time, v_after_id)) AND reservation_matches_v1(r, p_query, v_scopes)
-            ORDER BY r.created_at, r.id
-            LIMIT v_limit
+            WHERE r.created_at BETWEEN v_created_from AND v_created_to
+            ORDER BY r.created_at DESC, r.id DESC
+            LIMIT WALK_MAX
         ) AS p;
-        v_ids := coalesce(v_ids, '{}');
     END IF;
 
     WITH found AS (
@@ -68,7 +111,7 @@ BEGIN
                 ELSE 0
             END AS sort_number
         FROM reservation AS r
-        WHERE (v_ids IS NULL OR r.id = ANY (v_ids)) AND reservation_matches_v1(r, p_query, v_scopes)
+        WHERE r.id = ANY (v_ids) AND reservation_matches_v1(r, p_query, v_scopes)
     ),
     page AS (
         SELECT *
@@ -92,6 +135,6 @@ BEGIN
     ))
     INTO v_rows
     FROM page AS p;
-    RETURN json_build_object('status', 'OK', 'slug', v_slug, 'rows', coalesce(v_rows, '[]'));
+    RETURN json_build_object('status', 'OK', 'slug', v_slug, 'rows', coalesce(v_rows, '[]'), 'walked_to', v_walked_to);
 END
 $$;

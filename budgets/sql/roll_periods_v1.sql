@@ -3,8 +3,8 @@
 -- Promises: spent and uncovered begin anew, holds and debt cross unchanged. NONE grants the period's allocation; CARRY_FORWARD adds what was not
 --           spent; CAP_AT_ALLOCATED adds it up to one period's allocation.
 -- Locks:    the caller holds ledger_head.
--- Repeated: a budget whose period holds p_now is left alone.
-CREATE FUNCTION roll_periods_v1(p_budget_ids uuid[], p_now timestamptz) RETURNS int
+-- Repeated: a budget whose period holds p_now is left alone. After p_periods_max periods it stops and goes on the next time.
+CREATE FUNCTION roll_periods_v1(p_budget_ids uuid[], p_now timestamptz, p_periods_max int DEFAULT NULL) RETURNS int
 LANGUAGE plpgsql AS $$
 DECLARE
     v_budget budget;
@@ -19,7 +19,8 @@ BEGIN
     FOR v_budget IN
         SELECT * FROM budget WHERE id = ANY (p_budget_ids) AND period_ends_at <= p_now ORDER BY depth, id
     LOOP
-        WHILE v_budget.period_ends_at <= p_now LOOP
+        EXIT WHEN v_opened >= p_periods_max;
+        WHILE v_budget.period_ends_at <= p_now AND (p_periods_max IS NULL OR v_opened < p_periods_max) LOOP
             v_unspent := greatest(v_budget.allocated - v_budget.spent, 0);
             v_allocated := v_budget.period_allocation + CASE v_budget.rollover
                 WHEN 'CARRY_FORWARD' THEN least(v_unspent, 9223372036854775807 - v_budget.period_allocation)

@@ -58,8 +58,8 @@ $$;
 -- Promises: spent and uncovered begin anew, holds and debt cross unchanged. NONE grants the period's allocation; CARRY_FORWARD adds what was not
 --           spent; CAP_AT_ALLOCATED adds it up to one period's allocation.
 -- Locks:    the caller holds ledger_head.
--- Repeated: a budget whose period holds p_now is left alone.
-CREATE FUNCTION roll_periods_v1(p_budget_ids uuid[], p_now timestamptz) RETURNS int
+-- Repeated: a budget whose period holds p_now is left alone. After p_periods_max periods it stops and goes on the next time.
+CREATE FUNCTION roll_periods_v1(p_budget_ids uuid[], p_now timestamptz, p_periods_max int DEFAULT NULL) RETURNS int
 LANGUAGE plpgsql AS $$
 DECLARE
     v_budget budget;
@@ -74,7 +74,8 @@ BEGIN
     FOR v_budget IN
         SELECT * FROM budget WHERE id = ANY (p_budget_ids) AND period_ends_at <= p_now ORDER BY depth, id
     LOOP
-        WHILE v_budget.period_ends_at <= p_now LOOP
+        EXIT WHEN v_opened >= p_periods_max;
+        WHILE v_budget.period_ends_at <= p_now AND (p_periods_max IS NULL OR v_opened < p_periods_max) LOOP
             v_unspent := greatest(v_budget.allocated - v_budget.spent, 0);
             v_allocated := v_budget.period_allocation + CASE v_budget.rollover
                 WHEN 'CARRY_FORWARD' THEN least(v_unspent, 9223372036854775807 - v_budget.period_allocation)
@@ -178,6 +179,7 @@ DECLARE
     v_short bigint;
     v_expires timestamptz;
     v_debts bigint[];
+    v_opened int[];
     v_deltas bigint[];
     v_balances bigint[];
 
@@ -188,6 +190,19 @@ DECLARE
     w_settled reservation[];
     v_answers json[];
 BEGIN
+    -- Who shows no good key gets no lock, no opened period and no line in the books.
+    IF NOT EXISTS (
+        SELECT
+        FROM jsonb_to_recordset(p_operations) AS o (key_id text, digest bytea, is_trusted boolean)
+        LEFT JOIN api_key AS k ON k.key_id = o.key_id
+        WHERE o.is_trusted
+            OR (k.status = 'ACTIVE' AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp()) AND o.digest IN (k.digest, k.previous_digest))
+    ) THEN
+        SELECT array_to_json(array_agg(json_build_object('status', 'UNAUTHORIZED', 'id', o.id, 'replayed', false, 'slug', '') ORDER BY o.n))
+        INTO v_answer
+        FROM jsonb_to_recordset(p_operations) AS o (n int, id uuid);
+        RETURN v_answer;
+    END IF;
     SELECT * INTO STRICT v_head FROM ledger_head WHERE id = 1 FOR UPDATE;
     v_now := date_trunc('milliseconds', clock_timestamp());
     v_now_ms := (extract(EPOCH FROM v_now) * 1000)::bigint;
@@ -198,7 +213,7 @@ BEGIN
     LOOP
         SELECT array_agg(b.id), array_agg(b.scope_path), array_agg(b.unit), array_agg(b.status), array_agg(b.run_id), array_agg(b.allocated),
             array_agg(b.reserved), array_agg(b.spent), array_agg(b.debt), array_agg(b.uncovered), array_agg(b.overdraft_limit),
-            array_agg(b.is_capped), array_agg(false), array_agg(false), array_agg(b.id) FILTER (WHERE b.period_ends_at <= v_now)
+            array_agg(b.is_capped), array_agg(false), array_agg(false), array_agg(b.id) FILTER (WHERE b.period_ends_at <= v_now AND b.status <> 'CLOSED')
         INTO b_id, b_path, b_unit, b_status, b_run, b_allocated, b_reserved, b_spent, b_debt, b_uncovered, b_limit, b_capped, b_touched, b_new, v_due
         FROM (
             SELECT budget.id
@@ -350,9 +365,10 @@ BEGIN
                 v_run_path := v_root || '/run:' || v_op.run;
                 i := (v_by_path ->> (v_run_path || '|' || v_op.unit))::int;
                 IF i IS NULL OR (b_new[i] AND NOT b_touched[i]) THEN
-                    -- A run's budget is opened by the first reservation of the run that is let through; until then it is only imagined.
+                    -- A run's budget is opened by the first reservation or event of the run that is let through; until then it is
+                    -- only imagined.
                     v_template := coalesce(v_templates -> v_op.template, v_templates -> '');
-                    IF v_op.op <> 'event' AND v_template ->> 'unit' = v_op.unit AND cardinality(v_idx) > 0 THEN
+                    IF v_template ->> 'unit' = v_op.unit AND cardinality(v_idx) > 0 THEN
                         IF i IS NULL THEN
                             v_known := v_known + 1;
                             i := v_known;
@@ -411,15 +427,6 @@ BEGIN
                 IF v_is_live THEN
                     v_expires := v_now + v_op.ttl_ms * interval '1 millisecond';
                     FOREACH i IN ARRAY v_idx LOOP
-                        IF b_new[i] AND NOT b_touched[i] THEN
-                            v_seq := v_seq + 1;
-                            w_entry := NULL;
-                            w_entry.seq := v_seq; w_entry.kind := 'CREATE'; w_entry.at := v_now; w_entry.unit := v_op.unit;
-                            w_entry.amount := b_allocated[i]; w_entry.budget_ids := ARRAY[b_id[i]]; w_entry.deltas := ARRAY[b_allocated[i], 0, 0, 0, 0];
-                            w_entry.balances := ARRAY[b_allocated[i], 0, 0, 0, 0, 0, 0]; w_entry.actor := 'run';
-                            w_entry.request_id := v_op.request_id; w_entry.trace_id := v_op.trace_id;
-                            w_entries := array_append(w_entries, w_entry);
-                        END IF;
                         b_reserved[i] := b_reserved[i] + v_op.amount;
                         b_touched[i] := true;
                         v_deltas := v_deltas || ARRAY[0, v_op.amount, 0, 0, 0];
@@ -554,6 +561,18 @@ BEGIN
                 ];
             END LOOP;
             IF v_op.op <> 'decide' AND NOT coalesce(v_op.is_dry, false) THEN
+                FOREACH i IN ARRAY v_idx LOOP
+                    IF b_new[i] AND NOT coalesce(i = ANY (v_opened), false) THEN
+                        v_opened := v_opened || i;
+                        v_seq := v_seq + 1;
+                        w_entry := NULL;
+                        w_entry.seq := v_seq; w_entry.kind := 'CREATE'; w_entry.at := v_now; w_entry.unit := v_op.unit;
+                        w_entry.amount := b_allocated[i]; w_entry.budget_ids := ARRAY[b_id[i]]; w_entry.deltas := ARRAY[b_allocated[i], 0, 0, 0, 0];
+                        w_entry.balances := ARRAY[b_allocated[i], 0, 0, 0, 0, 0, 0]; w_entry.actor := 'run';
+                        w_entry.request_id := v_op.request_id; w_entry.trace_id := v_op.trace_id;
+                        w_entries := array_append(w_entries, w_entry);
+                    END IF;
+                END LOOP;
                 v_seq := v_seq + 1;
                 w_entry := NULL;
                 w_entry.seq := v_seq; w_entry.kind := upper(v_op.op); w_entry.at := v_now;
@@ -795,11 +814,12 @@ $$;
 
 -- One reservation by its id, or a page of them by filter and order. Locks nothing.
 --
--- Answers {status, slug, rows}; a row more than the limit says that there is another page.
+-- Answers {status, slug, rows, walked_to}; a row more than the limit, or a place that was walked to, says that there is another page.
 -- Pages go by key, never by offset: (sort key, id) after the last row of the page before. The order by time of creation has an index.
 CREATE FUNCTION read_reservations_v1(p_query jsonb) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
+    WALK_MAX CONSTANT int := 20000;
     v_refusal text;
     v_scopes text[];
     v_slug text;
@@ -812,6 +832,9 @@ DECLARE
     v_after_number bigint := (p_query ->> 'after_number')::bigint;
     v_limit int := (p_query ->> 'limit')::int + 1;
     v_after_time timestamptz := to_timestamp((p_query ->> 'after_number')::numeric / 1000);
+    v_created_from timestamptz := coalesce((p_query ->> 'from')::timestamptz, '-infinity');
+    v_created_to timestamptz := coalesce((p_query ->> 'to')::timestamptz, 'infinity');
+    v_walked_to json;
     v_ids uuid[];
 BEGIN
     SELECT k.refusal, k.scope_filter, k.slug INTO STRICT v_refusal, v_scopes, v_slug
@@ -829,26 +852,65 @@ BEGIN
         v_ids := coalesce(v_ids, '{}');
     END IF;
 
-    IF v_ids IS NULL AND v_sort = 'created_at_ms' AND v_is_down THEN
-        SELECT array_agg(p.id) INTO v_ids
+    -- Which rows may be on the page. No call looks at more than WALK_MAX of them, however many there are: by time of creation the page then
+    -- ends early and says where to go on; other orders are among the newest WALK_MAX.
+    IF v_ids IS NOT NULL THEN
+        NULL;
+    ELSIF p_query ->> 'status' = 'ACTIVE' THEN
+        SELECT coalesce(array_agg(p.id), '{}') INTO v_ids FROM (SELECT r.id FROM reservation AS r WHERE r.status = 'ACTIVE' LIMIT WALK_MAX) AS p;
+    ELSIF v_sort = 'created_at_ms' AND v_is_down THEN
+        SELECT coalesce(array_agg(p.id), '{}') INTO v_ids
         FROM (
-            SELECT r.id
+            SELECT w.id
+            FROM (
+                SELECT r.*
+                FROM reservation AS r
+                WHERE (v_after_id IS NULL OR (r.created_at, r.id) < (v_after_time, v_after_id)) AND r.created_at <= v_created_to
+                ORDER BY r.created_at DESC, r.id DESC
+                LIMIT WALK_MAX
+            ) AS w
+            WHERE reservation_matches_v1(w::reservation, p_query, v_scopes)
+            ORDER BY w.created_at DESC, w.id DESC
+            LIMIT v_limit
+        ) AS p;
+        IF cardinality(v_ids) < v_limit THEN
+            SELECT json_build_array((extract(EPOCH FROM r.created_at) * 1000)::bigint, '', r.id) INTO v_walked_to
             FROM reservation AS r
-            WHERE (v_after_id IS NULL OR (r.created_at, r.id) < (v_after_time, v_after_id)) AND reservation_matches_v1(r, p_query, v_scopes)
+            WHERE (v_after_id IS NULL OR (r.created_at, r.id) < (v_after_time, v_after_id)) AND r.created_at <= v_created_to
             ORDER BY r.created_at DESC, r.id DESC
+            OFFSET WALK_MAX - 1 LIMIT 1;
+        END IF;
+    ELSIF v_sort = 'created_at_ms' THEN
+        SELECT coalesce(array_agg(p.id), '{}') INTO v_ids
+        FROM (
+            SELECT w.id
+            FROM (
+                SELECT r.*
+                FROM reservation AS r
+                WHERE (v_after_id IS NULL OR (r.created_at, r.id) > (v_after_time, v_after_id)) AND r.created_at >= v_created_from
+                ORDER BY r.created_at, r.id
+                LIMIT WALK_MAX
+            ) AS w
+            WHERE reservation_matches_v1(w::reservation, p_query, v_scopes)
+            ORDER BY w.created_at, w.id
             LIMIT v_limit
         ) AS p;
-        v_ids := coalesce(v_ids, '{}');
-    ELSIF v_ids IS NULL AND v_sort = 'created_at_ms' THEN
-        SELECT array_agg(p.id) INTO v_ids
+        IF cardinality(v_ids) < v_limit THEN
+            SELECT json_build_array((extract(EPOCH FROM r.created_at) * 1000)::bigint, '', r.id) INTO v_walked_to
+            FROM reservation AS r
+            WHERE (v_after_id IS NULL OR (r.created_at, r.id) > (v_after_time, v_after_id)) AND r.created_at >= v_created_from
+            ORDER BY r.created_at, r.id
+            OFFSET WALK_MAX - 1 LIMIT 1;
+        END IF;
+    ELSE
+        SELECT coalesce(array_agg(p.id), '{}') INTO v_ids
         FROM (
             SELECT r.id
             FROM reservation AS r
-            WHERE (v_after_id IS NULL OR (r.created_at, r.id) > (v_after_time, v_after_id)) AND reservation_matches_v1(r, p_query, v_scopes)
-            ORDER BY r.created_at, r.id
-            LIMIT v_limit
+            WHERE r.created_at BETWEEN v_created_from AND v_created_to
+            ORDER BY r.created_at DESC, r.id DESC
+            LIMIT WALK_MAX
         ) AS p;
-        v_ids := coalesce(v_ids, '{}');
     END IF;
 
     WITH found AS (
@@ -863,7 +925,7 @@ BEGIN
                 ELSE 0
             END AS sort_number
         FROM reservation AS r
-        WHERE (v_ids IS NULL OR r.id = ANY (v_ids)) AND reservation_matches_v1(r, p_query, v_scopes)
+        WHERE r.id = ANY (v_ids) AND reservation_matches_v1(r, p_query, v_scopes)
     ),
     page AS (
         SELECT *
@@ -887,7 +949,7 @@ BEGIN
     ))
     INTO v_rows
     FROM page AS p;
-    RETURN json_build_object('status', 'OK', 'slug', v_slug, 'rows', coalesce(v_rows, '[]'));
+    RETURN json_build_object('status', 'OK', 'slug', v_slug, 'rows', coalesce(v_rows, '[]'), 'walked_to', v_walked_to);
 END
 $$;
 
@@ -895,17 +957,20 @@ $$;
 -- A scope matches when it holds every segment of the filter, wherever gaps are; without children its last segment is the filter's last.
 -- Budgets of runs are left out: there may be millions, and each answer of a run's operations carries its own.
 --
--- Locks nothing, except that stale periods are opened first (under the ledger head), so that nobody is shown yesterday's balance.
+-- Locks nothing, except that the page's stale periods are opened first (under the ledger head), so that nobody is shown yesterday's balance;
+-- at most PERIODS_MAX of them a call, so that a budget that slept for years cannot make the call fail for ever.
 -- Answers {status, slug, rows}; a row is [scope path, unit, the seven numbers of ledger_entry.balances].
 CREATE FUNCTION read_balances_v1(p_query jsonb) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
+    PERIODS_MAX CONSTANT int := 1000;
     v_refusal text;
     v_scopes text[];
     v_slug text;
     v_segments text[] := ARRAY(SELECT jsonb_array_elements_text(p_query -> 'segments'));
     v_leaf text := v_segments[cardinality(v_segments)];
     v_has_children boolean := coalesce((p_query ->> 'include_children')::boolean, false);
+    v_ids uuid[];
     v_due uuid[];
     v_rows json;
 BEGIN
@@ -916,20 +981,10 @@ BEGIN
     END IF;
     v_leaf := '/' || coalesce(v_leaf, 'tenant:' || v_slug);
 
-    SELECT array_agg(b.id) INTO v_due
-    FROM budget AS b
-    WHERE b.run_id IS NULL AND b.period_ends_at <= clock_timestamp();
-    IF v_due IS NOT NULL THEN
-        PERFORM roll_periods_v1(v_due, date_trunc('milliseconds', clock_timestamp()));
-    END IF;
-
-    SELECT json_agg(json_build_array(
-        p.scope_path, p.unit, p.allocated, p.reserved, p.spent, p.debt, p.uncovered, p.overdraft_limit,
-        (p.is_capped OR p.debt > p.overdraft_limit)::int
-    ))
-    INTO v_rows
+    SELECT array_agg(p.id), array_agg(p.id) FILTER (WHERE p.period_ends_at <= clock_timestamp() AND p.status <> 'CLOSED')
+    INTO v_ids, v_due
     FROM (
-        SELECT *
+        SELECT b.*
         FROM budget AS b
         WHERE b.run_id IS NULL
             AND string_to_array(b.scope_path, '/') @> v_segments
@@ -942,6 +997,20 @@ BEGIN
         ORDER BY b.scope_path COLLATE "C", b.unit COLLATE "C"
         LIMIT (p_query ->> 'limit')::int + 1
     ) AS p;
+    IF v_due IS NOT NULL THEN
+        PERFORM roll_periods_v1(v_due, date_trunc('milliseconds', clock_timestamp()), PERIODS_MAX);
+    END IF;
+
+    SELECT json_agg(
+        json_build_array(
+            b.scope_path, b.unit, b.allocated, b.reserved, b.spent, b.debt, b.uncovered, b.overdraft_limit,
+            (b.is_capped OR b.debt > b.overdraft_limit)::int
+        )
+        ORDER BY b.scope_path COLLATE "C", b.unit COLLATE "C"
+    )
+    INTO v_rows
+    FROM budget AS b
+    WHERE b.id = ANY (v_ids);
     RETURN json_build_object('status', 'OK', 'slug', v_slug, 'rows', coalesce(v_rows, '[]'));
 END
 $$;
@@ -970,6 +1039,7 @@ BEGIN
         WHEN 'apply' THEN RETURN apply_operations_v1(p_payload);
         WHEN 'reservations' THEN RETURN read_reservations_v1(p_payload);
         WHEN 'balances' THEN RETURN read_balances_v1(p_payload);
+        WHEN 'key' THEN RETURN (SELECT json_build_object('status', coalesce(k.refusal, 'OK')) FROM check_key_v1(p_payload, NULL) AS k);
     END CASE;
 END
 $$;

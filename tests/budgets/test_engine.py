@@ -1,6 +1,5 @@
 """The engine, one operation at a time: every status that it can answer, both sides of every edge."""
 
-from collections.abc import Iterator
 
 import pytest
 
@@ -10,7 +9,7 @@ from tests.support.books import Books
 
 
 @pytest.fixture
-def books(acme: Tenant) -> Iterator[Books]:
+def books(acme: Tenant) -> Books:
     return Books(acme)
 
 

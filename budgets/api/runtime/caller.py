@@ -1,5 +1,6 @@
-"""Who calls: read from the key's own text, without a query. Whether the key is good, the call that does the work finds
-out.
+"""Who calls: read from the key's own text, without a query.
+
+Whether the key is good, the call that does the work finds out.
 """
 
 from collections.abc import Iterator
@@ -7,13 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from django.db import connections
 from django.http import HttpRequest
 
 from accounts.keys.permissions import Permission
 from accounts.keys.selectors.keys import verified_key
 from accounts.keys.tokens import parse_token
-from kernel.http.errors import error_of_status
+from budgets.services import engine
+from kernel.http.errors import ProtocolError, error_of_status, unavailable
 from kernel.ids import PLATFORM_TAG, Tag, WireId, WirePrefix, parse_wire_id
 from kernel.tenancy import CELL, in_public
 from tenants.selectors.directory import tenant_by_slug
@@ -70,7 +73,8 @@ def caller_for_id(request: HttpRequest, permission: Permission, prefix: WirePref
     """Who asks about the id in `text`: its tenant's key, or an operator, for whom the id itself names the tenant."""
     if not is_operators(request):
         caller = read_caller(request)
-        return caller, own_id(caller, prefix, text)
+        with key_first(caller):
+            return caller, own_id(caller, prefix, text)
     key_id = read_operator(request, permission)
     wire_id = parse_wire_id(prefix, text)
     if wire_id is None:
@@ -96,6 +100,27 @@ def _shared_schema() -> Iterator[None]:
     finally:
         # This plane keeps no connections of Django's between requests.
         connections[CELL].close()
+
+
+@contextmanager
+def key_first(caller: Caller) -> Iterator[None]:
+    """Refuse what is wrong with a request only to a caller whose key is good: another one is told that, and no more."""
+    try:
+        yield
+    except ProtocolError:
+        if not caller.is_operator and not _is_key_good(caller):
+            raise error_of_status(401) from None
+        raise
+
+
+def _is_key_good(caller: Caller) -> bool:
+    try:
+        answer = engine.read(caller.tag, "key", msgspec.json.encode(caller.credentials()))
+    except engine.EngineUnavailable:
+        raise unavailable("The books are not available. Repeat the request in a moment.") from None
+    except engine.UnknownTenant:
+        return False
+    return bool(msgspec.json.decode(answer)["status"] == "OK")
 
 
 def own_id(caller: Caller, prefix: WirePrefix, text: str) -> WireId:

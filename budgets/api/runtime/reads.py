@@ -19,7 +19,7 @@ from budgets.api.runtime.bodies import (
     balance,
     scopes_of,
 )
-from budgets.api.runtime.caller import caller_for_id, caller_for_slug, is_operators, read_caller
+from budgets.api.runtime.caller import caller_for_id, caller_for_slug, is_operators, key_first, read_caller
 from budgets.services import engine
 from kernel.http.drf import ProtocolView
 from kernel.http.errors import ErrorCode, ProtocolError, error_of_status, unavailable
@@ -51,9 +51,12 @@ class ReservationRow(msgspec.Struct, kw_only=True):
 
 
 class ReservationRows(msgspec.Struct):
+    """A page; `walked_to` is where to go on when it ended early: sort number, sort text, id."""
+
     status: str
     slug: str = ""
     rows: list[ReservationRow] = []
+    walked_to: list[int | str] | None = None
 
 
 class BalanceRows(msgspec.Struct):
@@ -65,7 +68,7 @@ class BalanceRows(msgspec.Struct):
 def ask[T: (ReservationRows, BalanceRows)](tag: Tag, call: str, query: dict[str, Any], answer: type[T]) -> T:
     """The rows, or the refusal: 401, 403, or 503 where the books are away."""
     try:
-        rows = msgspec.json.decode(engine.call_door(tag, call, _ENCODER.encode(query)), type=answer)
+        rows = msgspec.json.decode(engine.read(tag, call, _ENCODER.encode(query)), type=answer)
     except engine.EngineUnavailable:
         raise unavailable("The books are not available. Repeat the request in a moment.") from None
     except engine.UnknownTenant:
@@ -126,10 +129,12 @@ class ReservationListView(ProtocolView):
             caller = caller_for_slug(request, Permission.PLATFORM_READ, query.subject.tenant or "")
         else:
             caller = read_caller(request)
-            query = list_query(request.GET)
+            with key_first(caller):
+                query = list_query(request.GET)
         asked = _filters(query) | caller.credentials()
         if query.cursor is not None:
-            number, text, row_id = read_cursor(query.cursor, tag=caller.tag, binding=query.cursor_binding())
+            with key_first(caller):
+                number, text, row_id = read_cursor(query.cursor, tag=caller.tag, binding=query.cursor_binding())
             asked |= {"after_number": number, "after_text": text, "after_id": row_id}
         found = ask(caller.tag, "reservations", asked, ReservationRows)
         rows, has_more = found.rows[: query.limit], len(found.rows) > query.limit
@@ -144,12 +149,12 @@ class ReservationListView(ProtocolView):
                 for row in rows
             ]
         )
+        position: list[int | str] | None = found.walked_to
         if has_more:
-            last = rows[-1]
+            position = [rows[-1].sort_number, rows[-1].sort_text, str(rows[-1].id)]
+        if position is not None:
             body.has_more = True
-            body.next_cursor = mint_cursor(
-                [last.sort_number, last.sort_text, str(last.id)], tag=caller.tag, binding=query.cursor_binding()
-            )
+            body.next_cursor = mint_cursor(position, tag=caller.tag, binding=query.cursor_binding())
         return respond(body, found.slug)
 
 
@@ -158,7 +163,8 @@ class BalanceListView(ProtocolView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         caller = read_caller(request)
-        query = balance_query(request.GET)
+        with key_first(caller):
+            query = balance_query(request.GET)
         asked: dict[str, Any] = caller.credentials() | {
             "segments": _segments(query.subject),
             "include_children": query.include_children,
@@ -167,9 +173,10 @@ class BalanceListView(ProtocolView):
         if query.subject.tenant is not None:
             asked["tenant"] = query.subject.tenant
         if query.cursor is not None:
-            asked["after_path"], asked["after_unit"] = read_cursor(
-                query.cursor, tag=caller.tag, binding=query.cursor_binding()
-            )
+            with key_first(caller):
+                asked["after_path"], asked["after_unit"] = read_cursor(
+                    query.cursor, tag=caller.tag, binding=query.cursor_binding()
+                )
         found = ask(caller.tag, "balances", asked, BalanceRows)
         rows = found.rows[: query.limit]
         body = BalanceListBody(balances=[balance(path, unit, numbers) for path, unit, *numbers in rows])

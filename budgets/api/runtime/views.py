@@ -30,7 +30,7 @@ from budgets.api.runtime.bodies import (
     balances,
     reserve_body,
 )
-from budgets.api.runtime.caller import Caller, caller_for_id, own_id, read_caller
+from budgets.api.runtime.caller import Caller, caller_for_id, key_first, own_id, read_caller
 from budgets.api.runtime.refusals import decision_headers, refusal_response
 from budgets.services import engine
 from budgets.services.due import note_due
@@ -61,7 +61,6 @@ def operation(
     **fields: Any,
 ) -> Operation:
     """What every operation takes from its request."""
-    require_same_key(request.META.get("HTTP_X_IDEMPOTENCY_KEY"), body.idempotency_key)
     correlation = correlation_of(request)
     metadata = getattr(body, "metadata", UNSET)
     return Operation(
@@ -75,6 +74,15 @@ def operation(
         **caller.credentials(),
         **fields,
     )
+
+
+def read_body[T: (ReserveRequest, DecideRequest, CommitRequest, ReleaseRequest, ExtendRequest, EventRequest)](
+    request: HttpRequest, struct: type[T]
+) -> T:
+    """The body of `request`, its idempotency key held against the header's. Refuses with 400, 411, 413 or 415."""
+    body = decode(request, struct)
+    require_same_key(request.META.get("HTTP_X_IDEMPOTENCY_KEY"), body.idempotency_key)
+    return body
 
 
 def scope_fields(subject: Subject) -> dict[str, Any]:
@@ -103,7 +111,9 @@ class DecideView(ProtocolView):
     """POST /v1/decide: what a reservation would be told now. Reserves nothing."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        caller, body = read_caller(request), decode(request, DecideRequest)
+        caller = read_caller(request)
+        with key_first(caller):
+            body = read_body(request, DecideRequest)
         fields = scope_fields(body.subject)
         answer = submit(
             caller.tag,
@@ -132,7 +142,9 @@ class ReserveView(ProtocolView):
     """POST /v1/reservations"""
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        caller, body = read_caller(request), decode(request, ReserveRequest)
+        caller = read_caller(request)
+        with key_first(caller):
+            body = read_body(request, ReserveRequest)
         fields = scope_fields(body.subject)
         answer = submit(
             caller.tag,
@@ -163,8 +175,10 @@ class CommitView(ProtocolView):
     """POST /v1/reservations/{reservation_id}/commit"""
 
     def post(self, request: HttpRequest, reservation_id: str) -> HttpResponse:
-        caller, body = read_caller(request), decode(request, CommitRequest)
-        target = own_id(caller, "rsv", reservation_id).uuid
+        caller = read_caller(request)
+        with key_first(caller):
+            body = read_body(request, CommitRequest)
+            target = own_id(caller, "rsv", reservation_id).uuid
         answer = submit(
             caller.tag,
             operation(
@@ -199,7 +213,8 @@ class ReleaseView(ProtocolView):
 
     def post(self, request: HttpRequest, reservation_id: str) -> HttpResponse:
         caller, wire_id = caller_for_id(request, Permission.PLATFORM_WRITE, "rsv", reservation_id)
-        body = decode(request, ReleaseRequest)
+        with key_first(caller):
+            body = read_body(request, ReleaseRequest)
         reason = None if isinstance(body.reason, UnsetType) else body.reason
         answer = submit(caller.tag, operation("release", caller, request, body, target=wire_id.uuid, reason=reason))
         if answer.status != "OK":
@@ -217,8 +232,10 @@ class ExtendView(ProtocolView):
     """POST /v1/reservations/{reservation_id}/extend"""
 
     def post(self, request: HttpRequest, reservation_id: str) -> HttpResponse:
-        caller, body = read_caller(request), decode(request, ExtendRequest)
-        target = own_id(caller, "rsv", reservation_id).uuid
+        caller = read_caller(request)
+        with key_first(caller):
+            body = read_body(request, ExtendRequest)
+            target = own_id(caller, "rsv", reservation_id).uuid
         answer = submit(
             caller.tag, operation("extend", caller, request, body, target=target, extend_ms=body.extend_by_ms)
         )
@@ -240,7 +257,9 @@ class EventView(ProtocolView):
     """POST /v1/events: a cost that was booked without a hold."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        caller, body = read_caller(request), decode(request, EventRequest)
+        caller = read_caller(request)
+        with key_first(caller):
+            body = read_body(request, EventRequest)
         answer = submit(
             caller.tag,
             operation(

@@ -20,7 +20,7 @@ from config.supervisor.ports import HOST
 
 # A granian thread holds no database connection while it waits in a combiner, so many are cheap.
 API_WORKERS = 2
-API_THREADS = 128
+API_THREADS = 256
 CONSOLE_THREADS = 8
 WORKER_CONCURRENCY = 2
 
