@@ -111,8 +111,10 @@ def error_of_status(status: int, *, retry_after_s: int | None = None) -> Protoco
     return ProtocolError(code, message, status=status, retry_after_s=retry_after_s)
 
 
-class _ErrorBody(msgspec.Struct, omit_defaults=True):
-    error: str
+class ErrorBody(msgspec.Struct, omit_defaults=True):
+    """What stands in the body of a refusal."""
+
+    error: ErrorCode
     message: str
     request_id: str
     trace_id: str | None = None
@@ -131,7 +133,7 @@ def render_error(error: ProtocolError, *, request_id: str, trace_id: str, user_a
     """
     knows_no_trace_id = "python-httpx" in user_agent or "runcycles" in user_agent
     return _ENCODER.encode(
-        _ErrorBody(
+        ErrorBody(
             error=error.code,
             message=error.message,
             request_id=request_id,

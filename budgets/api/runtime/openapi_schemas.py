@@ -1,0 +1,102 @@
+"""JSON Schemas of the runtime plane's bodies, made from the structs that read and write them."""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from budgets.api import requests
+from budgets.api.requests import LEVELS
+from budgets.api.runtime import bodies
+from kernel.http.errors import ErrorBody
+
+type JsonSchema = dict[str, Any]
+
+_REQUESTS: Final = (
+    requests.DecideRequest,
+    requests.ReserveRequest,
+    requests.CommitRequest,
+    requests.ReleaseRequest,
+    requests.ExtendRequest,
+    requests.EventRequest,
+)
+_ANSWERS: Final = (
+    bodies.DecideBody,
+    bodies.ReserveBody,
+    bodies.CommitBody,
+    bodies.ReleaseBody,
+    bodies.ExtendBody,
+    bodies.EventBody,
+    bodies.ReservationBody,
+    bodies.ReservationListBody,
+    bodies.BalanceListBody,
+    ErrorBody,
+)
+_REF: Final = "#/components/schemas/"
+_SIGNED: Final = "SignedAmount"
+#: What the types of an answer leave open.
+_CLOSER: Final[dict[tuple[str, str], JsonSchema]] = {
+    ("DecideBody", "decision"): {"enum": ["ALLOW", "ALLOW_WITH_CAPS", "DENY"]},
+    ("ReserveBody", "decision"): {"enum": ["ALLOW", "ALLOW_WITH_CAPS", "DENY"]},
+    ("CommitBody", "status"): {"enum": ["COMMITTED"]},
+    ("ReleaseBody", "status"): {"enum": ["RELEASED"]},
+    ("ExtendBody", "status"): {"enum": ["ACTIVE"]},
+    ("EventBody", "status"): {"enum": ["APPLIED"]},
+    ("ReservationBody", "status"): {"enum": ["ACTIVE", "COMMITTED", "RELEASED", "EXPIRED"]},
+    ("ReservationBody", "subject"): {"$ref": f"{_REF}Subject"},
+    ("ReservationBody", "action"): {"$ref": f"{_REF}Action"},
+    ("ReservationBody", "metadata"): {"type": "object"},
+    ("ReservationBody", "committed_metadata"): {"type": "object"},
+    ("Balance", "remaining"): {"$ref": f"{_REF}{_SIGNED}"},
+    ("ErrorBody", "trace_id"): {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    ("ErrorBody", "details"): {"type": "object"},
+}
+_MODULE: Final = re.compile(r"[a-z_.]+\.")
+
+
+def component_name(struct: type) -> str:
+    """The name of the schema of `struct`."""
+    return struct.__name__
+
+
+def components() -> dict[str, JsonSchema]:
+    """All schemas by name. Nothing in them may be null, and answers have no fields but these."""
+    _, made = msgspec.json.schema_components([*_REQUESTS, *_ANSWERS], ref_template=f"{_REF}{{name}}")
+    schemas: dict[str, JsonSchema] = {}
+    for name, schema in made.items():
+        # An amount is the same in requests, which come first and are the stricter, and in answers.
+        schemas.setdefault(_short(name), _tidied(schema))
+    schemas[_SIGNED] = schemas["Amount"] | {
+        "title": _SIGNED,
+        "description": "So many of a unit; below zero where there is debt.",
+        "properties": schemas["Amount"]["properties"] | {"amount": {"type": "integer", "format": "int64"}},
+    }
+    for (name, field), schema in _CLOSER.items():
+        schemas[name]["properties"][field] = schema
+    for struct in (*_ANSWERS, bodies.Balance):
+        schemas[component_name(struct)]["additionalProperties"] = False
+    subject = schemas["Subject"]
+    subject["anyOf"] = [{"required": [level]} for level in ("tenant", *LEVELS)]
+    subject["properties"]["dimensions"]["properties"] = {"run": subject["properties"]["agent"]}
+    return schemas
+
+
+def _short(name: str) -> str:
+    return _MODULE.sub("", name)
+
+
+def _tidied(node: Any) -> Any:
+    """`node` in the dialect of JSON Schema, without the nulls that stand for left-out fields."""
+    if isinstance(node, list):
+        return [_tidied(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {name: _tidied(value) for name, value in node.items() if not (name == "default" and value is None)}
+    if isinstance(pattern := kept.get("pattern"), str):
+        kept["pattern"] = pattern.replace(r"\A", "^").replace(r"\Z", "$")
+    if isinstance(reference := kept.get("$ref"), str):
+        kept["$ref"] = _REF + _short(reference.removeprefix(_REF))
+    if isinstance(choices := kept.pop("anyOf", None), list):
+        (only,) = (choice for choice in choices if choice != {"type": "null"})
+        kept |= only
+    return kept
