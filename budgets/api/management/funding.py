@@ -15,6 +15,7 @@ from budgets.models import LedgerEntry
 from budgets.services.funding import Funded, Funding, FundingOperation, fund
 from budgets.services.reallocation import Reallocated, ReallocationNotFound, reallocate, undo_reallocation
 from kernel.http.described import described
+from kernel.http.errors import invalid_request
 from kernel.http.serialized import AmountFields, Fields, FreeObject, OneOf, ReasonFields, SignedAmountFields
 from kernel.money import Unit
 
@@ -34,7 +35,7 @@ class FundingFields(ReasonFields):
 
     operation = OneOf(choices=[operation.value for operation in FundingOperation])
     amount = AmountFields()
-    spent = AmountFields(required=False, help_text="For RESET_SPENT alone; nothing when left out.")
+    spent = AmountFields(required=False, help_text="For RESET_SPENT alone, refused elsewhere; 0 when left out.")
     idempotency_key = IdempotencyKey()
     metadata = FreeObject(required=False)
 
@@ -90,9 +91,11 @@ class BudgetFund(TenantView):
     def post(self, request: Request, slug: str, budget_id: UUID) -> Response:
         values = self.body(FundingFields)
         require_same_key(request.META.get("HTTP_X_IDEMPOTENCY_KEY"), values["idempotency_key"])
-        unit = values["amount"]["unit"]
+        unit, operation = values["amount"]["unit"], FundingOperation(values["operation"])
+        if "spent" in values and operation != FundingOperation.RESET_SPENT:
+            raise invalid_request("spent is for RESET_SPENT alone; leave it out.", field="spent")
         funding = Funding(
-            operation=FundingOperation(values["operation"]),
+            operation=operation,
             unit=Unit(unit),
             amount=values["amount"]["amount"],
             spent=number_in(unit, values.get("spent"), field="spent"),
