@@ -11,6 +11,8 @@ from budgets.models.choices import EntryKind, OveragePolicy, TenantStatus
 DELTA_FIELDS = ("allocated", "reserved", "spent", "debt", "uncovered")
 #: The numbers that one budget has in `LedgerEntry.balances`, in this order.
 BALANCE_FIELDS = (*DELTA_FIELDS, "overdraft_limit", "is_over_limit")
+#: Entries that give a budget its money anew: what was moved to or from it before is no longer part of it.
+KINDS_THAT_BEGIN_ANEW = (EntryKind.ROLLOVER, EntryKind.RESET, EntryKind.RESET_SPENT)
 
 
 class LedgerHead(models.Model):
@@ -68,6 +70,14 @@ class LedgerEntry(models.Model):
 
     class Meta:
         db_table = "ledger_entry"
+        indexes = [
+            models.Index(
+                RawSQL("(budget_ids[1])", ()),
+                F("seq"),
+                condition=Q(kind__in=KINDS_THAT_BEGIN_ANEW),
+                name="ledger_entry_begins_anew",
+            )
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["idempotency_key", "endpoint", "target"],

@@ -1,5 +1,6 @@
 """Moving money between siblings: one entry, two changes, and the sum of what is allocated never changes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -7,6 +8,7 @@ from uuid import UUID
 
 from budgets.models import Budget, LedgerEntry
 from budgets.models.choices import EntryKind
+from budgets.models.ledger import KINDS_THAT_BEGIN_ANEW
 from budgets.scopes import parent_of
 from budgets.services.funding import NotEnoughLeft, UnitDiffers, credit, debit, post_money
 from budgets.services.guards import require_active, require_in_business
@@ -19,7 +21,15 @@ from kernel.money import Unit
 ENDPOINT: Final = "reallocate"
 UNDO_ENDPOINT: Final = "undo"
 
-__all__ = ["NotEnoughLeft", "NotSiblings", "Reallocated", "ReallocationNotFound", "reallocate", "undo_reallocation"]
+__all__ = [
+    "BegunAnew",
+    "NotEnoughLeft",
+    "NotSiblings",
+    "Reallocated",
+    "ReallocationNotFound",
+    "reallocate",
+    "undo_reallocation",
+]
 
 
 class NotSiblings(Exception):
@@ -28,6 +38,10 @@ class NotSiblings(Exception):
 
 class ReallocationNotFound(Exception):
     """No entry with this number moved money, or it was itself an undoing."""
+
+
+class BegunAnew(Exception):
+    """Since the move a period or a reset gave one of the two budgets its money anew: what moved is no longer there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +96,8 @@ def reallocate(
 def undo_reallocation(*, seq: int, actor: Actor) -> Reallocated:
     """Move the money back while the receiver still has it free. Done once, however often it is asked for.
 
-    Debt that the money has repaid stays repaid. Raises `ReallocationNotFound` and what `reallocate` raises.
+    Debt that the money has repaid stays repaid. Raises `ReallocationNotFound`, `BegunAnew` and what `reallocate`
+    raises.
     """
     with open_journal(actor=actor) as journal:
         # The entry itself is the key, so a second undoing finds the first.
@@ -95,6 +110,9 @@ def undo_reallocation(*, seq: int, actor: Actor) -> Reallocated:
             raise ReallocationNotFound(str(seq))
         require_in_business(journal)
         receiver, giver = (journal.budget_by_id(budget_id) for budget_id in moved.budget_ids)
+        # After both were read, which opens the periods that are due.
+        if _have_begun_anew([giver, receiver], since=moved.seq):
+            raise BegunAnew(str(seq))
         return _move(
             journal,
             giver,
@@ -135,6 +153,13 @@ def _move(
     leave_trace(journal, "budget.debited", giver, operation="DEBIT", before=giver_before, **facts)
     leave_trace(journal, "budget.funded", receiver, operation="CREDIT", before=receiver_before, **facts)
     return _reallocated(entry, is_replay=False)
+
+
+def _have_begun_anew(budgets: Sequence[Budget], *, since: int) -> bool:
+    # These entries name one budget each, and have an index of their own.
+    return LedgerEntry.objects.filter(
+        kind__in=KINDS_THAT_BEGIN_ANEW, budget_ids__0__in=[budget.pk for budget in budgets], seq__gt=since
+    ).exists()
 
 
 def _reallocated(entry: LedgerEntry, *, is_replay: bool) -> Reallocated:

@@ -1071,6 +1071,7 @@ GRANT SELECT ON ledger_posting TO watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON ledger_head TO watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON budget, reservation TO watermaster_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON run_template TO watermaster_app;
+CREATE INDEX "ledger_entry_begins_anew" ON "ledger_entry" ((((budget_ids[1]))), "seq") WHERE "kind" IN ('ROLLOVER', 'RESET', 'RESET_SPENT');
 REVOKE ALL ON api_key FROM watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON api_key TO watermaster_app;
 CREATE TABLE "audit_entry" ("id" uuid NOT NULL PRIMARY KEY, "at" timestamp with time zone NOT NULL, "actor_type" text NOT NULL, "actor" text NOT NULL, "action" text NOT NULL, "target" text NOT NULL, "reason" text NOT NULL, "before" jsonb NULL, "after" jsonb NULL, "request_id" text NOT NULL, "trace_id" text NOT NULL, "source_ip" text NOT NULL);
@@ -1103,6 +1104,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('keys', '0001_initial', now()),
     ('budgets', '0001_initial', now()),
     ('budgets', '0002_functions_and_grants', now()),
+    ('budgets', '0003_begun_anew', now()),
     ('keys', '0002_grants', now()),
     ('routing', '0001_price_book', now()),
     ('routing', '0002_price_guards', now()),

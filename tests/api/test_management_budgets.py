@@ -354,6 +354,16 @@ class TestReallocate:
     def test_moves_nothing_to_itself(self, ada: Caller, siblings: tuple[str, str]) -> None:
         assert self.move(ada, siblings[0], siblings[0]).status_code == 400
 
+    def test_undoes_nothing_once_a_budget_got_its_money_anew(self, ada: Caller, siblings: tuple[str, str]) -> None:
+        moved = self.move(ada, *siblings).json()["ledger_seq"]
+        reset = {"operation": "RESET", "amount": usd(100), "idempotency_key": "reset"}
+        assert ada.post(f"tenants/acme/budgets/{siblings[1]}/fund", reset).status_code == 200
+
+        refused = ada.post(f"tenants/acme/reallocations/{moved}/undo")
+
+        assert (refused.status_code, refused.json()["error"]) == (409, "INVALID_REQUEST")
+        assert ada.get(f"tenants/acme/budgets/{siblings[0]}").json()["allocated"] == usd(60)
+
     def test_undoes_no_other_entry(self, ada: Caller, siblings: tuple[str, str]) -> None:
         for seq in (1, 999_999):
             assert ada.post(f"tenants/acme/reallocations/{seq}/undo").status_code == 404

@@ -1,6 +1,7 @@
 """Moving money between siblings: the sum never changes, nothing moves that is not free, and a move can be undone."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,12 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from budgets.models import LedgerEntry
-from budgets.models.choices import BudgetStatus
+from budgets.models.choices import BudgetStatus, Period, Rollover
+from budgets.scopes import read_scope_path
 from budgets.services import lifecycle
-from budgets.services.funding import NotEnoughLeft, UnitDiffers
+from budgets.services.funding import Funding, FundingOperation, NotEnoughLeft, UnitDiffers, fund
 from budgets.services.guards import BudgetIsClosed, BudgetIsFrozen, TenantIsSuspended
+from budgets.services.opening import NewBudget, open_budget
 from budgets.services.payloads import PayloadDiffers
 from budgets.services.reallocation import (
+    BegunAnew,
     NotSiblings,
     Reallocated,
     ReallocationNotFound,
@@ -27,6 +31,7 @@ from kernel.tenancy import in_tenant
 from telemetry.models import OutboxEvent
 from tenants.models import Tenant
 from tests.support.books import Books
+from tests.support.owner import let_time_pass
 
 ADA = Actor(name="ada", actor_type="api_key")
 MARKETING, ENGINEERING = "/workspace:marketing", "/workspace:engineering"
@@ -265,6 +270,100 @@ class TestUndo:
         undo(siblings, second.seq)
 
         assert allocated(siblings) == [60, 50]
+
+
+class TestUndoOfAnotherPeriod:
+    @pytest.fixture
+    def daily(self, books: Books) -> Books:
+        """The siblings with 100 a day each, what is not spent being lost at midnight."""
+        for suffix in (MARKETING, ENGINEERING):
+            scope = read_scope_path(f"tenant:acme{suffix}", slug="acme")
+            new = NewBudget(
+                scope=scope, unit=Unit.USD_MICROCENTS, allocated=100, period=Period.DAY, rollover=Rollover.NONE
+            )
+            with in_tenant(books.tenant.tag):
+                open_budget(new, actor=ADA)
+        return books
+
+    def test_before_midnight_the_money_goes_back(self, daily: Books) -> None:
+        moved = move(daily, 50)
+
+        undo(daily, moved.seq)
+
+        assert allocated(daily) == [100, 100]
+
+    def test_after_midnight_nothing_moves(self, daily: Books) -> None:
+        moved = move(daily, 50)
+        let_time_pass(daily.tenant.tag, timedelta(days=1))
+
+        with pytest.raises(BegunAnew):
+            undo(daily, moved.seq)
+
+        for suffix in (MARKETING, ENGINEERING):
+            assert daily.ask("reserve", amount=101, suffixes=[suffix]).status == "BUDGET_EXCEEDED"
+            assert daily.ask("reserve", amount=100, suffixes=[suffix]).status == "OK"
+
+    def test_a_midnight_before_the_move_is_no_hindrance(self, daily: Books) -> None:
+        let_time_pass(daily.tenant.tag, timedelta(days=1))
+        moved = move(daily, 50)
+
+        undo(daily, moved.seq)
+
+        assert allocated(daily) == [100, 100]
+
+    @pytest.mark.parametrize("suffix", [MARKETING, ENGINEERING])
+    def test_a_midnight_of_one_of_the_two_is_enough(self, books: Books, suffix: str) -> None:
+        for name in (MARKETING, ENGINEERING):
+            scope = read_scope_path(f"tenant:acme{name}", slug="acme")
+            period = Period.DAY if name == suffix else Period.ONE_OFF
+            with in_tenant(books.tenant.tag):
+                open_budget(NewBudget(scope=scope, unit=Unit.USD_MICROCENTS, allocated=100, period=period), actor=ADA)
+        moved = move(books, 50)
+        let_time_pass(books.tenant.tag, timedelta(days=1))
+
+        with pytest.raises(BegunAnew):
+            undo(books, moved.seq)
+
+    def test_asked_for_again_after_midnight_it_is_what_it_was(self, daily: Books) -> None:
+        moved = move(daily, 50)
+        first = undo(daily, moved.seq)
+        let_time_pass(daily.tenant.tag, timedelta(days=1))
+
+        assert undo(daily, moved.seq).seq == first.seq
+
+    @pytest.mark.parametrize("suffix", [MARKETING, ENGINEERING])
+    @pytest.mark.parametrize("operation", [FundingOperation.RESET, FundingOperation.RESET_SPENT])
+    def test_a_reset_since_the_move_hinders_and_one_before_does_not(
+        self, siblings: Books, suffix: str, operation: FundingOperation
+    ) -> None:
+        def reset() -> None:
+            funding = Funding(
+                operation=operation, unit=Unit.USD_MICROCENTS, amount=100, idempotency_key=f"key-{uuid7()}"
+            )
+            budget_id = siblings.budget(suffix).id
+            with in_tenant(siblings.tenant.tag):
+                fund(budget_id=budget_id, funding=funding, actor=ADA)
+
+        reset()
+        undo(siblings, move(siblings, 10).seq)
+        moved = move(siblings, 10)
+        reset()
+
+        with pytest.raises(BegunAnew):
+            undo(siblings, moved.seq)
+
+    def test_other_money_since_the_move_is_no_hindrance(self, siblings: Books) -> None:
+        moved = move(siblings, 10)
+        funding = Funding(
+            operation=FundingOperation.CREDIT, unit=Unit.USD_MICROCENTS, amount=5, idempotency_key="credit"
+        )
+        budget_id = siblings.budget(MARKETING).id
+        with in_tenant(siblings.tenant.tag):
+            fund(budget_id=budget_id, funding=funding, actor=ADA)
+
+        undo(siblings, moved.seq)
+
+        assert allocated(siblings) == [105, 10]
 
 
 NAMES = ["/workspace:a", "/workspace:b", "/workspace:c"]

@@ -137,11 +137,11 @@ class Reallocations(TenantView):
 class ReallocationUndo(TenantView):
     @described(
         name="undo_reallocation",
-        summary="What was moved back, while the receiver had it free. Safe to repeat",
+        summary="What was moved back, while the receiver had it free and the period lasted. Safe to repeat",
         tag=_TAG,
         body=ReasonFields,
         answer=ReallocatedFields,
-        refusals=_REFUSALS,
+        refusals=_REFUSALS | {409: f"{_REFUSALS[409]} Or a new period or a reset came in between."},
     )
     def post(self, request: Request, slug: str, seq: int) -> Response:
         values = self.body(ReasonFields)

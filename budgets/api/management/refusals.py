@@ -98,6 +98,9 @@ REFUSALS: Final[Refusals] = {
         "Money moves between two budgets right below the same scope.", field="to_budget_id"
     ),
     reallocation.ReallocationNotFound: lambda _: error_of_status(404),
+    reallocation.BegunAnew: lambda _: conflict(
+        "Since the move a new period or a reset gave one of the two budgets its money anew. Move money instead."
+    ),
     run_templates.TemplateExists: lambda _: conflict("There is a run template with this name. Edit that one."),
     run_templates.TemplateNotFound: lambda _: error_of_status(404),
     run_templates.InvalidTemplateName: lambda _: invalid_request(
