@@ -1,5 +1,6 @@
 """Many at once, and who waits for whom: what tests of races are made of, with barriers and locks that can be seen."""
 
+import random
 import threading
 import time
 from collections import Counter
@@ -46,11 +47,13 @@ def asking(books: Books, op: Op, **fields: Any) -> Callable[[], Answer]:
     fields = {"idem": uuid7().hex, **fields}
 
     def ask() -> Answer:
-        for _ in range(20):
+        deadline = time.monotonic() + SECONDS_MAX
+        while time.monotonic() < deadline:
             try:
                 return engine.submit(books.tenant.tag, books.operation(op, **fields))
             except engine.EngineUnavailable:
-                continue
+                # Turned away, as by a 503: it comes again a little later.
+                time.sleep(random.uniform(0.01, 0.05))
         raise AssertionError("the engine never had time")
 
     return ask
