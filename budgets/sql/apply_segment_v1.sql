@@ -20,6 +20,7 @@ DECLARE
     v_now_ms bigint;
     v_seq bigint;
     v_due uuid[];
+    v_keyed int[];
     v_templates jsonb;
 
     -- the budgets in play, root first within a path
@@ -67,13 +68,12 @@ DECLARE
     v_answers json[];
 BEGIN
     -- Who shows no good key gets no lock, no opened period and no line in the books.
-    IF NOT EXISTS (
-        SELECT
-        FROM jsonb_to_recordset(p_operations) AS o (key_id text, digest bytea, is_trusted boolean)
-        LEFT JOIN api_key AS k ON k.key_id = o.key_id
-        WHERE o.is_trusted
-            OR (k.status = 'ACTIVE' AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp()) AND o.digest IN (k.digest, k.previous_digest))
-    ) THEN
+    SELECT array_agg(o.n) INTO v_keyed
+    FROM jsonb_to_recordset(p_operations) AS o (n int, key_id text, digest bytea, is_trusted boolean)
+    LEFT JOIN api_key AS k ON k.key_id = o.key_id
+    WHERE o.is_trusted
+        OR (k.status = 'ACTIVE' AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp()) AND o.digest IN (k.digest, k.previous_digest));
+    IF v_keyed IS NULL THEN
         SELECT array_to_json(array_agg(json_build_object('status', 'UNAUTHORIZED', 'id', o.id, 'replayed', false, 'slug', '') ORDER BY o.n))
         INTO v_answer
         FROM jsonb_to_recordset(p_operations) AS o (n int, id uuid);
@@ -93,14 +93,16 @@ BEGIN
         INTO b_id, b_path, b_unit, b_status, b_run, b_allocated, b_reserved, b_spent, b_debt, b_uncovered, b_limit, b_capped, b_touched, b_new, v_due
         FROM (
             SELECT budget.id
-            FROM jsonb_to_recordset(p_operations) AS o (suffixes text[], run text)
+            FROM jsonb_to_recordset(p_operations) AS o (n int, suffixes text[], run text)
             CROSS JOIN LATERAL unnest(o.suffixes || ('/run:' || o.run)) AS suffix
             JOIN budget ON budget.scope_path = v_root || suffix
+            WHERE o.n = ANY (v_keyed)
             UNION
             SELECT held.id
-            FROM jsonb_to_recordset(p_operations) AS o (target uuid)
+            FROM jsonb_to_recordset(p_operations) AS o (n int, target uuid)
             JOIN reservation AS r ON r.id = o.target
             CROSS JOIN LATERAL unnest(r.budget_ids) AS held (id)
+            WHERE o.n = ANY (v_keyed)
         ) AS wanted
         JOIN budget AS b ON b.id = wanted.id;
         EXIT WHEN v_due IS NULL;
@@ -158,7 +160,10 @@ BEGIN
                 ELSE 'reservations:' || v_op.op
             END;
             IF v_op.is_key_good IS NOT TRUE THEN
-                v_status := 'UNAUTHORIZED';
+                v_answers := array_append(
+                    v_answers, json_build_object('status', 'UNAUTHORIZED', 'id', v_op.id, 'replayed', false, 'slug', '')
+                );
+                CONTINUE;
             ELSIF NOT v_permission = ANY (v_op.permissions) THEN
                 v_status := 'FORBIDDEN';
                 v_numbers := jsonb_build_object('reason', 'PERMISSION_MISSING', 'permission', v_permission);
@@ -512,12 +517,12 @@ BEGIN
         END IF;
 
         -- 7. The answer; decide and a dry run answer a refusal with a verdict, everything else with an error
-        IF v_op.op IN ('reserve', 'decide') AND NOT v_is_live AND v_status NOT IN ('OK', 'UNAUTHORIZED', 'FORBIDDEN', 'IDEMPOTENCY_MISMATCH', 'UNIT_MISMATCH') THEN
+        IF v_op.op IN ('reserve', 'decide') AND NOT v_is_live AND v_status NOT IN ('OK', 'FORBIDDEN', 'IDEMPOTENCY_MISMATCH', 'UNIT_MISMATCH') THEN
             v_verdict := 'DENY';
             v_op.decision_reason := v_status;
             v_status := 'OK';
         END IF;
-        IF NOT v_replayed AND v_status <> 'UNAUTHORIZED' AND (v_status <> 'OK' OR v_verdict IS NOT NULL) AND v_op.op <> 'expire' THEN
+        IF NOT v_replayed AND (v_status <> 'OK' OR v_verdict IS NOT NULL) AND v_op.op <> 'expire' THEN
             w_decision := NULL;
             w_decision.id := v_op.id; w_decision.at := v_now; w_decision.endpoint := v_op.op;
             w_decision.verdict := coalesce(v_verdict, 'DENY');

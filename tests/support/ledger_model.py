@@ -253,9 +253,13 @@ class LedgerModel:
 
     def _event(self, request: Request) -> Reply:
         path = self._on_path(request)
-        run = [account for account in self._run(request, path) if self._has(account)]
+        run = self._run(request, path)
         touched = [*path, *run]
         charged = self._charge(touched, request.amount, 0, request.policy or self.policy, is_event=True)
+        for account in run:
+            if not self._has(account):
+                self.accounts[account.path, account.unit] = account
+                self.entries += 1
         return self._done(touched, id=request.id, charged=charged)
 
     def _commit(self, request: Request) -> Reply:
@@ -384,10 +388,15 @@ class LedgerModel:
     # When
 
     def _in_reach(self, request: Request) -> Iterable[Account]:
+        """The budgets whose periods are opened first. A closed budget has none to come, and a stranger opens none."""
+        if request.op != "expire" and not request.key.is_good:
+            return []
         if request.target is not None:
-            return self.holds[request.target].accounts if request.target in self.holds else []
+            held = self.holds[request.target].accounts if request.target in self.holds else []
+            return [account for account in held if account.status != "CLOSED"]
         paths = {*self._paths(request.path), self._run_path(request.run or "")}
-        return [account for account in self.accounts.values() if account.path in paths]
+        found = [account for account in self.accounts.values() if account.path in paths]
+        return [account for account in found if account.status != "CLOSED"]
 
     def _open_periods(self, accounts: Iterable[Account]) -> None:
         for account in accounts:
