@@ -1,6 +1,5 @@
 """The engine, one operation at a time: every status that it can answer, both sides of every edge."""
 
-
 import pytest
 
 from kernel.ids import uuid7
