@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from budgets.models import Budget, Reservation
 from budgets.models.choices import ReservationStatus
@@ -41,10 +41,14 @@ def release_holds(journal: Journal, holds: QuerySet[Reservation]) -> int:
     Budgets that were read before are stale afterwards.
     """
     released = 0
-    # The head is held, so none can be added while this runs.
-    while batch := list(holds.order_by("id").values_list("id", flat=True)[:_BATCH]):
-        _release(journal, batch)
+    # The head is held, so none can be added while this runs. In the order of the index that holds the active ones alone,
+    # and from behind the last one: what is settled, before or just now, is passed over once and not by every batch.
+    rest = holds
+    while batch := list(rest.order_by("due_at", "id").values_list("id", "due_at")[:_BATCH]):
+        _release(journal, [reservation_id for reservation_id, _ in batch])
         released += len(batch)
+        last_id, last_due_at = batch[-1]
+        rest = holds.filter(Q(due_at__gt=last_due_at) | Q(id__gt=last_id), due_at__gte=last_due_at)
     return released
 
 

@@ -175,9 +175,11 @@ class TestClose:
 
         assert lifecycle.close_tenant(tag=books.tenant.tag, actor=OLIVE).is_changed
 
-    def test_releases_more_holds_than_fit_in_one_statement(self, books: Books) -> None:
+    @pytest.mark.parametrize("times", [1, 2, 450])
+    def test_releases_more_holds_than_fit_in_one_statement(self, books: Books, times: int) -> None:
+        """However many of them end at the same time."""
         books.add_budget(allocated=1_000)
-        books.ask_all(*[books.operation("reserve", amount=1) for _ in range(450)])
+        books.ask_all(*[books.operation("reserve", amount=1, ttl_ms=60_000 + n % times) for n in range(450)])
 
         assert lifecycle.close_tenant(tag=books.tenant.tag, actor=OLIVE).holds_released == 450
         assert books.budget().reserved == 0
