@@ -41,8 +41,8 @@ def release_holds(journal: Journal, holds: QuerySet[Reservation]) -> int:
     Budgets that were read before are stale afterwards.
     """
     released = 0
-    # The head is held, so none can be added while this runs. In the order of the index that holds the active ones alone,
-    # and from behind the last one: what is settled, before or just now, is passed over once and not by every batch.
+    # The head is held, so none can be added while this runs. In the order of the index that has the active ones alone,
+    # and from behind the last one: what is settled, before or just now, is not read again by every batch.
     rest = holds
     while batch := list(rest.order_by("due_at", "id").values_list("id", "due_at")[:_BATCH]):
         _release(journal, [reservation_id for reservation_id, _ in batch])
