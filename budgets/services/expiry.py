@@ -69,9 +69,11 @@ def _expire(tag: Tag, due: Sequence[DueReservation]) -> list[str]:
     """The status of each: OK, INTERNAL_ERROR, or what the books say of one that is settled already or was prolonged."""
     try:
         return [answer.status for answer in engine.apply(tag, [_operation(one) for one in due])]
-    except psycopg.Error:
+    except psycopg.Error as error:
         if len(due) == 1:
-            _logger.exception("Reservation %s of tenant %s cannot be expired.", due[0].id, tag)
+            # The error's text quotes the row with the customer's metadata, so only its kind is kept.
+            kind = type(error).__name__
+            _logger.error("Reservation %s of tenant %s cannot be expired: %s %s.", due[0].id, tag, kind, error.sqlstate)
             return ["INTERNAL_ERROR"]
     # One that the database refuses must not hold back the others.
     return [status for one in due for status in _expire(tag, [one])]

@@ -24,6 +24,7 @@ from kernel.tenancy import in_public, in_tenant
 from tenants.models import Tenant, TenantDue
 from tenants.services.due import claim_visit, finish_visit, lower_due, take_due
 from tests.support.books import Books
+from tests.support.owner import as_owner
 from tests.support.processes import environment
 
 HOUR = timedelta(hours=1)
@@ -174,6 +175,21 @@ class TestExpireDue:
         left = line(books.tenant)
         assert left is not None
         assert left.due_at > database_now() + timedelta(seconds=30)
+
+    def test_writes_nothing_of_a_customer_into_the_log(self, books: Books, caplog: pytest.LogCaptureFixture) -> None:
+        canary = "canary-4711"
+        books.ask("reserve", amount=1, metadata={"note": canary})
+        end_time(books)
+        # What PostgreSQL says of a row that breaks a constraint quotes the row.
+        as_owner(
+            books.tenant.tag,
+            "ALTER TABLE reservation ADD CONSTRAINT nothing_expires CHECK (status <> 'EXPIRED')",
+        )
+
+        assert expire_due(tag=books.tenant.tag, has_time=always).failed == 1
+
+        assert "CheckViolation 23514" in caplog.text
+        assert canary not in caplog.text
 
     def test_a_closed_tenant_gives_back_too(self, books: Books) -> None:
         hold(books)
@@ -407,6 +423,20 @@ class TestWorkerWasAway:
         sweep_tenants()
 
         assert books.tenant.tag in take_due(limit=500)
+
+    def test_the_sweep_passes_over_a_broken_tenant_and_quotes_nothing_of_it(
+        self, books: Books, initech: Tenant, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        other = Books(initech)
+        other.add_budget(allocated=1)
+        hold(other)
+        as_owner(books.tenant.tag, "ALTER TABLE reservation RENAME TO gone")
+
+        sweep_tenants()
+
+        assert line(initech) is not None
+        assert f"Tenant {books.tenant.tag} could not be asked when it is due: ProgrammingError 42P01" in caplog.text
+        assert "relation" not in caplog.text
 
     def test_the_sweep_does_not_bring_in_idle_tenants(self, books: Books) -> None:
         sweep_tenants()
