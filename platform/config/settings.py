@@ -75,7 +75,7 @@ SHARED_APPS = [
     "routing",
 ]
 TENANT_APPS = ["accounts.keys", "telemetry", "budgets"]
-# First the app whose create_tenant must not be that of django_tenants, which asks questions and saves a model.
+# First the app whose commands must be found before those of django_tenants, which go past the books.
 INSTALLED_APPS = ["budgets", *SHARED_APPS, *(app for app in TENANT_APPS if app not in {"budgets", *SHARED_APPS})]
 
 TENANT_MODEL = "tenants.Tenant"
