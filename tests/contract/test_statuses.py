@@ -392,3 +392,17 @@ class TestKeys:
             answer = CALLS[call](just_enough, reservation_id)
 
         assert answer.status_code in {200, 201}
+
+
+class TestOperatorsKeys:
+    @pytest.mark.parametrize("key", ["", "nonsense", "wm_live_x"])
+    @pytest.mark.parametrize("path", ["/v1/reservations", "/v1/reservations?tenant=acme", "/v1/reservations/rsv_1"])
+    def test_the_key_comes_before_the_query(self, standing_api: ApiClient, path: str, key: str) -> None:
+        answer = standing_api.get(path, headers={"X-Admin-API-Key": key})
+
+        assert answer.status_code == 401
+
+    def test_a_tenants_key_is_no_operators(self, standing_api: ApiClient, standing_books: Books) -> None:
+        answer = standing_api.get("/v1/reservations", headers={"X-Admin-API-Key": standing_books.key.token})
+
+        assert answer.status_code == 401

@@ -21,7 +21,7 @@ import psutil
 from kernel.embedded import Layout, Servers
 from kernel.embedded.postgres import Postgres
 from kernel.embedded.valkey import Valkey
-from tests.plugins.live_api import LiveApi, free_port, start_api
+from tests.plugins.live_api import LiveApi, free_port, start_api, stop_api
 from tests.plugins.servers import ROOT
 
 ALLOCATED = 1_000_000
@@ -117,8 +117,7 @@ def island(folder: Path) -> Iterator[Island]:
                 token=made["token"],
             )
         finally:
-            process.terminate()
-            process.wait(timeout=30)
+            stop_api(process)
     finally:
         servers.stop()
 

@@ -82,9 +82,8 @@ def caller_for_id(request: HttpRequest, permission: Permission, prefix: WirePref
     return Caller(tag=wire_id.tag, key_id=key_id, digest="", is_operator=True), wire_id
 
 
-def caller_for_slug(request: HttpRequest, permission: Permission, slug: str) -> Caller:
-    """The operator who asks about the tenant `slug`. Refuses with 401, 403 or 404."""
-    key_id = read_operator(request, permission)
+def operator_for_slug(key_id: str, slug: str) -> Caller:
+    """The operator whose key (checked already) is `key_id`, asking about the tenant `slug`. Refuses with 404."""
     with _shared_schema():
         tenant = tenant_by_slug(slug)
     if tenant is None:

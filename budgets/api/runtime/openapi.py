@@ -115,7 +115,13 @@ def _parameters(operation: OperationDoc) -> list[Json]:
         text = "If it is sent, the same as idempotency_key of the body."
         parameters.append({"name": "X-Idempotency-Key", "in": "header", "description": text, "schema": same})
     parameters += [
-        {"name": parameter.name, "in": "query", "description": parameter.description, "schema": parameter.schema}
+        {
+            "name": parameter.name,
+            "in": "query",
+            "description": f"{parameter.description} Blank means unset.",
+            "allowEmptyValue": True,
+            "schema": parameter.schema,
+        }
         for parameter in operation.parameters
     ]
     return parameters + _CORRELATION

@@ -19,7 +19,14 @@ from budgets.api.runtime.bodies import (
     balance,
     scopes_of,
 )
-from budgets.api.runtime.caller import caller_for_id, caller_for_slug, is_operators, key_first, read_caller
+from budgets.api.runtime.caller import (
+    caller_for_id,
+    is_operators,
+    key_first,
+    operator_for_slug,
+    read_caller,
+    read_operator,
+)
 from budgets.services import engine
 from kernel.http.drf import ProtocolView
 from kernel.http.errors import ErrorCode, ProtocolError, error_of_status, unavailable
@@ -125,8 +132,9 @@ class ReservationListView(ProtocolView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         if is_operators(request):
+            key_id = read_operator(request, Permission.PLATFORM_READ)
             query = list_query(request.GET, needs_tenant=True)
-            caller = caller_for_slug(request, Permission.PLATFORM_READ, query.subject.tenant or "")
+            caller = operator_for_slug(key_id, query.subject.tenant or "")
         else:
             caller = read_caller(request)
             with key_first(caller):
