@@ -20,7 +20,7 @@ from kernel.sql_files import read_sql
 from kernel.tenancy import in_tenant
 
 #: Entries read by one statement.
-RANGE = 20_000
+RANGE = 10_000
 #: Differences of one sort that are named; the first ones tell.
 NAMED_MAX = 20
 _STATEMENT_SECONDS_MAX: Final = 60
@@ -133,7 +133,7 @@ def _fold(found: Audit, snapshot: _Snapshot) -> _Folded:
                 found.differ("I2", f"seq {row['broken_seq']}", f"does not continue the balances of {name}")
             folded.balances[budget] = closing
             folded.first_seq.setdefault(budget, row["first_seq"])
-        for row in _read("audit_rules", bounds):
+        for row in (*_read("audit_entries", bounds), *_read("audit_postings", bounds)):
             found.differ(row["invariant"], f"seq {row['seq']}", f"{row['kind']}: not true that it {row['name']}")
     for row in _read("audit_rollovers"):
         found.differ(
@@ -158,7 +158,7 @@ def _check_budgets(found: Audit, snapshot: _Snapshot, folded: _Folded) -> None:
 def _check_reservations(found: Audit, snapshot: _Snapshot, folded: _Folded) -> None:
     """Every reservation has one RESERVE, and one settlement if and only if it is settled.
 
-    That their kinds agree, `audit_rules` has seen. Here entries and reservations are compared by number and by a sum
+    That their kinds agree, `audit_entries` has seen. Here entries and reservations are compared by number and by a sum
     over ids; what differs is then looked for by name.
     """
     number = sum(row["number"] for row in snapshot.reservations.values())
