@@ -10,10 +10,10 @@ from typing import Any, Final
 class Figures:
     """One run. A unit is what is measured: one reserve, or one lifecycle of reserve and commit.
 
-    `rate` is accepted units a second; latencies are those of accepted units, in milliseconds. `statuses` counts the
-    answers of the counted seconds by HTTP status. `accepted` and `other_answers` count requests of the whole run, warm-
-    up and end included, and `unanswered` those that were given up: together they say how many ledger entries there must
-    be.
+    `units` and `rate` (a second) are those of accepted units. Latencies, in milliseconds, are those of all that were
+    answered: who is refused after a second has waited a second. `statuses` counts the answers of the counted seconds by
+    HTTP status. `accepted` and `other_answers` count requests of the whole run, warm-up and end included, and
+    `unanswered` those that were given up: together they say how many ledger entries there must be.
     """
 
     units: int
@@ -27,16 +27,24 @@ class Figures:
     other_answers: int = 0
     unanswered: int = 0
 
+    @property
+    def refused(self) -> int:
+        """Answers of the counted seconds that were not 2xx."""
+        return sum(number for status, number in self.statuses.items() if not status.startswith("2"))
+
 
 _COUNTS: Final = {"accepted", "other_answers", "unanswered"}
 
 
-def figures_of(latencies_s: Sequence[float], *, seconds: float, **counts: Any) -> Figures:
-    """The figures of units that took `latencies_s` each and ended within `seconds`."""
+def figures_of(latencies_s: Sequence[float], *, seconds: float, units: int | None = None, **counts: Any) -> Figures:
+    """The figures of units that took `latencies_s` each and ended within `seconds`; `units` of them were accepted,
+    all if it is left out.
+    """
     ordered = sorted(latencies_s)
+    good = len(ordered) if units is None else units
     return Figures(
-        units=len(ordered),
-        rate=round(len(ordered) / seconds, 1) if seconds else 0.0,
+        units=good,
+        rate=round(good / seconds, 1) if seconds else 0.0,
         p50_ms=quantile_ms(ordered, 0.50),
         p90_ms=quantile_ms(ordered, 0.90),
         p99_ms=quantile_ms(ordered, 0.99),

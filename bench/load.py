@@ -49,6 +49,7 @@ class _Client:
 @dataclass(slots=True)
 class _Tally:
     latencies_s: list[float] = field(default_factory=list)
+    units: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
     accepted: int = 0
     other_answers: int = 0
@@ -96,6 +97,7 @@ def run(
     return figures_of(
         tally.latencies_s,
         seconds=counted_s,
+        units=tally.units,
         statuses=tally.statuses,
         accepted=tally.accepted,
         other_answers=tally.other_answers,
@@ -132,7 +134,8 @@ def _serve(poll: select.epoll, clients: dict[int, _Client], tally: _Tally, *, un
             if counts:
                 status = str(reply.status)
                 statuses[status] = statuses.get(status, 0) + 1
-                if client.ends_unit and is_good:
+                tally.units += client.ends_unit and is_good
+                if client.ends_unit or not is_good:
                     latencies_s.append(now - client.unit_started)
             if client.ends_unit or not is_good:
                 client.unit_started = now

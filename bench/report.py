@@ -1,6 +1,6 @@
 """Results as a file for programs and as tables for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ END: Final = "<!-- end of figures -->"
 _TRAFFIC_HEADS: Final = (
     *("tenants", "connections", "rate /s", "p50 ms", "p90", "p99", "max", "refused"),
     *("pgbench /s", "its p50 ms", "its p99", "HTTP / pgbench", "bare view /s", "HTTP / bare"),
-    *("cores: load", "api", "PostgreSQL", "other"),
+    *("cores: load", "api", "PostgreSQL", "other", "disk ms"),
 )
 
 
@@ -71,6 +71,7 @@ def tables(results: Results) -> str:
             *_traffic(results, "lifecycle", "### Lifecycles: reserve, then commit"),
             *_batches(results),
             *_neighbour(results),
+            *_new_tenants(results),
             *_many(results),
             *_rest(results),
             *(line for note in results.notes for line in ("", note)),
@@ -118,19 +119,19 @@ def _traffic(results: Results, kind: str, title: str) -> Iterator[str]:
 
 def _traffic_row(row: Row) -> Sequence[str]:
     http, raw, cpu = row.http, row.raw, row.cpu
-    refused = sum(number for status, number in http.statuses.items() if not status.startswith("2"))
     without = ("–", "–", "–") if raw is None else (_raw_rate(row, raw), _number(raw.p50_ms), _number(raw.p99_ms))
     return (
         str(row.tenants),
         str(row.connections),
         f"**{_number(http.rate)}**",
-        *(_number(value) for value in (http.p50_ms, http.p90_ms, http.p99_ms, http.max_ms)),
-        str(refused),
+        *(_number(value) for value in _latencies(http)),
+        str(http.refused),
         *without,
         _number(row.to_raw),
         _number(row.bare.rate if row.bare else None),
         _number(row.to_bare),
         *(f"{cores:.2f}" for cores in (cpu.load, cpu.api, cpu.postgres, cpu.other)),
+        _number(row.sync_p50_ms),
     )
 
 
@@ -162,49 +163,36 @@ def _neighbour(results: Results) -> Iterator[str]:
     found = results.neighbour
     if found is None:
         return
+    flood = f"beside {found.flood_connections} connections of another tenant ({_number(found.flood.rate)}/s)"
     yield from ("", "### A quiet tenant beside a flood", "")
-    yield from _table(
-        ("quiet tenant, one connection", "rate /s", "p50 ms", "p99", "max"),
-        (
-            (name, *(_number(value) for value in (figures.rate, figures.p50_ms, figures.p99_ms, figures.max_ms)))
-            for name, figures in (
-                ("alone", found.alone),
-                (
-                    f"beside {found.flood_connections} connections of another tenant ({_number(found.flood.rate)}/s)",
-                    found.beside,
-                ),
-            )
-        ),
-    )
+    yield from _comparison("quiet tenant, one connection", {"alone": found.alone, flood: found.beside})
     yield ""
     yield f"Beside / alone: p50 {_number(found.p50_ratio)}, p99 {_number(found.p99_ratio)}."
+
+
+def _new_tenants(results: Results) -> Iterator[str]:
+    found = results.new_tenants
+    if found is None:
+        return
+    yield from ("", f"### Fifty tenants, {found.connections} connections, while new tenants are made", "")
+    yield from _comparison("traffic", {"alone": found.alone, f"beside {found.made} new tenants": found.beside})
+    yield ""
+    yield f"Beside / alone: p99 {_number(found.p99_ratio)}."
 
 
 def _many(results: Results) -> Iterator[str]:
     many = results.many
     if many is None:
         return
-    yield from (
-        "",
-        f"### {many.tenants:,} tenants, {many.connections} connections, a random tenant for each request",
-        "",
-    )
-    yield from _table(
-        ("tenants in use", "rate /s", "p50 ms", "p90", "p99", "max"),
-        (
-            (
-                name,
-                *(
-                    _number(value)
-                    for value in (figures.rate, figures.p50_ms, figures.p90_ms, figures.p99_ms, figures.max_ms)
-                ),
-            )
-            for name, figures in (
-                (f"{many.few}", many.with_few),
-                (f"{many.tenants:,}", many.with_all),
-                (f"{many.tenants:,}, each for the first time", many.first_visit),
-            )
-        ),
+    title = f"### {many.tenants:,} tenants, {many.connections} connections, a random tenant for each request"
+    yield from ("", title, "")
+    yield from _comparison(
+        "tenants in use",
+        {
+            f"{many.few}": many.with_few,
+            f"{many.tenants:,}": many.with_all,
+            f"{many.tenants:,}, each for the first time": many.first_visit,
+        },
     )
     if many.migration is not None:
         migration = many.migration
@@ -213,6 +201,20 @@ def _many(results: Results) -> Iterator[str]:
             f"One column added to {migration.done:,} of {migration.tenants:,} tenants in {migration.seconds:g} s: "
             f"{_number(migration.all_seconds)} s for all."
         )
+
+
+def _comparison(what: str, runs: Mapping[str, Figures]) -> Iterator[str]:
+    yield from _table(
+        (what, "rate /s", "p50 ms", "p90", "p99", "max", "refused"),
+        (
+            (name, _number(run.rate), *(_number(value) for value in _latencies(run)), str(run.refused))
+            for name, run in runs.items()
+        ),
+    )
+
+
+def _latencies(run: Figures) -> tuple[float, float, float, float]:
+    return run.p50_ms, run.p90_ms, run.p99_ms, run.max_ms
 
 
 def _rest(results: Results) -> Iterator[str]:

@@ -14,6 +14,7 @@ class Row:
     """One kind of traffic at one number of connections: over HTTP, and beside it without HTTP and without us.
 
     `http` and `raw` are medians of `http_runs` and `raw_runs`. `bare` counts requests; a lifecycle is two of them.
+    `sync_p50_ms` is what a small durable write took just before.
     """
 
     kind: Kind
@@ -22,6 +23,7 @@ class Row:
     http: Figures
     http_runs: list[Figures]
     cpu: CpuShares
+    sync_p50_ms: float
     raw_clients: int | None = None
     raw: Figures | None = None
     raw_runs: list[Figures] = field(default_factory=list)
@@ -65,6 +67,20 @@ class Neighbour:
     @property
     def p50_ratio(self) -> float | None:
         return _ratio(self.beside.p50_ms, self.alone.p50_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTenants:
+    """Fifty tenants' traffic alone, and while `made` new tenants are provisioned."""
+
+    made: int
+    connections: int
+    alone: Figures
+    beside: Figures
+
+    @property
+    def p99_ratio(self) -> float | None:
+        return _ratio(self.beside.p99_ms, self.alone.p99_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +169,7 @@ class Results:
     rows: list[Row] = field(default_factory=list)
     batches: list[BatchRow] = field(default_factory=list)
     neighbour: Neighbour | None = None
+    new_tenants: NewTenants | None = None
     provisioning: list[Provisioning] = field(default_factory=list)
     memory: Memory | None = None
     footprint: Footprint | None = None

@@ -21,6 +21,7 @@ from bench.scenarios import (
     measure_batches,
     measure_footprint,
     measure_neighbour,
+    measure_new_tenants,
     measure_rows,
     warm_up,
 )
@@ -73,6 +74,7 @@ def run(options: Options, *, say: Callable[[str], None]) -> Results:
                 measure_footprint(session)
             if options.wants("quiet"):
                 measure_neighbour(session)
+                measure_new_tenants(session)
             if options.many_tenants > len(tenants):
                 customers = grow(session, tenants)
                 measure_many(session, customers)

@@ -1,17 +1,20 @@
 """What is measured, one function a scenario. Each leaves its figures in the results and says so in a line."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from statistics import median
 from typing import Final
 
 from bench import direct
 from bench.cpu import median_shares
-from bench.customers import Customer
+from bench.customers import Customer, provision
+from bench.disk import sync_p50_ms
 from bench.drive import Generator, drive
 from bench.figures import Figures, median_of
 from bench.pgbench import CLIENTS_MAX, pgbench
-from bench.results import BatchRow, Neighbour, Results, Row
+from bench.results import BatchRow, Neighbour, NewTenants, Results, Row
 from bench.stage import FIFTY, Cast, Stage
 from bench.traffic import Kind
 from bench.verify import books_of
@@ -19,6 +22,7 @@ from bench.verify import books_of
 BATCH_SIZE: Final = 64
 BATCH_SECONDS: Final = 1.0
 FLOOD_CONNECTIONS: Final = 50
+NEW_TENANTS_CONNECTIONS: Final = 10
 _WARM_ROUNDS_MAX: Final = 8
 _WARM_ROUND_SECONDS: Final = 2.0
 
@@ -85,12 +89,13 @@ def _measure_row(
 ) -> Row:
     options = session.options
     clients = min(connections, CLIENTS_MAX)
-    raw_runs, http_runs, shares = [], [], []
+    raw_runs, http_runs, shares, syncs = [], [], [], []
     for _ in range(options.repeat):
         if options.wants("raw"):
             books = books_of(without)
             raw_runs.append(pgbench(kind, without, clients=clients, seconds=min(options.seconds, 2)))
             session.stage.mismatches += books.mismatches(raw_runs[-1])
+        syncs.append(sync_p50_ms(session.stage.var))
         figures, share = session.stage.http(kind, over_http, connections=connections, seconds=options.seconds)
         http_runs.append(figures)
         shares.append(share)
@@ -101,6 +106,7 @@ def _measure_row(
         http=median_of(http_runs),
         http_runs=http_runs,
         cpu=median_shares(shares),
+        sync_p50_ms=round(median(syncs), 3),
         raw_clients=clients if raw_runs else None,
         raw=median_of(raw_runs) if raw_runs else None,
         raw_runs=raw_runs,
@@ -154,6 +160,28 @@ def measure_neighbour(session: Session) -> None:
     session.say(_line(f"quiet tenant beside {FLOOD_CONNECTIONS} connections", found.beside))
 
 
+def measure_new_tenants(session: Session) -> None:
+    """Does making tenants disturb those that are there? Each new table is news to every connection of the api."""
+    stage, fifty, seconds = session.stage, session.cast.fifty, session.options.seconds
+    alone, _ = stage.http("reserve", fifty, connections=NEW_TENANTS_CONNECTIONS, seconds=seconds)
+    books = books_of(fifty)
+    load = Generator(stage.order("reserve", fifty, connections=NEW_TENANTS_CONNECTIONS, seconds=seconds))
+    made = 0
+    try:
+        load.wait_for("begin")
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            provision([f"beside-{made:03}"])
+            made += 1
+        beside = load.figures()
+    finally:
+        load.end()
+    stage.mismatches += books.mismatches(beside)
+    session.results.new_tenants = NewTenants(made=made, connections=NEW_TENANTS_CONNECTIONS, alone=alone, beside=beside)
+    session.say(_line(f"{FIFTY} tenants, {NEW_TENANTS_CONNECTIONS} connections", alone))
+    session.say(_line(f"the same beside {made} new tenants", beside))
+
+
 def measure_footprint(session: Session) -> None:
     """What a tenant costs in each connection that serves it."""
     customers = session.cast.fifty_raw
@@ -165,8 +193,7 @@ def measure_footprint(session: Session) -> None:
 
 
 def _line(what: str, figures: Figures) -> str:
-    failures = sum(number for status, number in figures.statuses.items() if not status.startswith("2"))
     return (
         f"  {what:<42} {figures.rate:>9,.0f}/s   p50 {figures.p50_ms:>7.2f}   p99 {figures.p99_ms:>7.2f} ms"
-        f"{f'   {failures} refused' if failures else ''}"
+        f"{f'   {figures.refused} refused' if figures.refused else ''}"
     )

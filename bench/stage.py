@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import psutil
@@ -67,6 +68,7 @@ class Stage:
     much.
     """
 
+    var: Path
     api_port: int
     api: psutil.Process
     bare_port: int
@@ -132,6 +134,7 @@ def set_stage(servers: Servers, customer: Customer) -> Iterator[Stage]:
         bare = at_port(bare_spec(spec), bare_port)
         with serving(bare, port=bare_port, var=var, environ={BARE_ANSWER_VARIABLE: str(answer_file)}) as bare_process:
             yield Stage(
+                var=var,
                 api_port=api_port,
                 api=api,
                 bare_port=bare_port,

@@ -90,6 +90,9 @@ class TestHttpLoad:
 
         assert set(figures.statuses) == {"401"}
         assert (figures.units, figures.rate, figures.accepted) == (0, 0, 0)
+        assert figures.refused == figures.statuses["401"]
+        # Who is turned away has waited too.
+        assert figures.max_ms > 0
         assert figures.other_answers >= figures.statuses["401"] > 0
         assert books.mismatches(figures) == []
 
