@@ -1091,7 +1091,7 @@ CREATE TABLE django_migrations (
     app varchar(255) NOT NULL, name varchar(255) NOT NULL, applied timestamptz NOT NULL
 );
 INSERT INTO django_migrations (app, name, applied) VALUES
-    ('accounts', '0001_initial', now()),
+    ('sessions', '0001_initial', now()),
     ('contenttypes', '0001_initial', now()),
     ('contenttypes', '0002_remove_content_type_name', now()),
     ('auth', '0001_initial', now()),
@@ -1106,6 +1106,8 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('auth', '0010_alter_group_name_max_length', now()),
     ('auth', '0011_update_proxy_permissions', now()),
     ('auth', '0012_alter_user_first_name_max_length', now()),
+    ('accounts', '0001_initial', now()),
+    ('accounts', '0002_grants', now()),
     ('keys', '0001_initial', now()),
     ('budgets', '0001_initial', now()),
     ('budgets', '0002_functions_and_grants', now()),
@@ -1113,8 +1115,8 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('keys', '0002_grants', now()),
     ('routing', '0001_price_book', now()),
     ('routing', '0002_price_guards', now()),
-    ('sessions', '0001_initial', now()),
     ('telemetry', '0001_initial', now()),
     ('telemetry', '0002_grants', now()),
     ('tenants', '0001_initial', now()),
-    ('tenants', '0002_tenant_due', now());
+    ('tenants', '0002_tenant_due', now()),
+    ('tenants', '0003_grants', now());

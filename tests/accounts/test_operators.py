@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import OperatorRole, User
 from accounts.services.operators import EmailTaken, InvalidEmail, WeakPassword, create_operator, generate_password
+from tests.support.owner import delete_shared
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ADDRESS = "ada@example.test"
@@ -19,7 +20,7 @@ ADDRESS = "ada@example.test"
 @pytest.fixture(autouse=True)
 def nobody(database: None) -> Iterator[None]:
     yield
-    User.objects.filter(email__endswith="@example.test").delete()
+    delete_shared(User.objects.filter(email__endswith="@example.test"))
 
 
 def create(email: str = ADDRESS, password: str | None = None) -> str:

@@ -26,6 +26,7 @@ from kernel.tenancy import in_public
 from tenants.models import Plan, Tenant
 from tests.plugins.live_api import run_database
 from tests.plugins.servers import ROOT
+from tests.support.owner import delete_shared
 from tests.support.tenants import drop_tenant
 
 
@@ -89,7 +90,5 @@ def _clear() -> None:
         made = list(Tenant.objects.filter(slug__in=["acme", "initech", "globex"]))
     for tenant in made:
         drop_tenant(tenant)
-    with in_public():
-        User.objects.filter(email=OPERATOR_EMAIL).delete()
-        Plan.objects.all().delete()
+    delete_shared(User.objects.filter(email=OPERATOR_EMAIL), Plan.objects.all())
     connections.close_all()

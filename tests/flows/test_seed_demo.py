@@ -27,6 +27,7 @@ from kernel.ids import PLATFORM_TAG, Tag
 from kernel.lanes import shared_lanes
 from kernel.tenancy import in_public, in_tenant
 from tenants.models import Plan, Tenant
+from tests.support.owner import delete_shared
 from tests.support.tenants import drop_tenant
 
 
@@ -38,9 +39,10 @@ def folder(database: None, settings: Any, tmp_path: Path) -> Iterator[Path]:
     shared_lanes().close()
     for tenant in Tenant.objects.filter(slug__in=["acme", "initech"]):
         drop_tenant(tenant)
-    with in_public():
-        User.objects.filter(email=OPERATOR_EMAIL).delete()
-        Plan.objects.filter(code__in=[plan.code for plan in PLANS], tenants=None).delete()
+    delete_shared(
+        User.objects.filter(email=OPERATOR_EMAIL),
+        Plan.objects.filter(code__in=[plan.code for plan in PLANS], tenants=None),
+    )
 
 
 def seed(*arguments: str) -> str:

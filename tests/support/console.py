@@ -16,6 +16,7 @@ from kernel.ids import mint_wire_id, uuid7
 from kernel.money import Unit
 from tenants.models import Tenant
 from tests.support.books import Books
+from tests.support.owner import delete_shared
 
 PASSWORD: Final = "the-sluice-opens-at-dawn"
 CENT: Final = 10**6
@@ -26,13 +27,13 @@ DOLLAR: Final = 10**8
 def person(name: str, role: OperatorRole | None) -> Iterator[User]:
     """Somebody with the password above, gone afterwards."""
     email = f"{name}@example.test"
-    User.objects.filter(email=email).delete()
+    delete_shared(User.objects.filter(email=email))
     create_operator(email=email, role=role or OperatorRole.VIEWER, password=PASSWORD, now=datetime.now(UTC))
     if role is None:
         User.objects.filter(email=email).update(operator_role=None)
     user = User.objects.get(email=email)
     yield user
-    user.delete()
+    delete_shared(User.objects.filter(email=email))
 
 
 def signed_in(user: User) -> Client:

@@ -4,10 +4,18 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connections
+from django.db.models import Model, QuerySet
 
 from kernel.ids import Tag
 from kernel.owner import acting_as_owner
-from kernel.tenancy import in_tenant
+from kernel.tenancy import in_public, in_tenant
+
+
+def delete_shared(*rows: QuerySet[Model]) -> None:
+    """Delete rows of the shared schema that the processes keep for good."""
+    with acting_as_owner(), in_public():
+        for each in rows:
+            each.delete()
 
 
 def as_owner(tag: Tag, *statements: str) -> None:

@@ -6,8 +6,8 @@ from django.db import connections
 from django_tenants.postgresql_backend.base import DatabaseWrapper
 
 from kernel.owner import acting_as_owner
-from kernel.tenancy import in_public
 from tenants.models import Domain, Tenant
+from tests.support.owner import delete_shared
 
 
 def drop_tenant(tenant: Tenant) -> None:
@@ -17,6 +17,4 @@ def drop_tenant(tenant: Tenant) -> None:
         connection.set_schema_to_public()
         with connection.cursor() as cursor:
             cursor.execute(f'DROP SCHEMA IF EXISTS "{tenant.schema_name}" CASCADE')
-    with in_public():
-        Domain.objects.filter(tenant_id=tenant.pk).delete()
-        Tenant.objects.filter(pk=tenant.pk).delete()
+    delete_shared(Domain.objects.filter(tenant_id=tenant.pk), Tenant.objects.filter(pk=tenant.pk))

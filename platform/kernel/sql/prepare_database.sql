@@ -17,9 +17,10 @@ $$;
 
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO watermaster_app;
--- What migrations make in the shared schema is usable at once; tables that may only grow take back
--- UPDATE and DELETE in their own migration. Tenant schemas get explicit grants from their template.
-ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO watermaster_app;
+-- What migrations make in the shared schema can be read at once, and nothing else: what the processes write there, the
+-- migrations of each app grant. Tenant schemas get explicit grants from their template.
+ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE INSERT, UPDATE, DELETE ON TABLES FROM watermaster_app;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO watermaster_app;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO watermaster_app;
 
 CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA public;
