@@ -28,6 +28,8 @@ CSRF_TRUSTED_ORIGINS = environment.names(os.environ, "CSRF_TRUSTED_ORIGINS", def
 # answers people. `config.wsgi_api` and `config.wsgi_console` choose.
 PLANE = os.environ.get("WATERMASTER_PLANE", "console")
 API_PORT = int(os.environ.get("API_PORT", "7878"))
+# How long a caller of the api may take to send a request; answering takes two seconds at most.
+API_REQUEST_SECONDS = int(os.environ.get("API_REQUEST_SECONDS", "10"))
 CONSOLE_PORT = int(os.environ.get("CONSOLE_PORT", "8000"))
 # Where people look things up; the api plane names it when it refuses.
 CONSOLE_URL = os.environ.get("CONSOLE_URL", f"http://127.0.0.1:{CONSOLE_PORT}")

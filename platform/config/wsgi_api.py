@@ -6,10 +6,13 @@ import os
 os.environ["WATERMASTER_PLANE"] = "api"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+from django.conf import settings
 from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, reset_queries
+
+from kernel.http.half_sent import HalfSentWatch
 
 application = get_wsgi_application()
 
@@ -20,3 +23,5 @@ request_started.disconnect(reset_queries)
 request_started.disconnect(close_old_connections)
 request_finished.disconnect(close_old_connections)
 request_finished.disconnect(close_caches)
+
+HalfSentWatch(seconds_max=settings.API_REQUEST_SECONDS).start()
