@@ -58,17 +58,20 @@ class _Crowd:
         self._count = 0
         self._lock = threading.Lock()
 
-    def admits(self, standing: int) -> bool:
-        """Whether one more may stand in a line of `standing`; it is counted when it may."""
+    def admits(self, line: "Combiner", *, waiting: int) -> bool:
+        """Whether one more may wait where so many wait already; it is counted when it may."""
         with self._lock:
-            is_crowded = self._count - standing >= CROWD
-            is_admitted = standing < (WAITING_IN_CROWD_MAX if is_crowded else WAITING_MAX)
+            # Those of the line whose call is under way stand there as well, and are no others.
+            is_crowded = self._count - line.standing >= CROWD
+            is_admitted = waiting < (WAITING_IN_CROWD_MAX if is_crowded else WAITING_MAX)
             self._count += is_admitted
+            line.standing += is_admitted
             return is_admitted
 
-    def leave(self) -> None:
+    def leave(self, line: "Combiner") -> None:
         with self._lock:
             self._count -= 1
+            line.standing -= 1
 
 
 _crowd = _Crowd()
@@ -80,7 +83,7 @@ class Combiner:
     A call that raises one of `dooms` would end no better for those in line: they are told at once.
     """
 
-    __slots__ = ("_call", "_calls", "_dooms", "_mutex", "_waiting")
+    __slots__ = ("_call", "_calls", "_dooms", "_mutex", "_waiting", "standing")
 
     def __init__(
         self, call: Callable[[Sequence[Operation]], list[Answer]], *, dooms: tuple[type[Exception], ...] = ()
@@ -90,6 +93,8 @@ class Combiner:
         self._dooms = dooms
         self._mutex = threading.Lock()
         self._waiting: deque[_Ticket] = deque()
+        #: Threads in this line: those that wait and those whose call is under way. Kept by the crowd.
+        self.standing = 0
 
     @property
     def is_idle(self) -> bool:
@@ -102,7 +107,7 @@ class Combiner:
             if self._calls < CALLS_MAX:
                 self._calls += 1
                 ticket.led = [ticket]
-            elif not _crowd.admits(len(self._waiting)):
+            elif not _crowd.admits(self, waiting=len(self._waiting)):
                 raise TooBusy
             else:
                 ticket.turn.acquire()
@@ -111,7 +116,7 @@ class Combiner:
             try:
                 self._wait(ticket)
             finally:
-                _crowd.leave()
+                _crowd.leave(self)
         if ticket.led is not None:
             self._lead(ticket.led)
         return ticket.result()

@@ -148,6 +148,50 @@ class TestLine:
         assert line.is_idle
 
 
+class TestCrowd:
+    """A line is shorter while many of other tenants stand in lines."""
+
+    @pytest.fixture(autouse=True)
+    def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in {"CROWD": 2, "WAITING_IN_CROWD_MAX": 1, "WAITING_MAX": 3, "BATCH_MAX": 4}.items():
+            monkeypatch.setattr(module, name, value)
+
+    def test_of_others_shortens_a_line(self, books: _Books, line: Combiner) -> None:
+        others = _Books()
+        line_of_others = Combiner(others.call)
+        leaders = _occupy(others, line_of_others) + _occupy(books, line)
+        waiting = _line_up(line_of_others, ["1", "2"]) + _line_up(line, ["1"])
+
+        with pytest.raises(TooBusy):
+            line.submit(_operation("2"))
+
+        others.gate.set()
+        assert [running.result().status for running in [leaders[0], *waiting[:2]]] == ["OK"] * 3
+        waiting += _line_up(line, ["2", "3"])
+        books.gate.set()
+        assert [running.result().status for running in [*leaders, *waiting]] == ["OK"] * (len(leaders) + 5)
+
+    def test_of_its_own_does_not(self, books: _Books, line: Combiner) -> None:
+        """Those whose call is under way stand there too, and are no others."""
+        leaders = _occupy(books, line)
+        waiting = _line_up(line, ["1", "2", "3"])
+        slow = threading.Event()
+        books.gate, fast = slow, books.gate
+        fast.set()
+        assert [running.result().status for running in leaders] == ["OK"] * CALLS_MAX
+        until(lambda: ["1", "2", "3"] in books.calls)
+
+        waiting += _line_up(line, ["4", "5", "6"])
+
+        with pytest.raises(TooBusy):
+            line.submit(_operation("7"))
+        slow.set()
+        assert [running.result().status for running in waiting] == ["OK"] * 6
+
+    def test_is_gone_when_nobody_stands_in_line(self) -> None:
+        until(lambda: module._crowd._count == 0)
+
+
 class TestFailure:
     def test_reaches_all_of_the_call_and_nobody_else(self, books: _Books, line: Combiner) -> None:
         leaders = _occupy(books, line)
