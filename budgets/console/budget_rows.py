@@ -1,9 +1,10 @@
 """Budgets as the tree shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
-from budgets.console.wording import bar_of, budget_state, period_words
+from budgets.console.wording import BOOKS_BUSY, bar_of, budget_state, period_words
 from budgets.selectors.budget_lines import BudgetLine
 from kernel.pages.bars import Bar, Tone
 
@@ -22,16 +23,16 @@ class BudgetRow:
     tone: Tone
 
 
-def budget_rows(budgets: Sequence[BudgetLine]) -> list[BudgetRow]:
-    """Rows for budgets in the order of a tree."""
+def budget_rows(budgets: Sequence[BudgetLine], *, stale: Collection[UUID] = ()) -> list[BudgetRow]:
+    """Rows for budgets in the order of a tree. The `stale` ones show a period that ended."""
     paths = {budget.scope_path for budget in budgets}
-    return [_row(budget, paths) for budget in budgets]
+    return [_row(budget, paths, is_stale=budget.id in stale) for budget in budgets]
 
 
-def _row(budget: BudgetLine, paths: set[str]) -> BudgetRow:
+def _row(budget: BudgetLine, paths: set[str], *, is_stale: bool) -> BudgetRow:
     level, _, name = budget.scope.partition(":")
     segments = budget.scope_path.split("/")
-    state, tone = budget_state(budget)
+    state, tone = BOOKS_BUSY if is_stale else budget_state(budget)
     return BudgetRow(
         budget=budget,
         level=level,

@@ -1,16 +1,17 @@
 """Tenants with what their books say, as lists show them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from budgets.console.wording import bar_of, budget_state, period_words
+from budgets.console.wording import BOOKS_BUSY, bar_of, budget_state, period_words
 from budgets.models.choices import BudgetStatus
 from budgets.selectors.budget_lines import BudgetLine
 from budgets.selectors.denials import NO_DENIALS, Denials
 from budgets.selectors.tenant_summaries import TenantSummary, tenant_summaries
-from budgets.services.periods import open_due_periods
+from budgets.services.periods import BooksBusy, open_due_periods
+from kernel.ids import Tag
 from kernel.money import Unit
 from kernel.pages.bars import FULL, Bar, Tone
 from kernel.tenancy import in_tenant
@@ -29,7 +30,10 @@ _TENANT_STATES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantRow:
-    """One tenant. `budget` is its own one, in USD where it has one; `more_budgets` are those in other units."""
+    """One tenant. `budget` is its own one, in USD where it has one; `more_budgets` are those in other units.
+
+    There is no `budget` while a new period cannot be opened because somebody holds the books.
+    """
 
     tenant: TenantLine
     budget: BudgetLine | None
@@ -55,11 +59,9 @@ def tenant_rows(tenants: Sequence[TenantLine], *, now: datetime) -> list[TenantR
     denied_since = now - DENIED_WITHIN
     summaries = tenant_summaries(tags, denied_since=denied_since)
     stale = [tag for tag in tags if any(is_due(root, now=now) for root in summaries[tag].roots)]
-    for tag in stale:
-        with in_tenant(tag):
-            open_due_periods([root.id for root in summaries[tag].roots if is_due(root, now=now)])
-    summaries |= tenant_summaries(stale, denied_since=denied_since)
-    return [_row(tenant, summaries.get(tenant.tag)) for tenant in tenants]
+    busy = {tag for tag in stale if not _is_brought_up_to_date(tag, summaries[tag], now=now)}
+    summaries |= tenant_summaries([tag for tag in stale if tag not in busy], denied_since=denied_since)
+    return [_row(tenant, summaries.get(tenant.tag), busy=busy) for tenant in tenants]
 
 
 def is_due(budget: BudgetLine, *, now: datetime) -> bool:
@@ -67,10 +69,22 @@ def is_due(budget: BudgetLine, *, now: datetime) -> bool:
     return budget.period_ends_at is not None and budget.period_ends_at <= now and budget.status != BudgetStatus.CLOSED
 
 
-def _row(tenant: TenantLine, summary: TenantSummary | None) -> TenantRow:
-    roots = summary.roots if summary else ()
+def _is_brought_up_to_date(tag: Tag, summary: TenantSummary, *, now: datetime) -> bool:
+    try:
+        with in_tenant(tag):
+            open_due_periods([root.id for root in summary.roots if is_due(root, now=now)])
+    except BooksBusy:
+        # One tenant's long work must not take the page from all the others.
+        return False
+    return True
+
+
+def _row(tenant: TenantLine, summary: TenantSummary | None, *, busy: Collection[Tag]) -> TenantRow:
+    is_busy = tenant.tag in busy
+    roots = summary.roots if summary and not is_busy else ()
     budget = next((root for root in roots if root.unit == Unit.USD_MICROCENTS), roots[0] if roots else None)
-    state, tone = _TENANT_STATES.get(tenant.status) or (budget_state(budget) if budget else ("No budget", Tone.CALM))
+    known = BOOKS_BUSY if is_busy else _TENANT_STATES.get(tenant.status)
+    state, tone = known or (budget_state(budget) if budget else ("No budget", Tone.CALM))
     return TenantRow(
         tenant=tenant,
         budget=budget,

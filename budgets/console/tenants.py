@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -15,7 +16,7 @@ from budgets.console.tenant_rows import TENANTS_PER_PAGE, is_due, tenant_rows
 from budgets.console.wording import path_within_tenant
 from budgets.selectors.budget_lines import BudgetTree, budget_tree
 from budgets.selectors.decisions import recent_decisions
-from budgets.services.periods import open_due_periods
+from budgets.services.periods import BooksBusy, open_due_periods
 from kernel.pages.fragments import wants_fragment
 from kernel.tenancy import in_tenant
 from tenants.selectors.directory import TenantLine, TenantStatus, directory_page, tenant_by_slug
@@ -51,7 +52,7 @@ def tenant_detail(request: HttpRequest, slug: str) -> HttpResponse:
     tenant = tenant_or_404(slug)
     now = datetime.now(UTC)
     with in_tenant(tenant.tag):
-        tree = _tree_of_now(now)
+        tree, stale = _tree_of_now(now)
         decisions = recent_decisions(limit=_DECISIONS_SHOWN)
         keys = key_lines(limit=_KEYS_SHOWN)
     context = {
@@ -60,7 +61,8 @@ def tenant_detail(request: HttpRequest, slug: str) -> HttpResponse:
         "tenant": tenant,
         "time_zone": tenant.time_zone,
         "row": tenant_rows([tenant], now=now)[0],
-        "budgets": budget_rows(tree.lines),
+        "budgets": budget_rows(tree.lines, stale=stale),
+        "is_stale": bool(stale),
         "is_tree_cut": tree.is_cut,
         "decisions": decision_rows(tenant.tag, decisions.decisions),
         "has_more_decisions": decisions.next_before is not None,
@@ -80,10 +82,14 @@ def tenant_or_404(slug: str) -> TenantLine:
     return tenant
 
 
-def _tree_of_now(now: datetime) -> BudgetTree:
+def _tree_of_now(now: datetime) -> tuple[BudgetTree, list[UUID]]:
+    """The tree, and the budgets in it whose new period could not be opened."""
     tree = budget_tree(limit=_BUDGETS_SHOWN)
     due = [line.id for line in tree.lines if is_due(line, now=now)]
     if not due:
-        return tree
-    open_due_periods(due)
-    return budget_tree(limit=_BUDGETS_SHOWN)
+        return tree, []
+    try:
+        open_due_periods(due)
+    except BooksBusy:
+        return tree, due
+    return budget_tree(limit=_BUDGETS_SHOWN), []

@@ -45,6 +45,9 @@ _VERDICTS: Final = {
     Verdict.DENY: ("Denied", Tone.BAD),
 }
 
+#: While somebody holds the tenant's books, so that its new period cannot be opened.
+BOOKS_BUSY: Final = ("Books busy", Tone.INFO)
+
 
 def reason_words(reason_code: str | None) -> str:
     """A reason as a heading; an unknown code stands for itself."""

@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from html import unescape
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection, connections
 from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from psycopg import sql
 
 from accounts.models import OperatorRole, User
 from budgets.console import urls as ops_urls
@@ -20,6 +23,7 @@ from kernel.ids import mint_wire_id, uuid7
 from kernel.money import Unit
 from kernel.tenancy import in_tenant
 from tenants.models import Tenant, TenantStatus
+from tests.plugins.live_api import database_url
 from tests.support.books import Books
 from tests.support.console import CENT, DOLLAR, day_bounds, explain_address, person, play_busy_day, signed_in
 
@@ -177,6 +181,31 @@ class TestOverview:
 
         assert "0% spent, 0% held" in text
         assert "0% spent, 0% held" in page(browser, "/ops/tenants/acme/")
+
+    def test_passes_over_a_tenant_whose_books_somebody_holds(
+        self, books: Books, initech: Tenant, browser: Client
+    ) -> None:
+        books.add_budget(allocated=5 * DOLLAR, period_allocation=5 * DOLLAR, **day_bounds(books.tenant))
+        books.add_budget("/workspace:a", allocated=DOLLAR)
+        hold = books.ask("reserve", amount=3 * DOLLAR)
+        books.ask("commit", target=hold.id, amount=3 * DOLLAR)
+        _let_period_end(books)
+        other = Books(initech)
+        other.add_budget(allocated=7 * DOLLAR, period_allocation=4 * DOLLAR, **day_bounds(initech))
+        _let_period_end(other)
+
+        with _head_held(books.tenant):
+            overview, tenants = page(browser, "/ops/"), page(browser, "/ops/tenants/")
+            detail = page(browser, "/ops/tenants/acme/")
+
+        for text in (overview, tenants):
+            assert text.count("Books busy") == 1
+            assert "60% spent" not in text, "yesterday's numbers"
+            assert "$4.00" in text, "the other tenant's new day"
+        assert "Books busy" in detail
+        assert "show the period that ended" in detail
+        assert "$1.00" in detail
+        assert "Books busy" not in page(browser, "/ops/tenants/acme/")
 
     def test_shows_a_tenant_that_is_still_being_set_up(self, books: Books, browser: Client) -> None:
         Tenant.objects.filter(pk=books.tenant.pk).update(status=TenantStatus.PROVISIONING)
@@ -372,6 +401,14 @@ class TestHealth:
         assert (answer.status_code, answer["Retry-After"]) == (503, "5")
         assert b"The database does not answer" in answer.content
         assert "default-src 'none'" in answer["Content-Security-Policy"]
+
+
+@contextmanager
+def _head_held(tenant: Tenant) -> Iterator[None]:
+    """Somebody else is at work in the tenant's books and does not come to an end."""
+    with psycopg.connect(database_url("owner")) as stranger:
+        stranger.execute(sql.SQL("SELECT FROM {}.ledger_head FOR UPDATE").format(sql.Identifier(tenant.schema_name)))
+        yield
 
 
 def _let_period_end(books: Books) -> None:
