@@ -1,5 +1,6 @@
 """Budgets, money and run templates over the management API."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from telemetry.models import AuditEntry
 from tenants.models import Tenant
 from tests.support.books import Books
 from tests.support.management import Caller, as_platform, as_tenant
+from tests.support.owner import head_held, let_time_pass
 
 
 @pytest.fixture
@@ -136,6 +138,37 @@ class TestList:
             ("tenant:acme/workspace:a", "USD_MICROCENTS"),
             ("tenant:acme/workspace:b", "USD_MICROCENTS"),
         ]
+
+    def test_shows_the_period_that_holds_now(self, ada: Caller, acme: Tenant, books: Books) -> None:
+        body: dict[str, Any] = {"period": "DAY", "allocated": usd(100), "period_allocation": usd(40)}
+        daily = create(ada, **body)
+        other = create(ada, "tenant:acme/workspace:a", **body)
+        create(ada, "tenant:acme/workspace:b")
+        books.ask("event", amount=70)
+        let_time_pass(acme.tag, timedelta(days=1))
+
+        olive = as_platform()
+        shown = olive.get(f"tenants/acme/budgets/{daily['budget_id']}").json()
+        listed = olive.get("tenants/acme/budgets").json()["budgets"]
+
+        assert (shown["allocated"], shown["spent"], shown["remaining"]) == (usd(40), usd(0), usd(40))
+        assert shown["period_starts_at"] == daily["period_starts_at"]
+        assert [row["allocated"] for row in listed] == [usd(40), usd(40), usd(100)]
+        assert listed[1] == olive.get(f"tenants/acme/budgets/{other['budget_id']}").json()
+
+    def test_says_that_the_books_are_busy_rather_than_show_what_was(self, ada: Caller, acme: Tenant) -> None:
+        daily = create(ada, period="DAY")
+        create(ada, "tenant:acme/workspace:b")
+        let_time_pass(acme.tag, timedelta(days=1))
+
+        olive = as_platform()
+        with head_held(acme):
+            answers = [olive.get(f"tenants/acme/budgets{path}") for path in ("", f"/{daily['budget_id']}")]
+            others = olive.get("tenants/acme/budgets?scope=tenant:acme/workspace:b")
+
+        assert [answer.status_code for answer in answers] == [503, 503]
+        assert all("Retry-After" in answer.headers for answer in answers)
+        assert others.status_code == 200
 
     def test_is_filtered(self, ada: Caller, books: Books) -> None:
         create(ada, "tenant:acme/workspace:a")

@@ -2,18 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from html import unescape
 from typing import Any
 
-import psycopg
 import pytest
 from django.db import connection, connections
 from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from psycopg import sql
 
 from accounts.models import OperatorRole, User
 from budgets.console import urls as ops_urls
@@ -23,9 +20,9 @@ from kernel.ids import mint_wire_id, uuid7
 from kernel.money import Unit
 from kernel.tenancy import in_tenant
 from tenants.models import Tenant, TenantStatus
-from tests.plugins.live_api import database_url
 from tests.support.books import Books
 from tests.support.console import CENT, DOLLAR, day_bounds, explain_address, person, play_busy_day, signed_in
+from tests.support.owner import head_held
 
 HOSTILE = '<script>alert("x")</script>\N{RIGHT-TO-LEFT OVERRIDE}{{ 7|add:7 }}'
 
@@ -194,7 +191,7 @@ class TestOverview:
         other.add_budget(allocated=7 * DOLLAR, period_allocation=4 * DOLLAR, **day_bounds(initech))
         _let_period_end(other)
 
-        with _head_held(books.tenant):
+        with head_held(books.tenant):
             overview, tenants = page(browser, "/ops/"), page(browser, "/ops/tenants/")
             detail = page(browser, "/ops/tenants/acme/")
 
@@ -401,14 +398,6 @@ class TestHealth:
         assert (answer.status_code, answer["Retry-After"]) == (503, "5")
         assert b"The database does not answer" in answer.content
         assert "default-src 'none'" in answer["Content-Security-Policy"]
-
-
-@contextmanager
-def _head_held(tenant: Tenant) -> Iterator[None]:
-    """Somebody else is at work in the tenant's books and does not come to an end."""
-    with psycopg.connect(database_url("owner")) as stranger:
-        stranger.execute(sql.SQL("SELECT FROM {}.ledger_head FOR UPDATE").format(sql.Identifier(tenant.schema_name)))
-        yield
 
 
 def _let_period_end(books: Books) -> None:

@@ -1,14 +1,20 @@
 """What no door can do: statements on a tenant's tables as their owner. For planted damage and for moving time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 from django.db import connections
 from django.db.models import Model, QuerySet
+from psycopg import sql
 
 from kernel.ids import Tag
 from kernel.owner import acting_as_owner
 from kernel.tenancy import in_public, in_tenant
+from tenants.models import Tenant
+from tests.plugins.live_api import database_url
 
 
 def delete_shared(*rows: QuerySet[Model]) -> None:
@@ -22,6 +28,14 @@ def as_owner(tag: Tag, *statements: str) -> None:
     """Run the statements in the tenant's schema, in one transaction."""
     with acting_as_owner(), in_tenant(tag), connections["default"].cursor() as cursor:
         cursor.execute(";".join(statements))
+
+
+@contextmanager
+def head_held(tenant: Tenant) -> Iterator[None]:
+    """Somebody else is at work in the tenant's books and does not come to an end."""
+    with psycopg.connect(database_url("owner")) as stranger:
+        stranger.execute(sql.SQL("SELECT FROM {}.ledger_head FOR UPDATE").format(sql.Identifier(tenant.schema_name)))
+        yield
 
 
 def let_time_pass(tag: Tag, span: timedelta) -> None:

@@ -1,6 +1,6 @@
 """Budgets over the management API: list, open, edit, stop."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from budgets.models.choices import BudgetStatus, Period, Rollover
 from budgets.scopes import read_scope_path
 from budgets.services.editing import BudgetEdit, close_budget, freeze_budget, unfreeze_budget, update_budget
 from budgets.services.opening import NewBudget, open_budget
+from budgets.services.periods import with_periods_open
 from kernel.http.described import described
 from kernel.http.errors import invalid_request
 from kernel.http.serialized import AmountFields, Fields, OneOf, ReasonFields, SignedAmountFields, Text, UnitName
@@ -114,7 +115,8 @@ class Budgets(TenantView):
                 tag=tenant.tag,
                 binding=["budgets", filters, scope, query["runs"], self.caller.key.scope_filter],
             )
-        return answer(BudgetPageFields, page.facts("budgets", [budget_facts(row) for row in page.rows]))
+            budgets = with_periods_open(page.rows, now=datetime.now(UTC))
+        return answer(BudgetPageFields, page.facts("budgets", [budget_facts(budget) for budget in budgets]))
 
     @described(
         name="create_budget",
@@ -152,7 +154,7 @@ class OneBudget(TenantView):
     @described(name="get_budget", summary="The budget", tag=_TAG, answer=BudgetFields, refusals={404: _NOT_FOUND})
     def get(self, request: Request, slug: str, budget_id: UUID) -> Response:
         with self.reading(slug):
-            budget = self.budget_in_reach(budget_id)
+            (budget,) = with_periods_open([self.budget_in_reach(budget_id)], now=datetime.now(UTC))
         return answer(BudgetFields, budget_facts(budget))
 
     @described(

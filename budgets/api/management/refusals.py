@@ -12,11 +12,12 @@ from budgets.services import (
     journal,
     opening,
     payloads,
+    periods,
     plan_defaults,
     reallocation,
     run_templates,
 )
-from kernel.http.errors import ErrorCode, ProtocolError, error_of_status, invalid_request
+from kernel.http.errors import ErrorCode, ProtocolError, error_of_status, invalid_request, unavailable
 from tenants.services import plans, provisioning
 
 _CONFLICT: Final = 409
@@ -82,6 +83,9 @@ REFUSALS: Final[Refusals] = {
     journal.BudgetNotFound: lambda _: error_of_status(404),
     journal.AmountOutOfRange: lambda _: invalid_request(
         "amount takes the budget beyond what an amount can be, 2^63 - 1.", field="amount"
+    ),
+    periods.BooksBusy: lambda _: unavailable(
+        "A period has ended and others hold the tenant's books, so the new one is not open yet. Repeat the request."
     ),
     payloads.PayloadDiffers: lambda _: ProtocolError(
         ErrorCode.IDEMPOTENCY_MISMATCH,
