@@ -48,7 +48,7 @@ def test_its_live_tests_pass(source_distribution: Path, standing_books: Books, a
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
