@@ -1,5 +1,6 @@
 """Reservations, ledger entries and decisions over the management API."""
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -105,6 +106,48 @@ class TestLedger:
 
         assert [row["kind"] for row in everything(ada, "ledger?kind=RESERVE", "entries")] == ["RESERVE"]
         assert [row["seq"] for row in everything(ada, f"ledger?budget_id={workspace}", "entries")] == [2]
+
+    @pytest.mark.parametrize("bounds", list(product([-1, 60], [1, 2, 5, 100], [1, 2, 50])))
+    def test_a_search_finds_everything_however_early_its_pages_end(
+        self, books: Books, ada: Caller, monkeypatch: pytest.MonkeyPatch, bounds: tuple[int, int, int]
+    ) -> None:
+        seconds, step, limit = bounds
+        for _ in range(3):
+            books.ask("reserve", amount=1, suffixes=["", "/workspace:prod"])
+            books.ask("reserve", amount=1)
+        workspace = books.budget("/workspace:prod").id
+        monkeypatch.setattr("budgets.selectors.ledger_entries.STEP", step)
+        monkeypatch.setattr("budgets.selectors.ledger_entries.SECONDS_MAX", seconds)
+
+        assert [row["seq"] for row in everything(ada, f"ledger?budget_id={workspace}", "entries", limit=limit)] == [
+            7,
+            5,
+            3,
+            2,
+        ]
+        assert [row["seq"] for row in everything(ada, "ledger?kind=CREATE", "entries", limit=limit)] == [2, 1]
+
+    def test_a_search_that_took_too_long_says_that_there_is_more(
+        self, books: Books, ada: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for _ in range(3):
+            books.ask("reserve", amount=1)
+        monkeypatch.setattr("budgets.selectors.ledger_entries.STEP", 2)
+        monkeypatch.setattr("budgets.selectors.ledger_entries.SECONDS_MAX", -1)
+
+        page = ada.get("tenants/acme/ledger?kind=CREATE").json()
+
+        assert (page["entries"], page["has_more"]) == ([], True)
+        assert isinstance(page["next_cursor"], str)
+
+    def test_shows_a_confined_key_the_runs_in_its_scopes(self, books: Books, acme: Tenant) -> None:
+        books.add_budget("/workspace:dev/run:r1", allocated=9, run_id="r1")
+        books.add_budget("/workspace:dev2", allocated=9)
+        confined = as_tenant(acme, scopes=["tenant:acme/workspace:dev"])
+
+        (row,) = everything(confined, "ledger", "entries")
+
+        assert [posting["scope"] for posting in row["postings"]] == ["tenant:acme/workspace:dev/run:r1"]
 
     def test_shows_a_confined_key_its_own_scopes_alone(self, books: Books, acme: Tenant) -> None:
         books.ask("reserve", amount=3, suffixes=["", "/workspace:prod"])

@@ -9,11 +9,12 @@ from rest_framework.response import Response
 
 from accounts.keys.api.views import answer
 from budgets.api.management.fields import amount, optional_amount
-from budgets.api.management.pages import PageFields, PageQuery, page_of
+from budgets.api.management.pages import Page, PageFields, PageQuery, cursor_after, page_of, position_of
 from budgets.api.management.views import TenantView
 from budgets.models import Budget, Decision, LedgerEntry, Reservation
 from budgets.models.choices import EntryKind, ReservationStatus, Verdict
 from budgets.models.ledger import BALANCE_FIELDS, DELTA_FIELDS
+from budgets.selectors.ledger_entries import EntryFilter, matching_entries
 from kernel.http.described import described
 from kernel.http.serialized import AmountFields, Fields, FreeObject, OneOf, Text, UnitName
 from kernel.ids import Tag, mint_wire_id
@@ -148,7 +149,8 @@ class Reservations(TenantView):
 class Ledger(TenantView):
     @described(
         name="list_ledger_entries",
-        summary="Ledger entries, the newest first; of each only what it did within the key's scopes",
+        summary="Ledger entries, the newest first; of each only what it did within the key's scopes."
+        " A search that takes too long ends its page early, with has_more",
         tag=_TAG,
         query=EntryQuery,
         answer=EntryPageFields,
@@ -157,22 +159,19 @@ class Ledger(TenantView):
     def get(self, request: Request, slug: str) -> Response:
         query = self.query(EntryQuery)
         with self.reading(slug) as tenant:
-            entries = LedgerEntry.objects.all()
-            if "kind" in query:
-                entries = entries.filter(kind=query["kind"])
-            if "budget_id" in query:
-                entries = entries.filter(budget_ids__contains=[self.budget_in_reach(query["budget_id"]).pk])
-            elif self.caller.key.scope_filter:
-                in_reach = Budget.objects.filter(self.within("scope_path")).values_list("pk", flat=True)
-                entries = entries.filter(budget_ids__overlap=list(in_reach))
-            page = page_of(
-                entries,
-                order=("seq",),
-                descending=True,
-                query=query,
-                tag=tenant.tag,
-                binding=["ledger", query.get("kind"), str(query.get("budget_id")), self.caller.key.scope_filter],
+            scope_filter = self.caller.key.scope_filter
+            binding = ["ledger", query.get("kind"), str(query.get("budget_id")), scope_filter]
+            position = position_of(query, tag=tenant.tag, binding=binding)
+            wanted = EntryFilter(
+                kind=query.get("kind"),
+                budget_id=self.budget_in_reach(query["budget_id"]).pk if "budget_id" in query else None,
+                scopes=scope_filter,
             )
+            before = None if position is None else int(position[0])
+            found = matching_entries(wanted, before=before, limit=query["limit"])
+            following = found.next_before
+            cursor = None if following is None else cursor_after([following], tag=tenant.tag, binding=binding)
+            page = Page(rows=found.entries, next_cursor=cursor)
             named = {budget_id for row in page.rows for budget_id in row.budget_ids}
             scopes = dict(
                 Budget.objects.filter(self.within("scope_path"), pk__in=named).values_list("pk", "scope_path")

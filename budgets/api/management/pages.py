@@ -58,16 +58,26 @@ def page_of[M: Model](
 
     Refuses with 400 a cursor of another tenant or of other filters.
     """
-    bound = msgspec.json.encode(binding)
     limit = query["limit"]
-    if (cursor := query.get("cursor")) is not None:
-        rows = rows.filter(_after(order, read_cursor(cursor, tag=tag, binding=bound), descending=descending))
+    if (position := position_of(query, tag=tag, binding=binding)) is not None:
+        rows = rows.filter(_after(order, position, descending=descending))
     found = list(rows.order_by(*(f"-{column}" if descending else column for column in order))[: limit + 1])
     if len(found) <= limit:
         return Page(rows=found, next_cursor=None)
     last = found[limit - 1]
-    position = [_plain(getattr(last, column)) for column in order]
-    return Page(rows=found[:limit], next_cursor=mint_cursor(position, tag=tag, binding=bound))
+    after = [_plain(getattr(last, column)) for column in order]
+    return Page(rows=found[:limit], next_cursor=cursor_after(after, tag=tag, binding=binding))
+
+
+def position_of(query: dict[str, Any], *, tag: Tag, binding: Any) -> Position | None:
+    """Where the page before ended; None for the first page. Refuses with 400 as `page_of` does."""
+    cursor = query.get("cursor")
+    return None if cursor is None else read_cursor(cursor, tag=tag, binding=msgspec.json.encode(binding))
+
+
+def cursor_after(position: Position, *, tag: Tag, binding: Any) -> str:
+    """The cursor of the page that begins after `position`."""
+    return mint_cursor(position, tag=tag, binding=msgspec.json.encode(binding))
 
 
 def _after(order: tuple[str, ...], position: Position, *, descending: bool) -> Q:
