@@ -1,4 +1,4 @@
-"""Whether a tenant is in business, as its own books say."""
+"""Whether a tenant is in business and on which terms, as its own books say."""
 
 from budgets.models import LedgerHead
 from budgets.models.choices import TenantStatus
@@ -10,3 +10,9 @@ def standing(tag: Tag) -> TenantStatus:
     """The status that every decision goes by."""
     with in_tenant(tag):
         return TenantStatus(LedgerHead.objects.values_list("status", flat=True).get(pk=1))
+
+
+def extensions_max(tag: Tag) -> int:
+    """How often one reservation may be extended."""
+    with in_tenant(tag):
+        return LedgerHead.objects.values_list("extensions_max", flat=True).get(pk=1)

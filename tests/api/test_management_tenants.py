@@ -50,6 +50,7 @@ class TestCreate:
             "plan_version": None,
             "created_at": None,
             "closed_at": None,
+            "extensions_max": 10,
         }
         assert olive.get("tenants/new-one").json() == shown
 
@@ -138,6 +139,64 @@ class TestList:
     )
     def test_refuses_a_query_that_makes_no_sense(self, olive: Caller, acme: Tenant, query: str) -> None:
         assert olive.get(f"tenants?{query}").status_code == 400
+
+
+class TestTerms:
+    def extend(self, books: Books, times: int) -> list[str]:
+        hold = books.ask("reserve", amount=1)
+        return [books.ask("extend", target=hold.id, extend_ms=1000).status for _ in range(times)]
+
+    def test_say_how_often_a_reservation_is_extended_from_the_next_call_on(self, olive: Caller, acme: Tenant) -> None:
+        books = Books(acme)
+        books.add_budget(allocated=100)
+        assert olive.get("tenants/acme").json()["extensions_max"] == 10
+
+        response = olive.patch("tenants/acme", {"extensions_max": 1, "reason": "holds for days"})
+
+        assert (response.status_code, response.json()["extensions_max"]) == (200, 1)
+        assert olive.get("tenants/acme").json() == response.json()
+        assert self.extend(books, 2) == ["OK", "MAX_EXTENSIONS_EXCEEDED"]
+
+    def test_are_audited_once_however_often_they_are_sent(self, olive: Caller, acme: Tenant) -> None:
+        for _ in range(2):
+            assert olive.patch("tenants/acme", {"extensions_max": 3, "reason": "asked for"}).status_code == 200
+
+        entry = audited(acme, "tenant.updated")
+        assert (entry.before, entry.after, entry.reason) == (
+            {"extensions_max": 10},
+            {"extensions_max": 3},
+            "asked for",
+        )
+
+    @pytest.mark.parametrize("number", [0, 2**15 - 1])
+    def test_take_every_number_that_there_is(self, olive: Caller, acme: Tenant, number: int) -> None:
+        assert olive.patch("tenants/acme", {"extensions_max": number}).json()["extensions_max"] == number
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            {"extensions_max": -1},
+            {"extensions_max": 2**15},
+            {"extensions_max": "1"},
+            {"extensions_max": None},
+            {"extensions_max": 1, "status": "CLOSED"},
+            {"extensions_max": 1, "overage_policy": "REJECT"},
+        ],
+    )
+    def test_refuse_what_makes_no_sense(self, olive: Caller, acme: Tenant, body: dict[str, Any]) -> None:
+        assert olive.patch("tenants/acme", body).status_code == 400
+        assert olive.get("tenants/acme").json()["extensions_max"] == 10
+
+    def test_are_the_operators_to_set(self, acme: Tenant) -> None:
+        assert as_tenant(acme).patch("tenants/acme", {"extensions_max": 1}).status_code == 403
+
+    def test_of_a_closed_tenant_stay(self, olive: Caller, acme: Tenant) -> None:
+        olive.post("tenants/acme/close", {"reason": "gone"})
+
+        response = olive.patch("tenants/acme", {"extensions_max": 1})
+
+        assert (response.status_code, response.json()["error"]) == (409, "TENANT_CLOSED")
 
 
 class TestStates:

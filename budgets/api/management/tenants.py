@@ -13,11 +13,12 @@ from budgets.api.management.fields import NeededReasonFields, StopTenantFields
 from budgets.api.management.pages import PageFields, PageQuery
 from budgets.api.management.views import TenantView
 from budgets.models.choices import TenantStatus
-from budgets.selectors.standing import standing
+from budgets.selectors.standing import extensions_max, standing
 from budgets.services.lifecycle import Standing, close_tenant, create_tenant, resume_tenant, suspend_tenant
+from budgets.services.tenant_terms import Terms, set_terms
 from kernel.http.described import described
 from kernel.http.errors import invalid_request
-from kernel.http.serialized import Fields, OneOf, ReasonFields, Text
+from kernel.http.serialized import Fields, Integer, OneOf, ReasonFields, Text
 from kernel.ids import PLATFORM_TAG
 from tenants.selectors.directory import TenantLine, directory_page
 from tenants.selectors.plans import latest_plan
@@ -26,6 +27,8 @@ from tenants.services.provisioning import NewTenant
 _TAG = "tenants"
 _NOT_FOUND = "NOT_FOUND: no such tenant, or not the key's own."
 _CLOSED = "TENANT_CLOSED: a closed tenant stays closed. Or it was not made to the end."
+#: As many as the books can keep.
+_EXTENSIONS_MAX = 2**15 - 1
 _STATUSES = ["PROVISIONING", *TenantStatus.values]
 
 
@@ -40,6 +43,20 @@ class TenantFields(Fields):
     plan_version = serializers.IntegerField(allow_null=True)
     created_at = serializers.DateTimeField()
     closed_at = serializers.DateTimeField(allow_null=True)
+
+
+class TenantDetailFields(TenantFields):
+    """A tenant, with what its own books say of it."""
+
+    extensions_max = Integer(
+        allow_null=True, help_text="How often one reservation may be extended; null while the tenant is being made."
+    )
+
+
+class TenantEditFields(ReasonFields):
+    extensions_max = Integer(
+        max_value=_EXTENSIONS_MAX, help_text="How often one reservation may be extended, from the next call on."
+    )
 
 
 class TenantPageFields(PageFields):
@@ -69,7 +86,19 @@ class StandingFields(Fields):
     holds_released = serializers.IntegerField()
 
 
-class Tenants(TenantView):
+class TenantStateView(TenantView):
+    def current_facts(self, slug: str) -> dict[str, Any]:
+        """The directory's line with the status that counts, the one in the tenant's own books."""
+        line = self.tenant(slug)
+        return _facts(line) | ({"status": standing(line.tag)} if line.has_books else {})
+
+    def detail(self, slug: str, *, status: int = 200) -> Response:
+        line = self.tenant(slug)
+        terms = {"extensions_max": extensions_max(line.tag) if line.has_books else None}
+        return answer(TenantDetailFields, self.current_facts(slug) | terms, status=status)
+
+
+class Tenants(TenantStateView):
     @described(name="list_tenants", summary="Tenants by slug", tag=_TAG, query=TenantQuery, answer=TenantPageFields)
     def get(self, request: Request) -> Response:
         query = self.query(TenantQuery)
@@ -93,7 +122,7 @@ class Tenants(TenantView):
         summary="The new tenant, holding what its plan gives. Repeated, one that was cut off is completed",
         tag=_TAG,
         body=NewTenantFields,
-        answer=TenantFields,
+        answer=TenantDetailFields,
         status=201,
         refusals={409: "Another tenant has the slug, or had it."},
     )
@@ -105,20 +134,28 @@ class Tenants(TenantView):
         new = NewTenant(slug=values["slug"], name=values["name"], time_zone=values["time_zone"], plan=plan)
         actor = self.actor(reason=values["reason"], on_behalf=True)
         tenant = create_tenant(new, now=datetime.now(UTC), actor=actor)
-        return answer(TenantFields, _facts(self.tenant(tenant.slug)), status=201)
-
-
-class TenantStateView(TenantView):
-    def current_facts(self, slug: str) -> dict[str, Any]:
-        """The directory's line with the status that counts, the one in the tenant's own books."""
-        line = self.tenant(slug)
-        return _facts(line) | ({"status": standing(line.tag)} if line.has_books else {})
+        return self.detail(tenant.slug, status=201)
 
 
 class OneTenant(TenantStateView):
-    @described(name="get_tenant", summary="The tenant", tag=_TAG, answer=TenantFields, refusals={404: _NOT_FOUND})
+    @described(name="get_tenant", summary="The tenant", tag=_TAG, answer=TenantDetailFields, refusals={404: _NOT_FOUND})
     def get(self, request: Request, slug: str) -> Response:
-        return answer(TenantFields, self.current_facts(slug))
+        return self.detail(slug)
+
+    @described(
+        name="update_tenant",
+        summary="The tenant on its new terms. Safe to repeat",
+        tag=_TAG,
+        body=TenantEditFields,
+        answer=TenantDetailFields,
+        refusals={404: _NOT_FOUND, 409: _CLOSED},
+    )
+    def patch(self, request: Request, slug: str) -> Response:
+        values = self.body(TenantEditFields)
+        actor = self.actor(reason=values["reason"], on_behalf=True)
+        terms = Terms(extensions_max=values["extensions_max"])
+        set_terms(tag=self.tenant_with_books(slug).tag, terms=terms, actor=actor)
+        return self.detail(slug)
 
 
 class TenantSuspend(TenantStateView):

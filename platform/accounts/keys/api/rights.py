@@ -35,6 +35,7 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("tenants", "GET"): _PLATFORM_READS,
     ("tenants", "POST"): _PLATFORM_WRITES,
     ("tenant", "GET"): _BUDGETS_READ,
+    ("tenant", "PATCH"): _PLATFORM_WRITES,
     ("tenant_suspend", "POST"): _PLATFORM_WRITES,
     ("tenant_resume", "POST"): _PLATFORM_WRITES,
     ("tenant_close", "POST"): _PLATFORM_WRITES,
