@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
                 ('key_id', models.TextField(primary_key=True, serialize=False)),
                 ('name', models.TextField(blank=True, default='')),
                 ('digest', models.BinaryField(help_text='HMAC-SHA-256 of the secret under the pepper.')),
-                ('pepper_version', models.SmallIntegerField()),
+                ('pepper_version', models.SmallIntegerField(help_text='Names the pepper of `digest`: before a secret is dropped, its keys are found by it.')),
                 ('previous_digest', models.BinaryField(null=True)),
                 ('previous_expires_at', models.DateTimeField(help_text='Until then the secret before the rotation works too.', null=True)),
                 ('permissions', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(choices=[('reservations:create', 'Reservations Create'), ('reservations:commit', 'Reservations Commit'), ('reservations:release', 'Reservations Release'), ('reservations:extend', 'Reservations Extend'), ('reservations:list', 'Reservations List'), ('balances:read', 'Balances Read'), ('budgets:read', 'Budgets Read'), ('budgets:write', 'Budgets Write'), ('policies:read', 'Policies Read'), ('policies:write', 'Policies Write'), ('webhooks:read', 'Webhooks Read'), ('webhooks:write', 'Webhooks Write'), ('events:read', 'Events Read'), ('keys:read', 'Keys Read'), ('keys:write', 'Keys Write'), ('platform:read', 'Platform Read'), ('platform:write', 'Platform Write')]))),

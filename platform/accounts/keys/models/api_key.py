@@ -17,7 +17,9 @@ class ApiKey(models.Model):
     key_id = models.TextField(primary_key=True)
     name = models.TextField(blank=True, default="")
     digest = models.BinaryField(help_text="HMAC-SHA-256 of the secret under the pepper.")
-    pepper_version = models.SmallIntegerField()
+    pepper_version = models.SmallIntegerField(
+        help_text="Names the pepper of `digest`: before a secret is dropped, its keys are found by it."
+    )
     previous_digest = models.BinaryField(null=True)
     previous_expires_at = models.DateTimeField(
         null=True, help_text="Until then the secret before the rotation works too."
