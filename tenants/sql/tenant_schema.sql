@@ -192,7 +192,7 @@ DECLARE
     v_answers json[];
 BEGIN
     -- Who shows no good key gets no lock, no opened period and no line in the books.
-    SELECT array_agg(o.n) INTO v_keyed
+    SELECT array_agg(coalesce(o.n, 0)) INTO v_keyed
     FROM jsonb_to_recordset(p_operations) AS o (n int, key_id text, digest bytea, is_trusted boolean)
     LEFT JOIN api_key AS k ON k.key_id = o.key_id
     WHERE o.is_trusted
@@ -220,13 +220,13 @@ BEGIN
             FROM jsonb_to_recordset(p_operations) AS o (n int, suffixes text[], run text)
             CROSS JOIN LATERAL unnest(o.suffixes || ('/run:' || o.run)) AS suffix
             JOIN budget ON budget.scope_path = v_root || suffix
-            WHERE o.n = ANY (v_keyed)
+            WHERE coalesce(o.n, 0) = ANY (v_keyed)
             UNION
             SELECT held.id
             FROM jsonb_to_recordset(p_operations) AS o (n int, target uuid)
             JOIN reservation AS r ON r.id = o.target
             CROSS JOIN LATERAL unnest(r.budget_ids) AS held (id)
-            WHERE o.n = ANY (v_keyed)
+            WHERE coalesce(o.n, 0) = ANY (v_keyed)
         ) AS wanted
         JOIN budget AS b ON b.id = wanted.id;
         EXIT WHEN v_due IS NULL;

@@ -211,4 +211,6 @@ class TestPreparation:
     def test_help_names_the_commands(self, bare: Checkout) -> None:
         said = bare.run("make").stdout
 
-        assert [line.split()[1] for line in said.splitlines()] == ["up", "down", "test", "check", "bench", "help"]
+        named = [line.split()[1] for line in said.splitlines()]
+
+        assert named == ["up", "down", "test", "check", "bench", "replay", "help"]
