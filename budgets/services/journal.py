@@ -134,9 +134,17 @@ class Journal:
         self._last_seq = self.head.last_seq
         return answers
 
-    def post_unchanged(self, kind: EntryKind, budgets: Sequence[Budget]) -> LedgerEntry:
-        """The entry for what changes no amount on budgets of one unit; saving them is left to the caller."""
-        return self._write(kind, [Change(budget=budget) for budget in budgets])
+    def post_many(self, statement: str, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Run a statement that writes entries by itself, numbered from behind `last_seq`; its row, how many first.
+
+        It gets `at` and who acts beside `parameters`. Budgets that were read before are stale afterwards.
+        """
+        known: dict[str, Any] = {"last_seq": self._last_seq, "at": self.now} | self._who()
+        with connection.cursor() as cursor:
+            cursor.execute(statement, {**known, **parameters})
+            row: tuple[Any, ...] = cursor.fetchone()
+        self._last_seq += row[0]
+        return row
 
     def _save_head(self) -> None:
         if self._last_seq != self.head.last_seq:
@@ -153,12 +161,17 @@ class Journal:
             budget_ids=[change.budget.pk for change in changes],
             deltas=[getattr(change, name) for change in changes for name in DELTA_FIELDS],
             balances=[int(getattr(change.budget, name)) for change in changes for name in BALANCE_FIELDS],
-            actor=self.actor.name,
-            reason=self.actor.reason or None,
-            request_id=self.actor.request_id or None,
-            trace_id=self.actor.trace_id or None,
+            **self._who(),
             **columns,
         )
+
+    def _who(self) -> dict[str, str | None]:
+        return {
+            "actor": self.actor.name,
+            "reason": self.actor.reason or None,
+            "request_id": self.actor.request_id or None,
+            "trace_id": self.actor.trace_id or None,
+        }
 
 
 @contextmanager

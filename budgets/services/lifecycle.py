@@ -1,24 +1,21 @@
 """A tenant's life: made, suspended, resumed, closed. What its own schema says counts; the directory follows."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import batched
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 from django.db import transaction
 
 from accounts.keys.services.keys import revoke_all_keys
-from budgets.models import Budget, LedgerHead
-from budgets.models.choices import BudgetStatus, EntryKind, TenantStatus
+from budgets.models import LedgerHead
+from budgets.models.choices import TenantStatus
+from budgets.services.closing import announce_released, close_budgets, held_amounts
 from budgets.services.guards import require_not_closed
 from budgets.services.holds import active_holds, release_holds
 from budgets.services.journal import Journal, open_journal
 from budgets.services.plan_defaults import apply_plan_defaults, read_plan_defaults
 from kernel.actor import Actor
 from kernel.ids import Tag
-from kernel.money import Unit
 from kernel.tenancy import in_public, in_tenant
 from telemetry.services import audit, outbox
 from tenants.services import provisioning
@@ -28,8 +25,6 @@ if TYPE_CHECKING:
     from tenants.models import Tenant
 
 SYSTEM: Final = Actor(name="provisioning", actor_type="system")
-#: So many budgets share one ledger entry when a tenant is closed.
-_BUDGETS_AN_ENTRY: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +91,11 @@ def close_tenant(*, tag: Tag, actor: Actor) -> Standing:
     with in_tenant(tag), open_journal(actor=actor) as journal:
         standing = Standing(status=TenantStatus.CLOSED, is_changed=False)
         if journal.head.status != TenantStatus.CLOSED:
-            held = list(Budget.objects.filter(reserved__gt=0).order_by("id").values_list("id", "reserved"))
+            held = held_amounts()
             # While it is not yet closed, because the engine books nothing for a closed tenant.
             released = release_holds(journal, active_holds())
-            _announce_released(journal, dict(held))
-            _close_budgets(journal)
+            announce_released(journal, held)
+            close_budgets(journal)
             revoke_all_keys(actor=actor, now=journal.now)
             standing = _become(journal, TenantStatus.CLOSED, "tenant.closed", holds_released=released)
         closed_at = journal.now
@@ -136,40 +131,3 @@ def _leave_trace(journal: Journal, event_type: str, *, previous: str | None, **f
         actor=actor,
         at=journal.now,
     )
-
-
-def _close_budgets(journal: Journal) -> None:
-    for unit in Unit:
-        still_open = Budget.objects.filter(unit=unit).exclude(status=BudgetStatus.CLOSED).order_by("id")
-        for batch in batched(still_open, _BUDGETS_AN_ENTRY):
-            _announce_closed(journal, [budget for budget in batch if budget.run_id is None])
-            Budget.objects.filter(pk__in=[budget.pk for budget in batch]).update(status=BudgetStatus.CLOSED)
-            journal.post_unchanged(EntryKind.CLOSE, batch)
-
-
-def _announce_closed(journal: Journal, budgets: Sequence[Budget]) -> None:
-    # The budgets of runs come and go by the thousand; nobody subscribes to one of them.
-    outbox.announce_all(_cascade("budget.closed_via_tenant_cascade", budgets, {}), actor=journal.actor, at=journal.now)
-
-
-def _announce_released(journal: Journal, held: dict[UUID, int]) -> None:
-    budgets = Budget.objects.filter(pk__in=list(held), run_id=None).order_by("id")
-    released = {budget.pk: held[budget.pk] for budget in budgets}
-    events = _cascade("reservation.released_via_tenant_cascade", budgets, released)
-    outbox.announce_all(events, actor=journal.actor, at=journal.now)
-
-
-def _cascade(event_type: str, budgets: Iterable[Budget], released: dict[UUID, int]) -> Iterable[outbox.Event]:
-    for budget in budgets:
-        content: dict[str, object] = {
-            "ledger_id": str(budget.pk),
-            "scope": budget.scope_path,
-            "unit": budget.unit,
-            "prior_status": budget.status,
-            "cascade_reason": "tenant_closed",
-        }
-        if budget.pk in released:
-            content["released_amount"] = released[budget.pk]
-        else:
-            content["new_status"] = BudgetStatus.CLOSED
-        yield outbox.Event(event_type=event_type, content=content, scope_path=budget.scope_path)

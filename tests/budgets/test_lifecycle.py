@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from django.test.utils import CaptureQueriesContext
 
 from accounts.keys.models import ApiKey
 from budgets.models import Budget, LedgerEntry, LedgerHead, Reservation, RunTemplate
 from budgets.scopes import read_scope_path
+from budgets.selectors.audit import audit
 from budgets.services import lifecycle
 from budgets.services.guards import TenantIsClosed
 from budgets.services.opening import NewBudget, open_budget
@@ -25,6 +27,7 @@ from tenants.models import Tenant
 from tenants.services.plans import publish_plan
 from tenants.services.provisioning import NewTenant
 from tests.support.books import Books
+from tests.support.owner import as_owner
 from tests.support.tenants import drop_tenant
 
 OLIVE = Actor(name="olive", actor_type="admin_on_behalf_of", reason="runaway agent")
@@ -158,6 +161,45 @@ class TestClose:
             "api_key.revoked_via_tenant_cascade": 1,
         }
         assert released.payload["data"]["released_amount"] == 5
+
+    @pytest.mark.parametrize("runs", [1, 499, 500, 501, 5_001])
+    def test_reads_no_budget_of_a_run_however_many_there_were(self, books: Books, runs: int) -> None:
+        root = books.add_budget(allocated=100)
+        books.ask("event", amount=130)
+        tokens = books.add_budget(allocated=7, unit=Unit.TOKENS)
+        as_owner(
+            books.tenant.tag,
+            f"""
+            INSERT INTO budget (
+                id, scope_path, depth, unit, allocated, reserved, spent, debt, uncovered, overdraft_limit, is_capped,
+                status, period, anchor, rollover, period_allocation, run_id, created_at
+            )
+            SELECT
+                uuidv7(), 'tenant:acme/run:r' || n, 2, 'USD_MICROCENTS', 0, 0, 0, 0, 0, 0, false,
+                'ACTIVE', 'ONE_OFF', '2026-01-01', 'NONE', 0, 'r' || n, now()
+            FROM generate_series(1, {runs}) AS n
+            """,
+        )
+
+        with CaptureQueriesContext(connections["default"]) as captured:
+            lifecycle.close_tenant(tag=books.tenant.tag, actor=OLIVE)
+
+        assert len(captured) < 30
+        with in_tenant(books.tenant.tag):
+            entries = list(LedgerEntry.objects.filter(kind="CLOSE").order_by("seq"))
+            assert not Budget.objects.exclude(status="CLOSED").exists()
+        closed = [budget_id for entry in entries for budget_id in entry.budget_ids]
+        assert len(closed) == len(set(closed)) == runs + 2
+        assert max(len(entry.budget_ids) for entry in entries) <= 500
+        balances = {
+            budget_id: entry.balances[number * 7 : number * 7 + 7]
+            for entry in entries
+            for number, budget_id in enumerate(entry.budget_ids)
+        }
+        assert balances[root] == [100, 0, 100, 0, 30, 0, 1]
+        assert balances[tokens] == [7, 0, 0, 0, 0, 0, 0]
+        assert {(entry.actor, entry.reason) for entry in entries} == {("olive", "runaway agent")}
+        assert audit(books.tenant.tag) == []
 
     def test_is_final(self, books: Books) -> None:
         tag = books.tenant.tag
