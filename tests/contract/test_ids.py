@@ -40,7 +40,8 @@ def ask(request: pytest.FixtureRequest) -> Ask:
 def told(answer: Answer) -> tuple[int, dict[str, Any], list[str]]:
     """All that a caller can learn from a refusal, its own ids aside."""
     body = {name: value for name, value in answer.json().items() if name not in {"request_id", "trace_id"}}
-    return answer.status_code, body, sorted(answer.headers)
+    # Whether the server keeps the connection is its own affair.
+    return answer.status_code, body, sorted(set(answer.headers) - {"connection"})
 
 
 class TestIds:
