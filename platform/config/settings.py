@@ -144,6 +144,13 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
+    # Several things have a field `status`; each set of values has a name of its own in the description.
+    "ENUM_NAME_OVERRIDES": {
+        "ApiKeyStatusEnum": ["ACTIVE", "EXPIRED", "REVOKED"],
+        "TenantStatusEnum": ["PROVISIONING", "ACTIVE", "SUSPENDED", "CLOSED"],
+        "BudgetStatusEnum": ["ACTIVE", "FROZEN", "CLOSED"],
+        "ReservationStatusEnum": ["ACTIVE", "COMMITTED", "RELEASED", "EXPIRED"],
+    },
     "TITLE": "Watermaster",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
