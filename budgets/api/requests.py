@@ -31,6 +31,7 @@ IdempotencyKey = Annotated[
 ]
 DimensionName = Annotated[str, Meta(min_length=1, max_length=128)]
 Count = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
+FreeName = Annotated[str, Meta(min_length=1, max_length=256)]
 FreeObject = dict[str, Any]
 
 
@@ -174,6 +175,75 @@ class EventRequest(_Request, frozen=True, kw_only=True):
     overage_policy: OveragePolicy = OveragePolicy.ALLOW_IF_AVAILABLE
     metrics: Metrics | UnsetType = UNSET
     client_time_ms: Count | UnsetType = UNSET
+
+
+class Priority(StrEnum):
+    """Whose work goes first when the budget is nearly gone; the tenant's own priority bounds it."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class RunFacts(_Wire, frozen=True, kw_only=True):
+    """Which run this is a step of. The server counts its iterations itself; an earlier start than its own counts."""
+
+    run_id: ScopeName
+    turn_id: FreeName | UnsetType = UNSET
+    iteration: Count | UnsetType = UNSET
+    started_at_ms: Count | UnsetType = UNSET
+
+
+class TokenSource(StrEnum):
+    """How the input tokens were counted: by the runtime, by a tokenizer, or from the number of bytes."""
+
+    RUNTIME = "runtime"
+    TOKENIZER = "tokenizer"
+    BYTES = "bytes"
+
+
+class ClassHint(_Wire, frozen=True, kw_only=True):
+    """The traffic class that the runtime takes the request for, and how sure it is. The class's own caps hold."""
+
+    name: FreeName = msgspec.field(name="class")
+    confidence: Annotated[float, Meta(ge=0, le=1)] = 1.0
+
+
+class CallFacts(_Wire, frozen=True, kw_only=True, omit_defaults=True):
+    """The call that is about to be made. Without a model the class chooses one."""
+
+    endpoint: FreeName | UnsetType = UNSET
+    model: FreeName | UnsetType = UNSET
+    stream: bool | UnsetType = UNSET
+    input_tokens: Count = 0
+    input_tokens_source: TokenSource | UnsetType = UNSET
+    max_output_tokens: Count | UnsetType = UNSET
+    tools: Annotated[list[FreeName], Meta(max_length=512)] | UnsetType = UNSET
+    capabilities: Annotated[list[FreeName], Meta(max_length=32)] | UnsetType = UNSET
+    class_hint: ClassHint | UnsetType = UNSET
+
+
+class Attempt(_Wire, frozen=True, kw_only=True):
+    """A further try at the same turn; a promotion names the decision it comes from."""
+
+    n: Count
+    of_decision: FreeName | UnsetType = UNSET
+    reason: FreeName | UnsetType = UNSET
+
+
+class AdmitRequest(_Request, frozen=True, kw_only=True):
+    """The reservation's fields, the estimate left to the prices where there is none, and what is known of the call."""
+
+    subject: Subject
+    action: Action
+    estimate: Amount | UnsetType = UNSET
+    ttl_ms: Annotated[int, Meta(ge=1_000, le=86_400_000)] = 60_000
+    grace_period_ms: Annotated[int, Meta(ge=0, le=60_000)] = 5_000
+    overage_policy: OveragePolicy = OveragePolicy.ALLOW_IF_AVAILABLE
+    run: RunFacts | UnsetType = UNSET
+    request: CallFacts = CallFacts()
+    attempt: Attempt | UnsetType = UNSET
+    priority: Priority = Priority.NORMAL
 
 
 _ENCODER: Final = msgspec.json.Encoder()

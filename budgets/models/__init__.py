@@ -1,7 +1,24 @@
 from budgets.models.budget import Budget
 from budgets.models.decision import Decision
 from budgets.models.ledger import LedgerEntry, LedgerHead
+from budgets.models.policies import PolicyVersion, RouterLabel, RouterModel, Subscription
 from budgets.models.reservation import Reservation
+from budgets.models.rules import KillSwitch, QuotaCounter, Ruleset, Run
 from budgets.models.run_template import RunTemplate
 
-__all__ = ["Budget", "Decision", "LedgerEntry", "LedgerHead", "Reservation", "RunTemplate"]
+__all__ = [
+    "Budget",
+    "Decision",
+    "KillSwitch",
+    "LedgerEntry",
+    "LedgerHead",
+    "PolicyVersion",
+    "QuotaCounter",
+    "Reservation",
+    "RouterLabel",
+    "RouterModel",
+    "Ruleset",
+    "Run",
+    "RunTemplate",
+    "Subscription",
+]

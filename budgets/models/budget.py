@@ -33,6 +33,7 @@ class Budget(models.Model):
     is_capped = models.BooleanField(
         default=False, help_text="A charge could not be covered in full; refuses reservations until funded."
     )
+    is_low = models.BooleanField(default=False, help_text="Below the low-water mark, until it recovers.")
     status = models.TextField(choices=BudgetStatus, default=BudgetStatus.ACTIVE)
     period = models.TextField(choices=Period, default=Period.ONE_OFF)
     anchor = models.DateField(help_text="The day in the tenant's time zone from which periods are counted.")

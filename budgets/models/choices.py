@@ -72,3 +72,14 @@ class EntryKind(models.TextChoices):
     FREEZE = "FREEZE"
     UNFREEZE = "UNFREEZE"
     CLOSE = "CLOSE"
+
+
+class PolicyKind(models.TextChoices):
+    """What of a tenant is decided in versions. `budgets.services.ruleset` says what becomes of each."""
+
+    LIMITS = "limits"
+    TOOLS = "tools"
+    ACTIONS = "actions"
+    ROUTING = "routing"
+    SHADOW = "shadow"
+    ROUTER_SWITCH = "router_switch"

@@ -35,6 +35,8 @@ class Decision(models.Model):
     ledger_seq = models.BigIntegerField(null=True)
     budget_ids = ArrayField(models.UUIDField(), null=True)
     balances = ArrayField(models.BigIntegerField(), null=True)
+    would_deny = models.TextField(null=True, help_text="In shadow mode: the refusal that did not block.")
+    admission = models.JSONField(null=True, help_text="How far the checks came, class, route and caps.")
     request_id = models.TextField(null=True)
     trace_id = models.TextField(null=True)
 

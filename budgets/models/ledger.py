@@ -63,6 +63,7 @@ class LedgerEntry(models.Model):
     action = models.JSONField(null=True)
     metadata = models.JSONField(null=True)
     metrics = models.JSONField(null=True)
+    price = models.JSONField(null=True, help_text="Unit prices, their source and version, of a charge that was priced.")
     actor = models.TextField(null=True)
     reason = models.TextField(null=True)
     request_id = models.TextField(null=True)

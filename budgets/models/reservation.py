@@ -34,6 +34,7 @@ class Reservation(models.Model):
     charged = models.BigIntegerField(null=True)
     committed_metadata = models.JSONField(null=True)
     metrics = models.JSONField(null=True)
+    tokens = models.BigIntegerField(null=True, help_text="What it holds of its run's tokens.")
 
     class Meta:
         db_table = "reservation"

@@ -46,6 +46,10 @@ class Operation(msgspec.Struct, omit_defaults=True, kw_only=True):
     reason: str | None = None
     request_id: str | None = None
     trace_id: str | None = None
+    endpoint: str | None = None
+    facts: Any = None
+    priority: str | None = None
+    price: Any = None
 
 
 class Answer(msgspec.Struct):
@@ -69,3 +73,5 @@ class Answer(msgspec.Struct):
     held: int | None = None
     unit: str | None = None
     expires_ms: int | None = None
+    amount: int | None = None
+    admission: dict[str, Any] | None = None

@@ -27,9 +27,29 @@ DECLARE
     b_id uuid[]; b_path text[]; b_unit text[]; b_status text[]; b_run text[];
     b_allocated bigint[]; b_reserved bigint[]; b_spent bigint[]; b_debt bigint[]; b_uncovered bigint[]; b_limit bigint[];
     b_capped boolean[]; b_touched boolean[]; b_new boolean[];
+    b_low boolean[];
     v_known int;
     v_by_path jsonb;
     v_by_id jsonb;
+
+    -- the tenant's rules, its stops, its runs and its counters; absent rules cost nothing
+    v_rules jsonb;
+    v_switches jsonb;
+    r_id text[]; r_started timestamptz[]; r_lease timestamptz[]; r_iterations bigint[]; r_tokens bigint[]; r_held bigint[];
+    r_gave_up text[]; r_touched boolean[]; r_new boolean[];
+    v_r int;
+    c_key text[]; c_used bigint[]; c_expires timestamptz[]; c_touched boolean[];
+    v_leases bigint;
+    v_judged jsonb;
+    v_candidate jsonb;
+    v_candidates jsonb;
+    v_would_deny text;
+    v_left_ppm bigint;
+    v_is_low boolean;
+    v_quota record;
+    v_counted int[];
+    v_c int;
+    v_k int;
 
     -- the operation in hand
     v_op record;
@@ -89,8 +109,10 @@ BEGIN
     LOOP
         SELECT array_agg(b.id), array_agg(b.scope_path), array_agg(b.unit), array_agg(b.status), array_agg(b.run_id), array_agg(b.allocated),
             array_agg(b.reserved), array_agg(b.spent), array_agg(b.debt), array_agg(b.uncovered), array_agg(b.overdraft_limit),
-            array_agg(b.is_capped), array_agg(false), array_agg(false), array_agg(b.id) FILTER (WHERE b.period_ends_at <= v_now AND b.status <> 'CLOSED')
-        INTO b_id, b_path, b_unit, b_status, b_run, b_allocated, b_reserved, b_spent, b_debt, b_uncovered, b_limit, b_capped, b_touched, b_new, v_due
+            array_agg(b.is_capped), array_agg(b.is_low), array_agg(false), array_agg(false),
+            array_agg(b.id) FILTER (WHERE b.period_ends_at <= v_now AND b.status <> 'CLOSED')
+        INTO b_id, b_path, b_unit, b_status, b_run, b_allocated, b_reserved, b_spent, b_debt, b_uncovered, b_limit, b_capped, b_low, b_touched, b_new,
+            v_due
         FROM (
             SELECT budget.id
             FROM jsonb_to_recordset(p_operations) AS o (n int, suffixes text[], run text)
@@ -119,6 +141,27 @@ BEGIN
         FROM run_template AS t;
     END IF;
 
+    SELECT r.document INTO v_rules FROM ruleset AS r WHERE r.id = 1;
+    SELECT jsonb_agg(jsonb_build_object('level', k.level, 'name', k.name, 'mode', k.mode, 'reason', k.reason, 'since', k.thrown_at))
+    INTO v_switches
+    FROM (
+        SELECT level, name, mode, reason, thrown_at FROM kill_switch WHERE lifted_at IS NULL AND (ends_at IS NULL OR ends_at > v_now)
+        UNION ALL
+        SELECT level, name, mode, reason, thrown_at FROM public.platform_switch WHERE lifted_at IS NULL AND (ends_at IS NULL OR ends_at > v_now)
+    ) AS k;
+    SELECT array_agg(r.run_id), array_agg(r.started_at), array_agg(r.lease_until), array_agg(r.iterations), array_agg(r.tokens),
+        array_agg(r.tokens_held), array_agg(r.gave_up_code), array_agg(false), array_agg(false)
+    INTO r_id, r_started, r_lease, r_iterations, r_tokens, r_held, r_gave_up, r_touched, r_new
+    FROM (
+        SELECT o.run AS run_id FROM jsonb_to_recordset(p_operations) AS o (run text) WHERE o.run IS NOT NULL
+        UNION
+        SELECT h.run_id
+        FROM jsonb_to_recordset(p_operations) AS o (target uuid)
+        JOIN reservation AS h ON h.id = o.target
+        WHERE h.run_id IS NOT NULL
+    ) AS wanted
+    JOIN run AS r ON r.run_id = wanted.run_id;
+
     FOR v_op IN
         SELECT o.*,
             k.permissions, k.scope_filter,
@@ -126,20 +169,21 @@ BEGIN
             AND (k.digest = o.digest OR (k.previous_digest = o.digest AND k.previous_expires_at > v_now)) AS is_key_good,
             d.id AS decision_id, d.payload_hash AS decision_hash, d.verdict AS decision_verdict, d.reason_code AS decision_reason,
             d.failed_scope AS decision_failed, d.numbers AS decision_numbers, d.ledger_seq AS decision_seq, d.budget_ids AS decision_budgets,
-            d.balances AS decision_balances,
+            d.balances AS decision_balances, d.admission AS decision_admission, d.amount AS decision_amount,
             e.seq AS entry_seq, e.payload_hash AS entry_hash, e.amount AS entry_amount, e.charged AS entry_charged, e.deltas AS entry_deltas,
             e.expires_at AS entry_expires, e.budget_ids AS entry_budgets, e.balances AS entry_balances, e.event_id AS entry_event,
             r.id AS hold_id, r.status AS hold_status, r.unit AS hold_unit, r.amount AS hold_amount, r.overage_policy AS hold_policy,
             r.budget_ids AS hold_budgets, r.scope_path AS hold_path, r.run_id AS hold_run, r.expires_at AS hold_expires, r.due_at AS hold_due,
-            r.grace_ms AS hold_grace_ms, r.extensions AS hold_extensions
+            r.grace_ms AS hold_grace_ms, r.extensions AS hold_extensions, r.tokens AS hold_tokens
         FROM jsonb_to_recordset(p_operations) AS o (
             n int, op text, id uuid, key_id text, digest bytea, is_trusted boolean, actor text, actor_type text, idem text, hash bytea, tenant text, suffixes text[],
             run text, template text, unit text, amount bigint, ttl_ms bigint, grace_ms int, policy text, is_dry boolean, subject jsonb,
-            action jsonb, metadata jsonb, metrics jsonb, target uuid, extend_ms bigint, reason text, request_id text, trace_id text
+            action jsonb, metadata jsonb, metrics jsonb, target uuid, extend_ms bigint, reason text, request_id text, trace_id text,
+            endpoint text, facts jsonb, priority text, price jsonb
         )
         LEFT JOIN api_key AS k ON k.key_id = o.key_id
         LEFT JOIN decision AS d
-            ON o.op IN ('reserve', 'decide') AND d.is_replayable AND d.idempotency_key = o.idem AND d.endpoint = o.op
+            ON o.op IN ('reserve', 'decide') AND d.is_replayable AND d.idempotency_key = o.idem AND d.endpoint = coalesce(o.endpoint, o.op)
         LEFT JOIN ledger_entry AS e
             ON o.op NOT IN ('reserve', 'decide') AND e.idempotency_key = o.idem AND e.endpoint = o.op
             AND (e.target = o.target OR (e.target IS NULL AND o.target IS NULL))
@@ -147,6 +191,7 @@ BEGIN
         ORDER BY o.n
     LOOP
         v_status := NULL; v_verdict := NULL; v_failed := NULL; v_numbers := NULL; v_answer := NULL; v_replayed := false; v_charged := NULL;
+        v_judged := NULL; v_candidate := NULL; v_candidates := NULL; v_would_deny := NULL; v_r := NULL; v_counted := '{}';
         v_idx := '{}'; v_ids := '{}'; v_paths := '{}'; v_deltas := '{}'; v_balances := '{}'; v_expires := NULL;
         v_is_live := v_op.op = 'reserve' AND NOT coalesce(v_op.is_dry, false);
         v_path := v_root || coalesce(v_op.suffixes[cardinality(v_op.suffixes)], '');
@@ -198,6 +243,8 @@ BEGIN
                 v_numbers := v_op.decision_numbers;
                 v_ids := v_op.decision_budgets;
                 v_balances := v_op.decision_balances;
+                v_judged := v_op.decision_admission;
+                v_op.amount := v_op.decision_amount;
                 IF v_op.decision_seq IS NOT NULL THEN
                     SELECT e.budget_ids, e.balances, e.expires_at INTO STRICT v_ids, v_balances, v_expires
                     FROM ledger_entry AS e
@@ -257,7 +304,7 @@ BEGIN
                         END IF;
                         b_id[i] := gen_random_uuid(); b_path[i] := v_run_path; b_unit[i] := v_op.unit; b_status[i] := 'ACTIVE';
                         b_run[i] := v_op.run; b_allocated[i] := (v_template ->> 'amount')::bigint; b_reserved[i] := 0; b_spent[i] := 0;
-                        b_debt[i] := 0; b_uncovered[i] := 0; b_limit[i] := 0; b_capped[i] := false; b_touched[i] := false; b_new[i] := true;
+                        b_debt[i] := 0; b_uncovered[i] := 0; b_limit[i] := 0; b_capped[i] := false; b_low[i] := false; b_touched[i] := false; b_new[i] := true;
                     ELSE
                         i := NULL;
                     END IF;
@@ -266,7 +313,98 @@ BEGIN
                     v_idx := v_idx || i;
                 END IF;
             END IF;
-            IF cardinality(v_idx) = 0 THEN
+            -- 4. to 7. The rules: who is stopped, what the run may still do, which tools and models, and how much of what a day
+            IF v_op.op <> 'event' AND (v_rules IS NOT NULL OR v_switches IS NOT NULL) THEN
+                IF v_op.run IS NOT NULL THEN
+                    v_r := array_position(r_id, v_op.run);
+                    IF v_r IS NULL THEN
+                        v_r := coalesce(cardinality(r_id), 0) + 1;
+                        r_id[v_r] := v_op.run; r_started[v_r] := v_now; r_lease[v_r] := v_now; r_iterations[v_r] := 0; r_tokens[v_r] := 0;
+                        r_held[v_r] := 0; r_gave_up[v_r] := NULL; r_touched[v_r] := false; r_new[v_r] := true;
+                    END IF;
+                END IF;
+                v_left_ppm := NULL;
+                v_is_low := false;
+                IF v_rules -> 'low_water' IS NOT NULL THEN
+                    FOREACH i IN ARRAY v_idx LOOP
+                        CONTINUE WHEN b_run[i] IS NOT NULL OR b_allocated[i] = 0;
+                        v_room := trunc((b_allocated[i]::numeric - b_spent[i] - b_reserved[i]) * 1000000 / b_allocated[i])::bigint;
+                        v_left_ppm := least(v_left_ppm, v_room);
+                        -- Two marks, so that a budget at the edge does not flicker.
+                        IF (b_low[i] AND v_room > coalesce((v_rules -> 'low_water' ->> 'leave_ppm')::bigint, 250000))
+                            OR (NOT b_low[i] AND v_room < coalesce((v_rules -> 'low_water' ->> 'enter_ppm')::bigint, 200000)) THEN
+                            IF v_is_live THEN
+                                b_low[i] := NOT b_low[i];
+                                b_touched[i] := b_touched[i] OR NOT b_new[i];
+                                INSERT INTO outbox_event (id, at, event_type, scope_path, payload, request_id, trace_id)
+                                VALUES (
+                                    gen_random_uuid(), v_now,
+                                    CASE WHEN b_low[i] THEN 'budget.low_water_entered' ELSE 'budget.low_water_left' END,
+                                    b_path[i], jsonb_build_object('left_ppm', v_room), coalesce(v_op.request_id, ''), coalesce(v_op.trace_id, '')
+                                );
+                                v_is_low := v_is_low OR b_low[i];
+                            ELSE
+                                v_is_low := v_is_low OR NOT b_low[i];
+                            END IF;
+                        ELSE
+                            v_is_low := v_is_low OR b_low[i];
+                        END IF;
+                    END LOOP;
+                END IF;
+                v_judged := public.judge_rules_v1(
+                    v_rules, v_switches,
+                    jsonb_build_object(
+                        'kind', v_op.action ->> 'kind', 'name', v_op.action ->> 'name', 'levels', v_op.subject, 'key_id', v_op.key_id,
+                        'amount', v_op.amount, 'request', v_op.facts, 'priority', v_op.priority
+                    ),
+                    CASE WHEN v_r IS NOT NULL THEN jsonb_build_object(
+                        'iterations', r_iterations[v_r], 'tokens', r_tokens[v_r], 'tokens_held', r_held[v_r],
+                        'seconds', extract(EPOCH FROM v_now - r_started[v_r]), 'is_new', r_new[v_r] AND NOT r_touched[v_r]
+                    ) END,
+                    v_is_low, v_left_ppm
+                );
+                v_status := v_judged ->> 'status';
+                v_numbers := v_judged -> 'numbers';
+                v_candidates := v_judged -> 'candidates';
+
+                -- 6. Counted quotas, of actions and of runs
+                IF v_status IS NULL AND v_rules IS NOT NULL THEN
+                    FOR v_quota IN SELECT * FROM public.quotas_of_v1(
+                        v_rules, v_op.action ->> 'kind', v_path, v_op.run, v_r IS NOT NULL AND r_new[v_r] AND NOT r_touched[v_r], v_head.time_zone, v_now
+                    ) LOOP
+                        v_c := array_position(c_key, v_quota.key);
+                        IF v_c IS NULL THEN
+                            v_c := coalesce(cardinality(c_key), 0) + 1;
+                            c_key[v_c] := v_quota.key; c_expires[v_c] := v_quota.expires_at; c_touched[v_c] := false;
+                            c_used[v_c] := coalesce((SELECT q.used FROM quota_counter AS q WHERE q.key = v_quota.key), 0);
+                        END IF;
+                        IF c_used[v_c] >= v_quota.quota_max THEN
+                            v_status := v_quota.status;
+                            v_numbers := jsonb_build_object('quota', v_quota.quota_id, 'used', c_used[v_c], 'limit', v_quota.quota_max,
+                                'window', v_quota.quota_window, 'resets_at', v_quota.expires_at);
+                            v_judged := v_judged || '{"stage": 6}';
+                            EXIT;
+                        END IF;
+                        v_counted := v_counted || v_c;
+                    END LOOP;
+                    IF v_status IS NULL AND v_r IS NOT NULL AND r_new[v_r] AND NOT r_touched[v_r]
+                        AND v_rules -> 'limits' ->> 'concurrent_runs_max' IS NOT NULL THEN
+                        -- A run that goes quiet loses its lease by the clock, so none can leak.
+                        IF v_leases IS NULL THEN
+                            SELECT count(*) INTO v_leases FROM run AS r WHERE r.lease_until > v_now;
+                        END IF;
+                        IF v_leases >= (v_rules -> 'limits' ->> 'concurrent_runs_max')::bigint THEN
+                            v_status := 'CONCURRENT_RUNS_EXCEEDED';
+                            v_numbers := jsonb_build_object('used', v_leases, 'limit', v_rules -> 'limits' -> 'concurrent_runs_max');
+                            v_judged := v_judged || '{"stage": 6}';
+                        END IF;
+                    END IF;
+                END IF;
+            END IF;
+            IF v_status IS NULL AND v_op.amount IS NULL AND v_candidates IS NULL THEN
+                v_status := 'NO_ROUTE';
+            END IF;
+            IF v_status IS NULL AND cardinality(v_idx) = 0 THEN
                 SELECT b_path[n], jsonb_build_object('requested_unit', v_op.unit, 'expected_units', jsonb_agg(DISTINCT b_unit[n]))
                 INTO v_failed, v_numbers
                 FROM generate_series(1, v_known) AS n
@@ -285,27 +423,75 @@ BEGIN
         END IF;
 
         -- 5. The verdict, root to leaf; the first failure names the refusal
-        IF v_status IS NULL AND v_op.op IN ('reserve', 'decide') THEN
-            FOREACH i IN ARRAY v_idx LOOP
-                v_remaining := b_allocated[i] - b_reserved[i] - b_spent[i] - b_debt[i];
-                v_status := CASE
-                    WHEN b_status[i] = 'FROZEN' THEN 'BUDGET_FROZEN'
-                    WHEN b_status[i] = 'CLOSED' THEN 'BUDGET_CLOSED'
-                    WHEN b_capped[i] OR b_debt[i] > b_limit[i] THEN 'OVERDRAFT_LIMIT_EXCEEDED'
-                    WHEN b_debt[i] > 0 THEN 'DEBT_OUTSTANDING'
-                    WHEN v_remaining < v_op.amount THEN 'BUDGET_EXCEEDED'
-                    WHEN v_op.amount > AMOUNT_MAX - b_reserved[i] - b_spent[i] - b_debt[i] - b_uncovered[i] THEN 'BUDGET_EXCEEDED'
-                END;
-                IF v_status IS NOT NULL THEN
-                    v_failed := b_path[i];
-                    v_numbers := jsonb_build_object('remaining', v_remaining, 'requested', v_op.amount, 'unit', v_op.unit, 'debt', b_debt[i]);
-                    EXIT;
+        IF v_op.op IN ('reserve', 'decide') AND NOT v_replayed AND v_status IS NULL THEN
+            v_k := 0;
+            LOOP
+                -- 8. The first candidate that fits wins; without candidates there is the caller's own estimate.
+                IF v_candidates IS NOT NULL THEN
+                    v_candidate := v_candidates -> v_k;
+                    v_op.amount := (v_candidate ->> 'amount')::bigint;
+                    v_status := NULL; v_failed := NULL; v_numbers := NULL;
                 END IF;
+                FOREACH i IN ARRAY v_idx LOOP
+                    v_remaining := b_allocated[i] - b_reserved[i] - b_spent[i] - b_debt[i];
+                    v_status := CASE
+                        WHEN b_status[i] = 'FROZEN' THEN 'BUDGET_FROZEN'
+                        WHEN b_status[i] = 'CLOSED' THEN 'BUDGET_CLOSED'
+                        WHEN b_capped[i] OR b_debt[i] > b_limit[i] THEN 'OVERDRAFT_LIMIT_EXCEEDED'
+                        WHEN b_debt[i] > 0 THEN 'DEBT_OUTSTANDING'
+                        WHEN v_remaining < v_op.amount THEN 'BUDGET_EXCEEDED'
+                        WHEN v_op.amount > AMOUNT_MAX - b_reserved[i] - b_spent[i] - b_debt[i] - b_uncovered[i] THEN 'BUDGET_EXCEEDED'
+                    END;
+                    IF v_status IS NOT NULL THEN
+                        v_failed := b_path[i];
+                        v_numbers := jsonb_build_object('remaining', v_remaining, 'requested', v_op.amount, 'unit', v_op.unit, 'debt', b_debt[i]);
+                        EXIT;
+                    END IF;
+                END LOOP;
+                v_k := v_k + 1;
+                EXIT WHEN v_status IS NULL OR v_candidates IS NULL OR v_k >= jsonb_array_length(v_candidates);
             END LOOP;
+        END IF;
+        IF v_op.op IN ('reserve', 'decide') AND NOT v_replayed THEN
+            -- In shadow mode nothing that the rules or the balances say blocks: it is written down, and nothing is held.
+            IF v_status IS NOT NULL AND coalesce((v_rules -> 'shadow' ->> 'is_on')::boolean, false) AND v_status NOT IN (
+                'FORBIDDEN', 'TENANT_CLOSED', 'TENANT_SUSPENDED', 'KILL_SWITCH', 'BUDGET_FROZEN', 'BUDGET_CLOSED', 'UNIT_MISMATCH'
+            ) THEN
+                v_would_deny := v_status;
+                v_status := NULL;
+                v_op.amount := 0;
+            END IF;
+            -- The give-up rule speaks once in a run's life.
+            IF v_is_live AND v_r IS NOT NULL AND r_gave_up[v_r] IS NULL AND (r_touched[v_r] OR NOT r_new[v_r]) AND (
+                v_status IN ('MAX_ITERATIONS_REACHED', 'MAX_TOKENS_REACHED', 'MAX_WALL_TIME_REACHED')
+                OR (v_status = 'BUDGET_EXCEEDED' AND v_failed = v_run_path)
+            ) THEN
+                r_gave_up[v_r] := CASE v_status WHEN 'BUDGET_EXCEEDED' THEN 'MAX_COST_REACHED' ELSE v_status END;
+                r_touched[v_r] := true;
+                INSERT INTO outbox_event (id, at, event_type, scope_path, payload, request_id, trace_id)
+                VALUES (
+                    gen_random_uuid(), v_now, 'run.' || lower(r_gave_up[v_r]), v_root || '/run:' || v_op.run,
+                    jsonb_build_object('run_id', v_op.run, 'code', r_gave_up[v_r], 'numbers', v_numbers, 'fallback', v_rules -> 'run' -> 'fallback'),
+                    coalesce(v_op.request_id, ''), coalesce(v_op.trace_id, '')
+                );
+            END IF;
             IF v_status IS NULL THEN
                 v_status := 'OK';
-                v_verdict := 'ALLOW';
+                v_verdict := CASE WHEN v_judged -> 'caps' IS NULL OR v_would_deny IS NOT NULL THEN 'ALLOW' ELSE 'ALLOW_WITH_CAPS' END;
                 IF v_is_live THEN
+                    IF v_r IS NOT NULL THEN
+                        IF r_new[v_r] AND NOT r_touched[v_r] AND v_leases IS NOT NULL THEN
+                            v_leases := v_leases + 1;
+                        END IF;
+                        r_iterations[v_r] := r_iterations[v_r] + 1;
+                        r_held[v_r] := r_held[v_r] + coalesce((v_candidate ->> 'tokens')::bigint, (v_judged ->> 'tokens')::bigint, 0);
+                        r_lease[v_r] := greatest(r_lease[v_r], v_now + (v_op.ttl_ms + v_op.grace_ms) * interval '1 millisecond');
+                        r_touched[v_r] := true;
+                    END IF;
+                    FOREACH v_c IN ARRAY v_counted LOOP
+                        c_used[v_c] := c_used[v_c] + 1;
+                        c_touched[v_c] := true;
+                    END LOOP;
                     v_expires := v_now + v_op.ttl_ms * interval '1 millisecond';
                     FOREACH i IN ARRAY v_idx LOOP
                         b_reserved[i] := b_reserved[i] + v_op.amount;
@@ -470,7 +656,7 @@ BEGIN
                     w_entry.reservation_id := v_op.target;
                 END IF;
                 IF v_op.op IN ('commit', 'event') THEN
-                    w_entry.charged := v_charged;
+                    w_entry.charged := v_charged; w_entry.price := v_op.price;
                 END IF;
                 IF v_op.op = 'event' THEN
                     w_entry.event_id := v_op.id; w_entry.subject := v_op.subject; w_entry.action := v_op.action;
@@ -482,11 +668,23 @@ BEGIN
                 w_hold := NULL;
                 w_hold.id := v_op.id; w_hold.unit := v_op.unit; w_hold.amount := v_op.amount;
                 w_hold.overage_policy := coalesce(v_op.policy, v_head.overage_policy); w_hold.budget_ids := v_ids; w_hold.scope_path := v_path;
-                w_hold.run_id := v_op.run; w_hold.subject := v_op.subject; w_hold.action := v_op.action; w_hold.metadata := v_op.metadata;
+                w_hold.run_id := v_op.run;
+                w_hold.tokens := coalesce((v_candidate ->> 'tokens')::bigint, (v_judged ->> 'tokens')::bigint);
+                w_hold.subject := v_op.subject; w_hold.action := v_op.action; w_hold.metadata := v_op.metadata;
                 w_hold.api_key_id := v_op.key_id; w_hold.idempotency_key := v_op.idem; w_hold.expires_at := v_expires;
                 w_hold.due_at := v_expires + v_op.grace_ms * interval '1 millisecond'; w_hold.grace_ms := v_op.grace_ms;
                 w_holds := array_append(w_holds, w_hold);
             ELSIF v_op.target IS NOT NULL THEN
+                v_r := array_position(r_id, v_op.hold_run);
+                IF v_r IS NOT NULL AND v_op.op <> 'extend' THEN
+                    r_held[v_r] := greatest(r_held[v_r] - coalesce(v_op.hold_tokens, 0), 0);
+                    IF v_op.op = 'commit' THEN
+                        r_tokens[v_r] := r_tokens[v_r] + coalesce(
+                            (v_op.metrics ->> 'tokens_input')::bigint + (v_op.metrics ->> 'tokens_output')::bigint, v_op.hold_tokens, 0
+                        );
+                    END IF;
+                    r_touched[v_r] := true;
+                END IF;
                 w_hold := NULL;
                 w_hold.id := v_op.target;
                 w_hold.status := CASE v_op.op WHEN 'commit' THEN 'COMMITTED' WHEN 'release' THEN 'RELEASED' WHEN 'expire' THEN 'EXPIRED' ELSE 'ACTIVE' END;
@@ -524,13 +722,18 @@ BEGIN
         END IF;
         IF NOT v_replayed AND (v_status <> 'OK' OR v_verdict IS NOT NULL) AND v_op.op <> 'expire' THEN
             w_decision := NULL;
-            w_decision.id := v_op.id; w_decision.at := v_now; w_decision.endpoint := v_op.op;
+            w_decision.id := v_op.id; w_decision.at := v_now; w_decision.endpoint := coalesce(v_op.endpoint, v_op.op);
             w_decision.verdict := coalesce(v_verdict, 'DENY');
             w_decision.reason_code := CASE v_status WHEN 'OK' THEN v_op.decision_reason ELSE v_status END;
             w_decision.is_replayable := v_status = 'OK'; w_decision.idempotency_key := v_op.idem; w_decision.payload_hash := v_op.hash;
             w_decision.scope_path := v_path; w_decision.failed_scope := v_failed; w_decision.unit := v_op.unit; w_decision.amount := v_op.amount;
             w_decision.numbers := v_numbers; w_decision.api_key_id := v_op.key_id; w_decision.run_id := coalesce(v_op.run, v_op.hold_run);
             w_decision.reservation_id := CASE WHEN v_is_live AND v_status = 'OK' THEN v_op.id ELSE v_op.target END;
+            w_decision.would_deny := v_would_deny;
+            IF v_judged IS NOT NULL THEN
+                v_judged := (v_judged - 'candidates') || jsonb_strip_nulls(jsonb_build_object('route', v_candidate, 'would_deny', v_would_deny));
+                w_decision.admission := v_judged;
+            END IF;
             w_decision.request_id := v_op.request_id; w_decision.trace_id := v_op.trace_id;
             IF v_is_live AND v_status = 'OK' THEN
                 w_decision.ledger_seq := v_seq;
@@ -550,38 +753,55 @@ BEGIN
                 WHEN coalesce(v_op.hold_status, 'ACTIVE') <> 'ACTIVE' THEN 0
                 ELSE greatest((extract(EPOCH FROM v_expires) * 1000)::bigint - v_now_ms, 0)
             END,
-            'slug', v_head.slug
+            'slug', v_head.slug, 'amount', CASE WHEN v_op.op IN ('reserve', 'decide') THEN v_op.amount END, 'admission', v_judged
         ));
     END LOOP;
 
     -- 8. All effects at once
     IF true = ANY (b_new) THEN
         INSERT INTO budget (
-            id, scope_path, depth, unit, allocated, reserved, spent, debt, uncovered, overdraft_limit, is_capped, status, period, rollover,
+            id, scope_path, depth, unit, allocated, reserved, spent, debt, uncovered, overdraft_limit, is_capped, is_low, status, period, rollover,
             anchor, period_allocation, run_id, created_at
         )
         SELECT
-            b_id[n], b_path[n], 2, b_unit[n], b_allocated[n], b_reserved[n], b_spent[n], b_debt[n], b_uncovered[n], 0, b_capped[n], 'ACTIVE', 'ONE_OFF',
+            b_id[n], b_path[n], 2, b_unit[n], b_allocated[n], b_reserved[n], b_spent[n], b_debt[n], b_uncovered[n], 0, b_capped[n], false, 'ACTIVE', 'ONE_OFF',
             'NONE', v_now::date, b_allocated[n], b_run[n], v_now
         FROM generate_series(1, v_known) AS n
         WHERE b_new[n] AND b_touched[n];
     END IF;
     IF true = ANY (b_touched) THEN
         UPDATE budget AS b
-        SET reserved = t.reserved, spent = t.spent, debt = t.debt, uncovered = t.uncovered, is_capped = t.is_capped
-        FROM unnest(b_id, b_reserved, b_spent, b_debt, b_uncovered, b_capped, b_touched, b_new)
-            AS t (id, reserved, spent, debt, uncovered, is_capped, is_touched, is_new)
+        SET reserved = t.reserved, spent = t.spent, debt = t.debt, uncovered = t.uncovered, is_capped = t.is_capped, is_low = t.is_low
+        FROM unnest(b_id, b_reserved, b_spent, b_debt, b_uncovered, b_capped, b_low, b_touched, b_new)
+            AS t (id, reserved, spent, debt, uncovered, is_capped, is_low, is_touched, is_new)
         WHERE b.id = t.id AND t.is_touched AND NOT t.is_new;
     END IF;
     IF w_holds IS NOT NULL THEN
         INSERT INTO reservation (
             id, status, unit, amount, overage_policy, budget_ids, scope_path, run_id, subject, action, metadata, api_key_id, idempotency_key,
-            created_at, expires_at, due_at, grace_ms, extensions
+            created_at, expires_at, due_at, grace_ms, extensions, tokens
         )
         SELECT
             h.id, 'ACTIVE', h.unit, h.amount, h.overage_policy, h.budget_ids, h.scope_path, h.run_id, h.subject, h.action, h.metadata, h.api_key_id,
-            h.idempotency_key, v_now, h.expires_at, h.due_at, h.grace_ms, 0
+            h.idempotency_key, v_now, h.expires_at, h.due_at, h.grace_ms, 0, h.tokens
         FROM unnest(w_holds) AS h;
+    END IF;
+    IF true = ANY (r_touched) THEN
+        INSERT INTO run (run_id, started_at, lease_until, iterations, tokens, tokens_held, gave_up_code, gave_up_at)
+        SELECT t.id, t.started_at, t.lease_until, t.iterations, t.tokens, t.tokens_held, t.gave_up_code, CASE WHEN t.gave_up_code IS NOT NULL THEN v_now END
+        FROM unnest(r_id, r_started, r_lease, r_iterations, r_tokens, r_held, r_gave_up, r_touched)
+            AS t (id, started_at, lease_until, iterations, tokens, tokens_held, gave_up_code, is_touched)
+        WHERE t.is_touched
+        ON CONFLICT (run_id) DO UPDATE
+        SET lease_until = excluded.lease_until, iterations = excluded.iterations, tokens = excluded.tokens, tokens_held = excluded.tokens_held,
+            gave_up_code = excluded.gave_up_code, gave_up_at = coalesce(run.gave_up_at, excluded.gave_up_at);
+    END IF;
+    IF true = ANY (c_touched) THEN
+        INSERT INTO quota_counter (key, used, expires_at)
+        SELECT t.key, t.used, t.expires_at
+        FROM unnest(c_key, c_used, c_expires, c_touched) AS t (key, used, expires_at, is_touched)
+        WHERE t.is_touched
+        ON CONFLICT (key) DO UPDATE SET used = excluded.used;
     END IF;
     IF w_settled IS NOT NULL THEN
         UPDATE reservation AS r
@@ -593,23 +813,23 @@ BEGIN
     IF w_entries IS NOT NULL THEN
         INSERT INTO ledger_entry (
             seq, kind, at, endpoint, target, idempotency_key, payload_hash, reservation_id, event_id, unit, amount, charged, expires_at,
-            budget_ids, deltas, balances, subject, action, metadata, metrics, actor, reason, request_id, trace_id
+            budget_ids, deltas, balances, subject, action, metadata, metrics, price, actor, reason, request_id, trace_id
         )
         SELECT
             e.seq, e.kind, e.at, e.endpoint, e.target, e.idempotency_key, e.payload_hash, e.reservation_id, e.event_id, e.unit, e.amount, e.charged,
-            e.expires_at, e.budget_ids, e.deltas, e.balances, e.subject, e.action, e.metadata, e.metrics, e.actor, e.reason, e.request_id, e.trace_id
+            e.expires_at, e.budget_ids, e.deltas, e.balances, e.subject, e.action, e.metadata, e.metrics, e.price, e.actor, e.reason, e.request_id, e.trace_id
         FROM unnest(w_entries) AS e;
         UPDATE ledger_head SET last_seq = v_seq WHERE id = 1;
     END IF;
     IF w_decisions IS NOT NULL THEN
         INSERT INTO decision (
             id, at, endpoint, verdict, reason_code, is_replayable, idempotency_key, payload_hash, scope_path, failed_scope, unit, amount, numbers,
-            api_key_id, run_id, reservation_id, subject, action, ledger_seq, budget_ids, balances, request_id, trace_id
+            api_key_id, run_id, reservation_id, subject, action, ledger_seq, budget_ids, balances, request_id, trace_id, would_deny, admission
         )
         SELECT
             d.id, d.at, d.endpoint, d.verdict, d.reason_code, d.is_replayable, d.idempotency_key, d.payload_hash, d.scope_path, d.failed_scope,
             d.unit, d.amount, d.numbers, d.api_key_id, d.run_id, d.reservation_id, d.subject, d.action, d.ledger_seq, d.budget_ids, d.balances,
-            d.request_id, d.trace_id
+            d.request_id, d.trace_id, d.would_deny, d.admission
         FROM unnest(w_decisions) AS d;
     END IF;
     RETURN array_to_json(v_answers);

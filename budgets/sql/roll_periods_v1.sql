@@ -48,7 +48,7 @@ BEGIN
             v_budget.uncovered := 0;
         END LOOP;
         UPDATE budget
-        SET allocated = v_budget.allocated, spent = 0, uncovered = 0, is_capped = false, period_starts_at = v_budget.period_starts_at,
+        SET allocated = v_budget.allocated, spent = 0, uncovered = 0, is_capped = false, is_low = false, period_starts_at = v_budget.period_starts_at,
             period_ends_at = v_budget.period_ends_at
         WHERE id = v_budget.id;
     END LOOP;

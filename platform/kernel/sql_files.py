@@ -9,13 +9,24 @@ _NAME = re.compile(r"[a-z0-9_]+_v[0-9]+")
 
 
 def read_sql(package: str, name: str) -> str:
-    """The text of `<package>/sql/<name>.sql`."""
-    return resources.files(package).joinpath("sql", f"{name}.sql").read_text()
+    """The text of `<package>/sql/<name>.sql`. A name may lead into a folder: `judge/price_call_v1`."""
+    return resources.files(package).joinpath("sql", *f"{name}.sql".split("/")).read_text()
 
 
-def create_function(package: str, name: str) -> RunSQL:
+def create_function(package: str, name: str, *, schema: str = "") -> RunSQL:
     """The migration step that makes a function. A released file is frozen: a change is the next version."""
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{name} is not a versioned function name.")
+    qualified = f"{schema}.{_function_name(name)}" if schema else _function_name(name)
     # A per cent sign in a file is not a placeholder: a statement in a list goes to the driver as it is.
-    return RunSQL([(read_sql(package, name), None)], [(f"DROP FUNCTION {name}", None)])
+    return RunSQL([(read_sql(package, name), None)], [(f"DROP FUNCTION {qualified}", None)])
+
+
+def replace_function(package: str, name: str) -> RunSQL:
+    """The step that makes a function anew from its file, for what changed before the first release."""
+    return RunSQL([(f"DROP FUNCTION {_function_name(name)}", None), (read_sql(package, name), None)], RunSQL.noop)
+
+
+def _function_name(name: str) -> str:
+    function = name.rpartition("/")[2]
+    if not _NAME.fullmatch(function):
+        raise ValueError(f"{function} is not a versioned function name.")
+    return function

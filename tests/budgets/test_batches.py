@@ -58,12 +58,12 @@ _SCENE = """
         (gen_random_uuid(), 'deep', 'USD_MICROCENTS', 70, false),
         (gen_random_uuid(), 'tokens', 'TOKENS', 20, false);
     INSERT INTO budget (
-        id, scope_path, depth, unit, allocated, reserved, spent, debt, uncovered, overdraft_limit, is_capped, status,
-        period, anchor, rollover, period_allocation, created_at
+        id, scope_path, depth, unit, allocated, reserved, spent, debt, uncovered, overdraft_limit, is_low, is_capped,
+        status, period, anchor, rollover, period_allocation, created_at
     )
     SELECT
         ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid, 'tenant:twin' || path, 1, unit, allocated,
-        0, 0, 0, 0, overdraft_limit, false, status, 'ONE_OFF', '2026-01-01', 'NONE', 0, '2026-01-01'
+        0, 0, 0, 0, overdraft_limit, false, false, status, 'ONE_OFF', '2026-01-01', 'NONE', 0, '2026-01-01'
     FROM (VALUES
         (1, '', 'USD_MICROCENTS', 200, 30, 'ACTIVE'),
         (2, '', 'TOKENS', 60, 0, 'ACTIVE'),

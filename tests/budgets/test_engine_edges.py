@@ -623,7 +623,7 @@ class TestApply:
 
     def test_one_that_the_database_cannot_stomach_fails_alone(self, books: Books) -> None:
         books.add_budget(allocated=100)
-        poison = books.operation("reserve", amount=None, ttl_ms=None)
+        poison = books.operation("reserve", amount=1, ttl_ms=None)
 
         answers = engine._apply_fairly(
             books.tenant.tag, [books.operation("reserve", amount=1), poison, books.operation("reserve", amount=2)]

@@ -172,11 +172,11 @@ class TestClose:
             f"""
             INSERT INTO budget (
                 id, scope_path, depth, unit, allocated, reserved, spent, debt, uncovered, overdraft_limit, is_capped,
-                status, period, anchor, rollover, period_allocation, run_id, created_at
+                is_low, status, period, anchor, rollover, period_allocation, run_id, created_at
             )
             SELECT
                 uuidv7(), 'tenant:acme/run:r' || n, 2, 'USD_MICROCENTS', 0, 0, 0, 0, 0, 0, false,
-                'ACTIVE', 'ONE_OFF', '2026-01-01', 'NONE', 0, 'r' || n, now()
+                false, 'ACTIVE', 'ONE_OFF', '2026-01-01', 'NONE', 0, 'r' || n, now()
             FROM generate_series(1, {runs}) AS n
             """,
         )

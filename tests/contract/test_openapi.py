@@ -67,12 +67,12 @@ class TestDescription:
 
     def test_has_every_field_of_a_request(self) -> None:
         for struct in structs(requests):
-            assert set(SCHEMAS[struct.__name__]["properties"]) == set(struct.__struct_fields__)
+            assert set(SCHEMAS[struct.__name__]["properties"]) == set(struct.__struct_encode_fields__)
             assert SCHEMAS[struct.__name__]["additionalProperties"] is False
 
     def test_has_every_field_of_an_answer(self) -> None:
         for struct in structs(bodies):
-            assert set(SCHEMAS[struct.__name__]["properties"]) == set(struct.__struct_fields__)
+            assert set(SCHEMAS[struct.__name__]["properties"]) == set(struct.__struct_encode_fields__)
             assert SCHEMAS[struct.__name__]["additionalProperties"] is False
 
     def test_has_every_parameter_of_a_list(self) -> None:

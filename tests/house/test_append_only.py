@@ -18,12 +18,20 @@ GRANTS: Final = {
     "budget": {"SELECT", "INSERT", "UPDATE"},
     "decision": {"SELECT", "INSERT"},
     "django_migrations": set[str](),
+    "kill_switch": {"SELECT", "INSERT", "UPDATE"},
     "ledger_entry": {"SELECT", "INSERT"},
     "ledger_head": {"SELECT", "INSERT", "UPDATE"},
     "ledger_posting": {"SELECT"},
     "outbox_event": {"SELECT", "INSERT", "UPDATE"},
+    "policy_version": {"SELECT", "INSERT"},
+    "quota_counter": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "reservation": {"SELECT", "INSERT", "UPDATE"},
+    "router_label": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "router_model": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "ruleset": {"SELECT", "INSERT", "UPDATE"},
+    "run": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "run_template": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "subscription": {"SELECT", "INSERT", "UPDATE"},
 }
 STATEMENTS: Final = {
     "UPDATE": "UPDATE {table} SET {column} = {column}",
@@ -33,9 +41,18 @@ STATEMENTS: Final = {
     "DROP": "DROP TABLE {table}",
     "TRIGGER": "ALTER TABLE {table} DISABLE TRIGGER ALL",
 }
-COLUMNS: Final = {"ledger_entry": "amount", "decision": "verdict", "audit_entry": "reason"}
+COLUMNS: Final = {"ledger_entry": "amount", "decision": "verdict", "audit_entry": "reason", "policy_version": "reason"}
 NEVER_CHANGED: Final = sorted(COLUMNS)
-NEVER_DELETED: Final = ["api_key", "budget", "ledger_head", "outbox_event", "reservation"]
+NEVER_DELETED: Final = [
+    "api_key",
+    "budget",
+    "kill_switch",
+    "ledger_head",
+    "outbox_event",
+    "reservation",
+    "ruleset",
+    "subscription",
+]
 
 
 def refuse(statement: str) -> None:

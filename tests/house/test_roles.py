@@ -24,6 +24,7 @@ GRANTS: Final = {
     "django_session": EVERYTHING,
     "outbox_event": KEEP,
     "plan": ADD,
+    "platform_switch": KEEP,
     "tenant": KEEP,
     "tenant_domain": ADD,
     "tenant_due": EVERYTHING,

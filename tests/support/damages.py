@@ -118,10 +118,10 @@ _BUDGETS: dict[str, tuple[str, ...]] = {
         "I2",
         """
         INSERT INTO budget (
-            id, scope_path, depth, unit, allocated, reserved, spent, debt, uncovered, overdraft_limit, is_capped,
-            status, period, anchor, rollover, period_allocation, created_at
+            id, scope_path, depth, unit, allocated, reserved, spent, debt, uncovered, overdraft_limit, is_low,
+            is_capped, status, period, anchor, rollover, period_allocation, created_at
         ) VALUES (
-            gen_random_uuid(), 'tenant:acme/agent:x', 2, 'USD_MICROCENTS', 5, 0, 0, 0, 0, 0, false, 'ACTIVE',
+            gen_random_uuid(), 'tenant:acme/agent:x', 2, 'USD_MICROCENTS', 5, 0, 0, 0, 0, 0, false, false, 'ACTIVE',
             'ONE_OFF', '2026-01-01', 'NONE', 0, now()
         )
         """,

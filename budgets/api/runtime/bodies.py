@@ -34,6 +34,14 @@ class Balance(msgspec.Struct, omit_defaults=True, kw_only=True):
     is_over_limit: bool = False
 
 
+class Caps(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What a caller must keep to. A tool in the list of denied ones is not offered to the model."""
+
+    max_tokens: int | None = None
+    max_steps_remaining: int | None = None
+    tool_denylist: list[str] | None = None
+
+
 class ReserveBody(msgspec.Struct, omit_defaults=True, kw_only=True):
     decision: str
     affected_scopes: list[str]
@@ -42,13 +50,40 @@ class ReserveBody(msgspec.Struct, omit_defaults=True, kw_only=True):
     expires_at_ms: int | None = None
     remaining_ttl_ms: int | None = None
     scope_path: str | None = None
+    caps: Caps | None = None
     balances: list[Balance] | None = None
     reason_code: str | None = None
+
+
+class Reason(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Why not: the code, the scope, a sentence, and the numbers of that moment."""
+
+    code: str
+    sentence: str
+    scope: str | None = None
+    numbers: dict[str, Any] | None = None
+
+
+class AdmitBody(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """The whole decision. `checks` says how far it came, in the order of the domain's list."""
+
+    decision: str
+    decision_id: str
+    reasons: list[Reason]
+    explain_url: str
+    checks: int | None = None
+    reservation: ReserveBody | None = None
+    caps: Caps | None = None
+    route: dict[str, Any] | None = None
+    traffic_class: str | None = msgspec.field(default=None, name="class")
+    timeouts: dict[str, Any] | None = None
+    would_deny: str | None = None
 
 
 class DecideBody(msgspec.Struct, omit_defaults=True, kw_only=True):
     decision: str
     affected_scopes: list[str]
+    caps: Caps | None = None
     reason_code: str | None = None
 
 
@@ -148,7 +183,14 @@ def scopes_of(scope_path: str, run_path: str | None = None) -> list[str]:
     return scopes
 
 
-def reserve_body(answer: Answer, *, tag: Tag, suffixes: list[str], amount: int) -> ReserveBody:
+def caps_of(answer: Answer) -> Caps | None:
+    """The caps of an answer that has any."""
+    if answer.verdict != "ALLOW_WITH_CAPS" or answer.admission is None:
+        return None
+    return msgspec.convert(answer.admission["caps"], Caps)
+
+
+def reserve_body(answer: Answer, *, tag: Tag, suffixes: list[str]) -> ReserveBody:
     """The answer to a reservation or a dry run."""
     root = f"tenant:{answer.slug}"
     scopes = [root + suffix for suffix in suffixes]
@@ -159,6 +201,7 @@ def reserve_body(answer: Answer, *, tag: Tag, suffixes: list[str], amount: int) 
         decision=answer.verdict or "DENY",
         affected_scopes=scopes,
         scope_path=scope_path,
+        caps=caps_of(answer),
         balances=balances(answer) or None,
         reason_code=answer.reason,
     )
@@ -167,5 +210,5 @@ def reserve_body(answer: Answer, *, tag: Tag, suffixes: list[str], amount: int) 
         body.expires_at_ms = answer.expires_ms
         body.remaining_ttl_ms = answer.left_ms
     if body.decision != "DENY":
-        body.reserved = Amount(answer.unit or "", amount)
+        body.reserved = Amount(answer.unit or "", answer.amount or 0)
     return body

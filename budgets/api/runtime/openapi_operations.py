@@ -99,6 +99,16 @@ OPERATIONS: Final = (
         refusals=(*_KEY, *_BODY, 404, 409),
     ),
     OperationDoc(
+        method="post",
+        path="/v1/x-watermaster/admit",
+        operation_id="admit",
+        summary="Decide on a call: whether, on which model, within which caps, and who pays",
+        description="Without an estimate the model is chosen and priced. A refusal is a 200 with DENY and its reasons.",
+        request=requests.AdmitRequest,
+        answer=bodies.AdmitBody,
+        refusals=(*_KEY, *_BODY, 409),
+    ),
+    OperationDoc(
         method="get",
         path="/v1/reservations",
         operation_id="list_reservations",

@@ -19,6 +19,7 @@ _REQUESTS: Final = (
     requests.ReleaseRequest,
     requests.ExtendRequest,
     requests.EventRequest,
+    requests.AdmitRequest,
 )
 _ANSWERS: Final = (
     bodies.DecideBody,
@@ -27,6 +28,7 @@ _ANSWERS: Final = (
     bodies.ReleaseBody,
     bodies.ExtendBody,
     bodies.EventBody,
+    bodies.AdmitBody,
     bodies.ReservationBody,
     bodies.ReservationListBody,
     bodies.BalanceListBody,
@@ -38,6 +40,10 @@ _SIGNED: Final = "SignedAmount"
 _CLOSER: Final[dict[tuple[str, str], JsonSchema]] = {
     ("DecideBody", "decision"): {"enum": ["ALLOW", "ALLOW_WITH_CAPS", "DENY"]},
     ("ReserveBody", "decision"): {"enum": ["ALLOW", "ALLOW_WITH_CAPS", "DENY"]},
+    ("AdmitBody", "decision"): {"enum": ["ALLOW", "ALLOW_WITH_CAPS", "DENY"]},
+    ("AdmitBody", "route"): {"type": "object"},
+    ("AdmitBody", "timeouts"): {"type": "object"},
+    ("Reason", "numbers"): {"type": "object"},
     ("CommitBody", "status"): {"enum": ["COMMITTED"]},
     ("ReleaseBody", "status"): {"enum": ["RELEASED"]},
     ("ExtendBody", "status"): {"enum": ["ACTIVE"]},
@@ -73,7 +79,7 @@ def components() -> dict[str, JsonSchema]:
     }
     for (name, field), schema in _CLOSER.items():
         schemas[name]["properties"][field] = schema
-    for struct in (*_ANSWERS, bodies.Balance):
+    for struct in (*_ANSWERS, bodies.Balance, bodies.Caps, bodies.Reason):
         schemas[component_name(struct)]["additionalProperties"] = False
     subject = schemas["Subject"]
     subject["anyOf"] = [{"required": [level]} for level in ("tenant", *LEVELS)]

@@ -28,6 +28,14 @@ def _exceeded(answer: Answer, numbers: Mapping[str, Any]) -> str:
     )
 
 
+def _counted(answer: Answer, numbers: Mapping[str, Any]) -> str:
+    return f"{numbers.get('used')} of {numbers.get('limit')} are used. Wait for some to end or for the next window."
+
+
+def _gave_up(answer: Answer, numbers: Mapping[str, Any]) -> str:
+    return f"The run has reached its limit: {numbers.get('used')} of {numbers.get('limit')}. It ends here."
+
+
 def _over_limit(answer: Answer, numbers: Mapping[str, Any]) -> str:
     if "overdraft_limit" in numbers:
         return (
@@ -80,6 +88,34 @@ _OF_STATUS: Final[Mapping[str, tuple[ErrorCode, _Sentence]]] = {
         ErrorCode.DEBT_OUTSTANDING,
         lambda a, n: f"{a.scope} owes {n.get('debt')} {n.get('unit')}. Fund it; funding repays debt first.",
     ),
+    "KILL_SWITCH": (
+        ErrorCode.FORBIDDEN,
+        lambda a, n: f"An operator has stopped this {n.get('level')}: {n.get('reason')}",
+    ),
+    "TOOL_DENIED": (ErrorCode.FORBIDDEN, lambda a, n: f"The tool policy denies {n.get('tool')}."),
+    "TOOL_GATED": (ErrorCode.FORBIDDEN, lambda a, n: f"The tool {n.get('tool')} needs a person's approval."),
+    "MODEL_UNKNOWN": (ErrorCode.FORBIDDEN, lambda a, n: f"The model {n.get('model')} has no price here. Name another."),
+    "ACTION_KIND_DENIED": (ErrorCode.FORBIDDEN, lambda a, n: f"Actions of kind {n.get('action_kind')} are denied."),
+    "ACTION_KIND_NOT_ALLOWED": (
+        ErrorCode.FORBIDDEN,
+        lambda a, n: f"Actions of kind {n.get('action_kind')} are not among those allowed.",
+    ),
+    "ACTION_QUOTA_EXCEEDED": (ErrorCode.BUDGET_EXCEEDED, _counted),
+    "RUNS_PER_DAY_EXCEEDED": (ErrorCode.BUDGET_EXCEEDED, _counted),
+    "RUNS_PER_MONTH_EXCEEDED": (ErrorCode.BUDGET_EXCEEDED, _counted),
+    "CONCURRENT_RUNS_EXCEEDED": (ErrorCode.BUDGET_EXCEEDED, _counted),
+    "TOKENS_PER_REQUEST_EXCEEDED": (
+        ErrorCode.BUDGET_EXCEEDED,
+        lambda a, n: f"The request has {n.get('requested')} input tokens and {n.get('limit')} are allowed. Send fewer.",
+    ),
+    "MAX_ITERATIONS_REACHED": (ErrorCode.BUDGET_EXCEEDED, _gave_up),
+    "MAX_TOKENS_REACHED": (ErrorCode.BUDGET_EXCEEDED, _gave_up),
+    "MAX_WALL_TIME_REACHED": (ErrorCode.BUDGET_EXCEEDED, _gave_up),
+    "BELOW_FLOOR": (
+        ErrorCode.BUDGET_EXCEEDED,
+        lambda a, n: f"The budget is nearly gone and what is left is kept for work above {n.get('priority')} priority.",
+    ),
+    "NO_ROUTE": (ErrorCode.BUDGET_EXCEEDED, lambda a, n: "No model of the class can serve this request."),
     "TENANT_CLOSED": (ErrorCode.TENANT_CLOSED, lambda a, n: "The tenant is closed. Nothing can be booked any more."),
     "RESERVATION_FINALIZED": (
         ErrorCode.RESERVATION_FINALIZED,
@@ -111,6 +147,9 @@ def refusal(answer: Answer, *, tag: Tag) -> ProtocolError:
         details["scope"] = answer.scope
     if answer.status not in _WITHOUT_DECISION:
         details |= decision_headers(answer, tag=tag, names=("decision_id", "explain_url"))
+    if answer.status not in ErrorCode:
+        # The contract's list of codes is closed; what exactly it was is said here.
+        details["reason_code"] = answer.status
     if answer.status == "TENANT_SUSPENDED":
         details["reason"] = answer.status
     return ProtocolError(code, sentence(answer, numbers), details=details or None)

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from accounts.keys.permissions import Permission
 from budgets.api.requests import (
+    AdmitRequest,
     CommitRequest,
     DecideRequest,
     EventRequest,
@@ -57,7 +58,7 @@ def operation(
     op: Op,
     caller: Caller,
     request: HttpRequest,
-    body: ReserveRequest | DecideRequest | CommitRequest | ReleaseRequest | ExtendRequest | EventRequest,
+    body: AdmitRequest | ReserveRequest | DecideRequest | CommitRequest | ReleaseRequest | ExtendRequest | EventRequest,
     **fields: Any,
 ) -> Operation:
     """What every operation takes from its request."""
@@ -76,9 +77,9 @@ def operation(
     )
 
 
-def read_body[T: (ReserveRequest, DecideRequest, CommitRequest, ReleaseRequest, ExtendRequest, EventRequest)](
-    request: HttpRequest, struct: type[T]
-) -> T:
+def read_body[
+    T: AdmitRequest | ReserveRequest | DecideRequest | CommitRequest | ReleaseRequest | ExtendRequest | EventRequest
+](request: HttpRequest, struct: type[T]) -> T:
     """The body of `request`, its idempotency key held against the header's. Refuses with 400, 411, 413 or 415."""
     body = decode(request, struct)
     require_same_key(request.META.get("HTTP_X_IDEMPOTENCY_KEY"), body.idempotency_key)
@@ -130,9 +131,14 @@ class DecideView(ProtocolView):
         )
         if answer.status != "OK":
             return refusal_response(answer, tag=caller.tag, request=request)
-        whole = reserve_body(answer, tag=caller.tag, suffixes=fields["suffixes"], amount=body.estimate.amount)
+        whole = reserve_body(answer, tag=caller.tag, suffixes=fields["suffixes"])
         return respond(
-            DecideBody(decision=whole.decision, affected_scopes=whole.affected_scopes, reason_code=whole.reason_code),
+            DecideBody(
+                decision=whole.decision,
+                affected_scopes=whole.affected_scopes,
+                caps=whole.caps,
+                reason_code=whole.reason_code,
+            ),
             answer,
             tag=caller.tag,
         )
@@ -167,7 +173,7 @@ class ReserveView(ProtocolView):
             return refusal_response(answer, tag=caller.tag, request=request)
         if answer.expires_ms is not None:
             note_due(caller.tag, answer.expires_ms + body.grace_period_ms)
-        whole = reserve_body(answer, tag=caller.tag, suffixes=fields["suffixes"], amount=body.estimate.amount)
+        whole = reserve_body(answer, tag=caller.tag, suffixes=fields["suffixes"])
         return respond(whole, answer, tag=caller.tag)
 
 
