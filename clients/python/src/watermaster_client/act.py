@@ -1,0 +1,152 @@
+"""One admitted call: what the server said, and the bodies of what follows it."""
+
+from collections.abc import Mapping
+from typing import Any, Final, TypedDict, Unpack
+from uuid import uuid4
+
+import msgspec
+
+from watermaster_client.errors import ApiError, Denied, WatermasterError
+from watermaster_client.outbox import Record
+from watermaster_client.usage import raw_usage
+from watermaster_client.wire import (
+    Action,
+    Admission,
+    Amount,
+    Attempt,
+    Caps,
+    Isolation,
+    LimitsLeft,
+    Reason,
+    Request,
+    Route,
+    Run,
+    Settlement,
+    Subject,
+    Timeouts,
+)
+
+ADMIT: Final = "/v1/x-watermaster/admit"
+SETTLE: Final = "/v1/x-watermaster/settle"
+TOOLS: Final = "/v1/x-watermaster/tools"
+TTL_MS: Final = 60_000
+
+
+class Question(TypedDict, total=False):
+    """What `admit` may be asked, beside subject and action. `estimate` is `{"unit": ..., "amount": ...}`."""
+
+    request: Request
+    run: Run
+    attempt: Attempt
+    estimate: Mapping[str, Any]
+    priority: str
+    ttl_ms: int
+    grace_period_ms: int
+    overage_policy: str
+    metadata: Mapping[str, Any]
+    idempotency_key: str
+
+
+class Outcome(TypedDict, total=False):
+    """What `settle` may be told, beside the usage. `tool_calls` counts the tools that cost something by themselves."""
+
+    endpoint: str
+    provider: str
+    model: str
+    response_id: str
+    is_batch: bool
+    tool_calls: Mapping[str, int]
+    latency_ms: int
+    metadata: Mapping[str, Any]
+
+
+def admit_body(*, subject: Subject, action: Action, **question: Unpack[Question]) -> dict[str, Any]:
+    """The request to admit; with a new idempotency key where none is given."""
+    return {"idempotency_key": uuid4().hex, "ttl_ms": TTL_MS, "subject": subject, "action": action, **question}
+
+
+def admission_of(content: bytes) -> Admission:
+    return msgspec.json.decode(content, type=Admission)
+
+
+def denial_of(refusal: ApiError) -> Denied | None:
+    """A rate limit is answered with 429, and with the decision inside the error."""
+    if refusal.details.get("decision") != "DENY":
+        return None
+    return Denied(msgspec.convert(refusal.details, Admission), retry_after_s=refusal.retry_after_s)
+
+
+class Admitted:
+    """What a synchronous and an asynchronous act have in common."""
+
+    def __init__(self, admission: Admission, *, idempotency_key: str, ttl_ms: int) -> None:
+        self.admission = admission
+        self.idempotency_key = idempotency_key
+        self.ttl_ms = ttl_ms
+        #: None while the call is open.
+        self.settlement: Settlement | None = None
+        #: A settle was tried, so the call has happened and its hold is not given back.
+        self.has_happened = False
+
+    @property
+    def is_denied(self) -> bool:
+        return self.admission.is_denied
+
+    @property
+    def decision_id(self) -> str:
+        return self.admission.decision_id
+
+    @property
+    def reasons(self) -> list[Reason]:
+        return self.admission.reasons
+
+    @property
+    def route(self) -> Route | None:
+        return self.admission.route
+
+    @property
+    def caps(self) -> Caps:
+        return self.admission.caps
+
+    @property
+    def timeouts(self) -> Timeouts:
+        return self.admission.timeouts
+
+    @property
+    def isolation(self) -> Isolation:
+        return self.admission.isolation
+
+    @property
+    def limits_left(self) -> LimitsLeft:
+        return self.admission.limits_left
+
+    @property
+    def reserved(self) -> Amount | None:
+        return self.admission.reservation.reserved if self.admission.reservation else None
+
+    @property
+    def reservation_id(self) -> str:
+        """Empty where nothing is held."""
+        return self.admission.reservation.reservation_id if self.admission.reservation else ""
+
+    @property
+    def hold_s(self) -> float:
+        """Seconds that the hold lasted when it was made."""
+        held = self.admission.reservation
+        return (held.remaining_ttl_ms if held and held.remaining_ttl_ms else self.ttl_ms) / 1000
+
+    def record(self, usage: object, **outcome: Unpack[Outcome]) -> Record:
+        """The settle as it is sent and kept. It has the key of its admission: one call, one settle."""
+        if self.settlement is not None:
+            raise WatermasterError(f"The call {self.decision_id} is settled already.")
+        self.has_happened = True
+        body = {"idempotency_key": self.idempotency_key, "reservation_id": self.reservation_id}
+        return Record(reservation_id=self.reservation_id, body={**body, "usage": raw_usage(usage), **outcome})
+
+
+def release_path(reservation_id: str) -> str:
+    return f"/v1/reservations/{reservation_id}/release"
+
+
+def extend_path(reservation_id: str) -> str:
+    return f"/v1/reservations/{reservation_id}/extend"
