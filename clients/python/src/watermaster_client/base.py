@@ -97,7 +97,7 @@ class Base:
 
     def _wait_s(self, failure: Failure, *, attempt: int, begun_at: float) -> float | None:
         elapsed_s = time.monotonic() - begun_at
-        return self._retry.wait_s(failure, attempt=attempt, elapsed_s=elapsed_s, jitter=random.random())  # noqa: S311
+        return self._retry.wait_s(failure, attempt=attempt, elapsed_s=elapsed_s, jitter=random.random())
 
     def _close_blocking(self) -> None:
         if self._replayer is not None:
