@@ -151,7 +151,7 @@ DECLARE
     b_id uuid[]; b_path text[]; b_unit text[]; b_status text[]; b_run text[];
     b_allocated bigint[]; b_reserved bigint[]; b_spent bigint[]; b_debt bigint[]; b_uncovered bigint[]; b_limit bigint[];
     b_capped boolean[]; b_touched boolean[]; b_new boolean[];
-    b_low boolean[];
+    b_low boolean[]; b_starts timestamptz[]; b_ends timestamptz[];
     v_known int;
     v_by_path jsonb;
     v_by_id jsonb;
@@ -162,8 +162,9 @@ DECLARE
     r_id text[]; r_started timestamptz[]; r_lease timestamptz[]; r_iterations bigint[]; r_tokens bigint[]; r_held bigint[];
     r_gave_up text[]; r_touched boolean[]; r_new boolean[];
     v_r int;
-    c_key text[]; c_used bigint[]; c_expires timestamptz[]; c_touched boolean[];
+    c_key text[]; c_quota jsonb[]; c_used bigint[]; c_expires timestamptz[]; c_touched boolean[];
     v_leases bigint;
+    v_is_first_of_run boolean;
     v_judged jsonb;
     v_candidate jsonb;
     v_candidates jsonb;
@@ -233,10 +234,10 @@ BEGIN
     LOOP
         SELECT array_agg(b.id), array_agg(b.scope_path), array_agg(b.unit), array_agg(b.status), array_agg(b.run_id), array_agg(b.allocated),
             array_agg(b.reserved), array_agg(b.spent), array_agg(b.debt), array_agg(b.uncovered), array_agg(b.overdraft_limit),
-            array_agg(b.is_capped), array_agg(b.is_low), array_agg(false), array_agg(false),
+            array_agg(b.is_capped), array_agg(b.is_low), array_agg(b.period_starts_at), array_agg(b.period_ends_at), array_agg(false), array_agg(false),
             array_agg(b.id) FILTER (WHERE b.period_ends_at <= v_now AND b.status <> 'CLOSED')
-        INTO b_id, b_path, b_unit, b_status, b_run, b_allocated, b_reserved, b_spent, b_debt, b_uncovered, b_limit, b_capped, b_low, b_touched, b_new,
-            v_due
+        INTO b_id, b_path, b_unit, b_status, b_run, b_allocated, b_reserved, b_spent, b_debt, b_uncovered, b_limit, b_capped, b_low, b_starts, b_ends,
+            b_touched, b_new, v_due
         FROM (
             SELECT budget.id
             FROM jsonb_to_recordset(p_operations) AS o (n int, suffixes text[], run text)
@@ -315,7 +316,7 @@ BEGIN
         ORDER BY o.n
     LOOP
         v_status := NULL; v_verdict := NULL; v_failed := NULL; v_numbers := NULL; v_answer := NULL; v_replayed := false; v_charged := NULL;
-        v_judged := NULL; v_candidate := NULL; v_candidates := NULL; v_would_deny := NULL; v_r := NULL; v_counted := '{}';
+        v_judged := NULL; v_candidate := NULL; v_candidates := NULL; v_would_deny := NULL; v_r := NULL; v_counted := '{}'; v_run_path := NULL;
         v_idx := '{}'; v_ids := '{}'; v_paths := '{}'; v_deltas := '{}'; v_balances := '{}'; v_expires := NULL;
         v_is_live := v_op.op = 'reserve' AND NOT coalesce(v_op.is_dry, false);
         v_path := v_root || coalesce(v_op.suffixes[cardinality(v_op.suffixes)], '');
@@ -443,47 +444,51 @@ BEGIN
                     v_r := array_position(r_id, v_op.run);
                     IF v_r IS NULL THEN
                         v_r := coalesce(cardinality(r_id), 0) + 1;
-                        r_id[v_r] := v_op.run; r_started[v_r] := v_now; r_lease[v_r] := v_now; r_iterations[v_r] := 0; r_tokens[v_r] := 0;
+                        r_id[v_r] := v_op.run;
+                        -- A run may have begun before its first call came here, never after.
+                        r_started[v_r] := least(
+                            v_now, to_timestamp(((v_op.facts -> 'run' ->> 'started_at_ms')::bigint / 1000.0)::double precision)
+                        ); r_lease[v_r] := v_now; r_iterations[v_r] := 0; r_tokens[v_r] := 0;
                         r_held[v_r] := 0; r_gave_up[v_r] := NULL; r_touched[v_r] := false; r_new[v_r] := true;
                     END IF;
                 END IF;
+                v_is_first_of_run := v_r IS NOT NULL AND r_new[v_r] AND NOT r_touched[v_r];
+                SELECT array_agg(v_root || suffix ORDER BY n) INTO v_paths FROM unnest(v_op.suffixes) WITH ORDINALITY AS u (suffix, n);
                 v_left_ppm := NULL;
                 v_is_low := false;
                 IF v_rules -> 'low_water' IS NOT NULL THEN
                     FOREACH i IN ARRAY v_idx LOOP
                         CONTINUE WHEN b_run[i] IS NOT NULL OR b_allocated[i] = 0;
-                        v_room := trunc((b_allocated[i]::numeric - b_spent[i] - b_reserved[i]) * 1000000 / b_allocated[i])::bigint;
-                        v_left_ppm := least(v_left_ppm, v_room);
-                        -- Two marks, so that a budget at the edge does not flicker.
-                        IF (b_low[i] AND v_room > coalesce((v_rules -> 'low_water' ->> 'leave_ppm')::bigint, 250000))
-                            OR (NOT b_low[i] AND v_room < coalesce((v_rules -> 'low_water' ->> 'enter_ppm')::bigint, 200000)) THEN
-                            IF v_is_live THEN
-                                b_low[i] := NOT b_low[i];
-                                b_touched[i] := b_touched[i] OR NOT b_new[i];
-                                INSERT INTO outbox_event (id, at, event_type, scope_path, payload, request_id, trace_id)
-                                VALUES (
-                                    gen_random_uuid(), v_now,
-                                    CASE WHEN b_low[i] THEN 'budget.low_water_entered' ELSE 'budget.low_water_left' END,
-                                    b_path[i], jsonb_build_object('left_ppm', v_room), coalesce(v_op.request_id, ''), coalesce(v_op.trace_id, '')
-                                );
-                                v_is_low := v_is_low OR b_low[i];
-                            ELSE
-                                v_is_low := v_is_low OR NOT b_low[i];
-                            END IF;
-                        ELSE
+                        v_left_ppm := least(
+                            v_left_ppm, floor((b_allocated[i]::numeric - b_spent[i] - b_reserved[i]) * 1000000 / b_allocated[i])::bigint
+                        );
+                        IF public.is_low_v1(
+                            b_low[i], b_allocated[i], b_spent[i]::numeric + b_reserved[i], v_rules -> 'low_water', b_starts[i], b_ends[i], v_now
+                        ) = b_low[i] THEN
                             v_is_low := v_is_low OR b_low[i];
+                            CONTINUE;
+                        END IF;
+                        v_is_low := v_is_low OR NOT b_low[i];
+                        IF v_is_live THEN
+                            b_low[i] := NOT b_low[i];
+                            b_touched[i] := true;
+                            INSERT INTO outbox_event (id, at, event_type, scope_path, payload, request_id, trace_id)
+                            VALUES (
+                                gen_random_uuid(), v_now, CASE WHEN b_low[i] THEN 'budget.low_water_entered' ELSE 'budget.low_water_left' END,
+                                b_path[i], jsonb_build_object('left_ppm', v_left_ppm), coalesce(v_op.request_id, ''), coalesce(v_op.trace_id, '')
+                            );
                         END IF;
                     END LOOP;
                 END IF;
                 v_judged := public.judge_rules_v1(
                     v_rules, v_switches,
                     jsonb_build_object(
-                        'kind', v_op.action ->> 'kind', 'name', v_op.action ->> 'name', 'levels', v_op.subject, 'key_id', v_op.key_id,
-                        'amount', v_op.amount, 'request', v_op.facts, 'priority', v_op.priority
+                        'kind', v_op.action ->> 'kind', 'name', v_op.action ->> 'name', 'levels', v_op.subject, 'paths', to_jsonb(v_paths),
+                        'key_id', v_op.key_id, 'amount', v_op.amount, 'policy', v_op.policy, 'request', v_op.facts, 'priority', v_op.priority
                     ),
                     CASE WHEN v_r IS NOT NULL THEN jsonb_build_object(
                         'iterations', r_iterations[v_r], 'tokens', r_tokens[v_r], 'tokens_held', r_held[v_r],
-                        'seconds', extract(EPOCH FROM v_now - r_started[v_r]), 'is_new', r_new[v_r] AND NOT r_touched[v_r]
+                        'seconds', extract(EPOCH FROM v_now - r_started[v_r])
                     ) END,
                     v_is_low, v_left_ppm
                 );
@@ -494,25 +499,34 @@ BEGIN
                 -- 6. Counted quotas, of actions and of runs
                 IF v_status IS NULL AND v_rules IS NOT NULL THEN
                     FOR v_quota IN SELECT * FROM public.quotas_of_v1(
-                        v_rules, v_op.action ->> 'kind', v_path, v_op.run, v_r IS NOT NULL AND r_new[v_r] AND NOT r_touched[v_r], v_head.time_zone, v_now
+                        v_rules, v_op.action, v_paths, v_op.run, v_is_first_of_run, v_head.time_zone, v_now
                     ) LOOP
+                        IF v_quota.key IS NULL THEN
+                            v_status := 'RUN_REQUIRED';
+                            v_numbers := jsonb_build_object('quota', v_quota.quota -> 'id');
+                            EXIT;
+                        END IF;
                         v_c := array_position(c_key, v_quota.key);
                         IF v_c IS NULL THEN
                             v_c := coalesce(cardinality(c_key), 0) + 1;
-                            c_key[v_c] := v_quota.key; c_expires[v_c] := v_quota.expires_at; c_touched[v_c] := false;
-                            c_used[v_c] := coalesce((SELECT q.used FROM quota_counter AS q WHERE q.key = v_quota.key), 0);
+                            c_key[v_c] := v_quota.key; c_touched[v_c] := false;
+                            c_used[v_c] := coalesce((SELECT q.used FROM quota_counter AS q WHERE q.key = v_quota.key AND q.expires_at > v_now), 0);
                         END IF;
+                        c_expires[v_c] := v_quota.expires_at;
+                        c_quota[v_c] := v_quota.quota || jsonb_build_object('scope', v_quota.scope);
                         IF c_used[v_c] >= v_quota.quota_max THEN
                             v_status := v_quota.status;
-                            v_numbers := jsonb_build_object('quota', v_quota.quota_id, 'used', c_used[v_c], 'limit', v_quota.quota_max,
-                                'window', v_quota.quota_window, 'resets_at', v_quota.expires_at);
-                            v_judged := v_judged || '{"stage": 6}';
+                            v_failed := v_quota.scope;
+                            v_numbers := jsonb_strip_nulls(jsonb_build_object(
+                                'quota', v_quota.quota -> 'id', 'policy_id', v_quota.quota -> 'policy_id', 'used', c_used[v_c],
+                                'limit', v_quota.quota_max, 'window', v_quota.quota -> 'window', 'resets_at', v_quota.expires_at,
+                                'action_kind', v_op.action -> 'kind', 'risk_class', v_quota.quota -> 'risk_class'
+                            ));
                             EXIT;
                         END IF;
                         v_counted := v_counted || v_c;
                     END LOOP;
-                    IF v_status IS NULL AND v_r IS NOT NULL AND r_new[v_r] AND NOT r_touched[v_r]
-                        AND v_rules -> 'limits' ->> 'concurrent_runs_max' IS NOT NULL THEN
+                    IF v_status IS NULL AND v_is_first_of_run AND v_rules -> 'limits' ->> 'concurrent_runs_max' IS NOT NULL THEN
                         -- A run that goes quiet loses its lease by the clock, so none can leak.
                         IF v_leases IS NULL THEN
                             SELECT count(*) INTO v_leases FROM run AS r WHERE r.lease_until > v_now;
@@ -520,9 +534,18 @@ BEGIN
                         IF v_leases >= (v_rules -> 'limits' ->> 'concurrent_runs_max')::bigint THEN
                             v_status := 'CONCURRENT_RUNS_EXCEEDED';
                             v_numbers := jsonb_build_object('used', v_leases, 'limit', v_rules -> 'limits' -> 'concurrent_runs_max');
-                            v_judged := v_judged || '{"stage": 6}';
                         END IF;
                     END IF;
+                END IF;
+                v_paths := '{}';
+                IF v_status IS NOT NULL AND (
+                    (v_rules -> 'shadow' ->> 'is_on')::boolean AND public.check_of_v1(v_status) IS NOT NULL
+                    OR v_rules -> 'shadow' -> 'checks' ? public.check_of_v1(v_status)
+                ) THEN
+                    -- In shadow: written down, and judged on as if the rule were not there. Without a model to price nothing is held.
+                    v_would_deny := v_status;
+                    v_status := NULL; v_numbers := NULL; v_failed := NULL; v_counted := '{}';
+                    v_op.amount := coalesce(v_op.amount, CASE WHEN v_candidates IS NULL THEN 0 END);
                 END IF;
             END IF;
             IF v_status IS NULL AND v_op.amount IS NULL AND v_candidates IS NULL THEN
@@ -577,13 +600,18 @@ BEGIN
             END LOOP;
         END IF;
         IF v_op.op IN ('reserve', 'decide') AND NOT v_replayed THEN
-            -- In shadow mode nothing that the rules or the balances say blocks: it is written down, and nothing is held.
-            IF v_status IS NOT NULL AND coalesce((v_rules -> 'shadow' ->> 'is_on')::boolean, false) AND v_status NOT IN (
-                'FORBIDDEN', 'TENANT_CLOSED', 'TENANT_SUSPENDED', 'KILL_SWITCH', 'BUDGET_FROZEN', 'BUDGET_CLOSED', 'UNIT_MISMATCH'
+            -- A budget in shadow blocks nothing: what it would have refused is written down, and nothing is held for it.
+            IF public.check_of_v1(v_status) = 'money' AND (
+                (v_rules -> 'shadow' ->> 'is_on')::boolean OR v_rules -> 'shadow' -> 'checks' ? 'money'
+                OR v_rules -> 'shadow' -> 'scopes' ? v_failed
             ) THEN
-                v_would_deny := v_status;
+                v_would_deny := coalesce(v_would_deny, v_status);
                 v_status := NULL;
                 v_op.amount := 0;
+            END IF;
+            IF v_would_deny IS NOT NULL THEN
+                -- What was let through without cover must be able to settle.
+                v_op.policy := 'ALLOW_IF_AVAILABLE';
             END IF;
             -- The give-up rule speaks once in a run's life.
             IF v_is_live AND v_r IS NOT NULL AND r_gave_up[v_r] IS NULL AND (r_touched[v_r] OR NOT r_new[v_r]) AND (
@@ -595,12 +623,17 @@ BEGIN
                 INSERT INTO outbox_event (id, at, event_type, scope_path, payload, request_id, trace_id)
                 VALUES (
                     gen_random_uuid(), v_now, 'run.' || lower(r_gave_up[v_r]), v_root || '/run:' || v_op.run,
-                    jsonb_build_object('run_id', v_op.run, 'code', r_gave_up[v_r], 'numbers', v_numbers, 'fallback', v_rules -> 'run' -> 'fallback'),
+                    jsonb_build_object('run_id', v_op.run, 'code', r_gave_up[v_r], 'numbers', v_numbers, 'fallback', v_judged -> 'fallback'),
                     coalesce(v_op.request_id, ''), coalesce(v_op.trace_id, '')
                 );
             END IF;
             IF v_status IS NULL THEN
                 v_status := 'OK';
+                IF v_candidate -> 'max_tokens' IS NOT NULL THEN
+                    v_judged := v_judged || jsonb_build_object(
+                        'caps', coalesce(v_judged -> 'caps', '{}') || jsonb_build_object('max_tokens', v_candidate -> 'max_tokens')
+                    );
+                END IF;
                 v_verdict := CASE WHEN v_judged -> 'caps' IS NULL OR v_would_deny IS NOT NULL THEN 'ALLOW' ELSE 'ALLOW_WITH_CAPS' END;
                 IF v_is_live THEN
                     IF v_r IS NOT NULL THEN
@@ -615,6 +648,14 @@ BEGIN
                     FOREACH v_c IN ARRAY v_counted LOOP
                         c_used[v_c] := c_used[v_c] + 1;
                         c_touched[v_c] := true;
+                        IF c_used[v_c] = (c_quota[v_c] ->> 'threshold')::bigint THEN
+                            INSERT INTO outbox_event (id, at, event_type, scope_path, payload, request_id, trace_id)
+                            VALUES (
+                                gen_random_uuid(), v_now, 'quota.threshold_approaching', c_quota[v_c] ->> 'scope',
+                                jsonb_build_object('quota', c_quota[v_c], 'used', c_used[v_c]),
+                                coalesce(v_op.request_id, ''), coalesce(v_op.trace_id, '')
+                            );
+                        END IF;
                     END LOOP;
                     v_expires := v_now + v_op.ttl_ms * interval '1 millisecond';
                     FOREACH i IN ARRAY v_idx LOOP
@@ -855,7 +896,12 @@ BEGIN
             w_decision.reservation_id := CASE WHEN v_is_live AND v_status = 'OK' THEN v_op.id ELSE v_op.target END;
             w_decision.would_deny := v_would_deny;
             IF v_judged IS NOT NULL THEN
-                v_judged := (v_judged - 'candidates') || jsonb_strip_nulls(jsonb_build_object('route', v_candidate, 'would_deny', v_would_deny));
+                v_judged := (v_judged - '{candidates,status,numbers}'::text[]) || jsonb_strip_nulls(jsonb_build_object(
+                    'route', CASE WHEN v_verdict <> 'DENY' THEN v_candidate END, 'would_deny', v_would_deny, 'on_exhaustion',
+                    CASE coalesce(v_op.decision_reason, v_status)
+                        WHEN 'BUDGET_EXCEEDED' THEN v_rules -> 'on_exhaustion' -> (CASE WHEN v_failed = v_run_path THEN 'session' ELSE 'month' END)
+                    END
+                ));
                 w_decision.admission := v_judged;
             END IF;
             w_decision.request_id := v_op.request_id; w_decision.trace_id := v_op.trace_id;
@@ -925,7 +971,7 @@ BEGIN
         SELECT t.key, t.used, t.expires_at
         FROM unnest(c_key, c_used, c_expires, c_touched) AS t (key, used, expires_at, is_touched)
         WHERE t.is_touched
-        ON CONFLICT (key) DO UPDATE SET used = excluded.used;
+        ON CONFLICT (key) DO UPDATE SET used = excluded.used, expires_at = excluded.expires_at;
     END IF;
     IF w_settled IS NOT NULL THEN
         UPDATE reservation AS r
@@ -1401,7 +1447,7 @@ DECLARE
     b_id uuid[]; b_path text[]; b_unit text[]; b_status text[]; b_run text[];
     b_allocated bigint[]; b_reserved bigint[]; b_spent bigint[]; b_debt bigint[]; b_uncovered bigint[]; b_limit bigint[];
     b_capped boolean[]; b_touched boolean[]; b_new boolean[];
-    b_low boolean[];
+    b_low boolean[]; b_starts timestamptz[]; b_ends timestamptz[];
     v_known int;
     v_by_path jsonb;
     v_by_id jsonb;
@@ -1412,8 +1458,9 @@ DECLARE
     r_id text[]; r_started timestamptz[]; r_lease timestamptz[]; r_iterations bigint[]; r_tokens bigint[]; r_held bigint[];
     r_gave_up text[]; r_touched boolean[]; r_new boolean[];
     v_r int;
-    c_key text[]; c_used bigint[]; c_expires timestamptz[]; c_touched boolean[];
+    c_key text[]; c_quota jsonb[]; c_used bigint[]; c_expires timestamptz[]; c_touched boolean[];
     v_leases bigint;
+    v_is_first_of_run boolean;
     v_judged jsonb;
     v_candidate jsonb;
     v_candidates jsonb;
@@ -1483,10 +1530,10 @@ BEGIN
     LOOP
         SELECT array_agg(b.id), array_agg(b.scope_path), array_agg(b.unit), array_agg(b.status), array_agg(b.run_id), array_agg(b.allocated),
             array_agg(b.reserved), array_agg(b.spent), array_agg(b.debt), array_agg(b.uncovered), array_agg(b.overdraft_limit),
-            array_agg(b.is_capped), array_agg(b.is_low), array_agg(false), array_agg(false),
+            array_agg(b.is_capped), array_agg(b.is_low), array_agg(b.period_starts_at), array_agg(b.period_ends_at), array_agg(false), array_agg(false),
             array_agg(b.id) FILTER (WHERE b.period_ends_at <= v_now AND b.status <> 'CLOSED')
-        INTO b_id, b_path, b_unit, b_status, b_run, b_allocated, b_reserved, b_spent, b_debt, b_uncovered, b_limit, b_capped, b_low, b_touched, b_new,
-            v_due
+        INTO b_id, b_path, b_unit, b_status, b_run, b_allocated, b_reserved, b_spent, b_debt, b_uncovered, b_limit, b_capped, b_low, b_starts, b_ends,
+            b_touched, b_new, v_due
         FROM (
             SELECT budget.id
             FROM jsonb_to_recordset(p_operations) AS o (n int, suffixes text[], run text)
@@ -1565,7 +1612,7 @@ BEGIN
         ORDER BY o.n
     LOOP
         v_status := NULL; v_verdict := NULL; v_failed := NULL; v_numbers := NULL; v_answer := NULL; v_replayed := false; v_charged := NULL;
-        v_judged := NULL; v_candidate := NULL; v_candidates := NULL; v_would_deny := NULL; v_r := NULL; v_counted := '{}';
+        v_judged := NULL; v_candidate := NULL; v_candidates := NULL; v_would_deny := NULL; v_r := NULL; v_counted := '{}'; v_run_path := NULL;
         v_idx := '{}'; v_ids := '{}'; v_paths := '{}'; v_deltas := '{}'; v_balances := '{}'; v_expires := NULL;
         v_is_live := v_op.op = 'reserve' AND NOT coalesce(v_op.is_dry, false);
         v_path := v_root || coalesce(v_op.suffixes[cardinality(v_op.suffixes)], '');
@@ -1693,47 +1740,51 @@ BEGIN
                     v_r := array_position(r_id, v_op.run);
                     IF v_r IS NULL THEN
                         v_r := coalesce(cardinality(r_id), 0) + 1;
-                        r_id[v_r] := v_op.run; r_started[v_r] := v_now; r_lease[v_r] := v_now; r_iterations[v_r] := 0; r_tokens[v_r] := 0;
+                        r_id[v_r] := v_op.run;
+                        -- A run may have begun before its first call came here, never after.
+                        r_started[v_r] := least(
+                            v_now, to_timestamp(((v_op.facts -> 'run' ->> 'started_at_ms')::bigint / 1000.0)::double precision)
+                        ); r_lease[v_r] := v_now; r_iterations[v_r] := 0; r_tokens[v_r] := 0;
                         r_held[v_r] := 0; r_gave_up[v_r] := NULL; r_touched[v_r] := false; r_new[v_r] := true;
                     END IF;
                 END IF;
+                v_is_first_of_run := v_r IS NOT NULL AND r_new[v_r] AND NOT r_touched[v_r];
+                SELECT array_agg(v_root || suffix ORDER BY n) INTO v_paths FROM unnest(v_op.suffixes) WITH ORDINALITY AS u (suffix, n);
                 v_left_ppm := NULL;
                 v_is_low := false;
                 IF v_rules -> 'low_water' IS NOT NULL THEN
                     FOREACH i IN ARRAY v_idx LOOP
                         CONTINUE WHEN b_run[i] IS NOT NULL OR b_allocated[i] = 0;
-                        v_room := trunc((b_allocated[i]::numeric - b_spent[i] - b_reserved[i]) * 1000000 / b_allocated[i])::bigint;
-                        v_left_ppm := least(v_left_ppm, v_room);
-                        -- Two marks, so that a budget at the edge does not flicker.
-                        IF (b_low[i] AND v_room > coalesce((v_rules -> 'low_water' ->> 'leave_ppm')::bigint, 250000))
-                            OR (NOT b_low[i] AND v_room < coalesce((v_rules -> 'low_water' ->> 'enter_ppm')::bigint, 200000)) THEN
-                            IF v_is_live THEN
-                                b_low[i] := NOT b_low[i];
-                                b_touched[i] := b_touched[i] OR NOT b_new[i];
-                                INSERT INTO outbox_event (id, at, event_type, scope_path, payload, request_id, trace_id)
-                                VALUES (
-                                    gen_random_uuid(), v_now,
-                                    CASE WHEN b_low[i] THEN 'budget.low_water_entered' ELSE 'budget.low_water_left' END,
-                                    b_path[i], jsonb_build_object('left_ppm', v_room), coalesce(v_op.request_id, ''), coalesce(v_op.trace_id, '')
-                                );
-                                v_is_low := v_is_low OR b_low[i];
-                            ELSE
-                                v_is_low := v_is_low OR NOT b_low[i];
-                            END IF;
-                        ELSE
+                        v_left_ppm := least(
+                            v_left_ppm, floor((b_allocated[i]::numeric - b_spent[i] - b_reserved[i]) * 1000000 / b_allocated[i])::bigint
+                        );
+                        IF public.is_low_v1(
+                            b_low[i], b_allocated[i], b_spent[i]::numeric + b_reserved[i], v_rules -> 'low_water', b_starts[i], b_ends[i], v_now
+                        ) = b_low[i] THEN
                             v_is_low := v_is_low OR b_low[i];
+                            CONTINUE;
+                        END IF;
+                        v_is_low := v_is_low OR NOT b_low[i];
+                        IF v_is_live THEN
+                            b_low[i] := NOT b_low[i];
+                            b_touched[i] := true;
+                            INSERT INTO outbox_event (id, at, event_type, scope_path, payload, request_id, trace_id)
+                            VALUES (
+                                gen_random_uuid(), v_now, CASE WHEN b_low[i] THEN 'budget.low_water_entered' ELSE 'budget.low_water_left' END,
+                                b_path[i], jsonb_build_object('left_ppm', v_left_ppm), coalesce(v_op.request_id, ''), coalesce(v_op.trace_id, '')
+                            );
                         END IF;
                     END LOOP;
                 END IF;
                 v_judged := public.judge_rules_v1(
                     v_rules, v_switches,
                     jsonb_build_object(
-                        'kind', v_op.action ->> 'kind', 'name', v_op.action ->> 'name', 'levels', v_op.subject, 'key_id', v_op.key_id,
-                        'amount', v_op.amount, 'request', v_op.facts, 'priority', v_op.priority
+                        'kind', v_op.action ->> 'kind', 'name', v_op.action ->> 'name', 'levels', v_op.subject, 'paths', to_jsonb(v_paths),
+                        'key_id', v_op.key_id, 'amount', v_op.amount, 'policy', v_op.policy, 'request', v_op.facts, 'priority', v_op.priority
                     ),
                     CASE WHEN v_r IS NOT NULL THEN jsonb_build_object(
                         'iterations', r_iterations[v_r], 'tokens', r_tokens[v_r], 'tokens_held', r_held[v_r],
-                        'seconds', extract(EPOCH FROM v_now - r_started[v_r]), 'is_new', r_new[v_r] AND NOT r_touched[v_r]
+                        'seconds', extract(EPOCH FROM v_now - r_started[v_r])
                     ) END,
                     v_is_low, v_left_ppm
                 );
@@ -1744,25 +1795,34 @@ BEGIN
                 -- 6. Counted quotas, of actions and of runs
                 IF v_status IS NULL AND v_rules IS NOT NULL THEN
                     FOR v_quota IN SELECT * FROM public.quotas_of_v1(
-                        v_rules, v_op.action ->> 'kind', v_path, v_op.run, v_r IS NOT NULL AND r_new[v_r] AND NOT r_touched[v_r], v_head.time_zone, v_now
+                        v_rules, v_op.action, v_paths, v_op.run, v_is_first_of_run, v_head.time_zone, v_now
                     ) LOOP
+                        IF v_quota.key IS NULL THEN
+                            v_status := 'RUN_REQUIRED';
+                            v_numbers := jsonb_build_object('quota', v_quota.quota -> 'id');
+                            EXIT;
+                        END IF;
                         v_c := array_position(c_key, v_quota.key);
                         IF v_c IS NULL THEN
                             v_c := coalesce(cardinality(c_key), 0) + 1;
-                            c_key[v_c] := v_quota.key; c_expires[v_c] := v_quota.expires_at; c_touched[v_c] := false;
-                            c_used[v_c] := coalesce((SELECT q.used FROM quota_counter AS q WHERE q.key = v_quota.key), 0);
+                            c_key[v_c] := v_quota.key; c_touched[v_c] := false;
+                            c_used[v_c] := coalesce((SELECT q.used FROM quota_counter AS q WHERE q.key = v_quota.key AND q.expires_at > v_now), 0);
                         END IF;
+                        c_expires[v_c] := v_quota.expires_at;
+                        c_quota[v_c] := v_quota.quota || jsonb_build_object('scope', v_quota.scope);
                         IF c_used[v_c] >= v_quota.quota_max THEN
                             v_status := v_quota.status;
-                            v_numbers := jsonb_build_object('quota', v_quota.quota_id, 'used', c_used[v_c], 'limit', v_quota.quota_max,
-                                'window', v_quota.quota_window, 'resets_at', v_quota.expires_at);
-                            v_judged := v_judged || '{"stage": 6}';
+                            v_failed := v_quota.scope;
+                            v_numbers := jsonb_strip_nulls(jsonb_build_object(
+                                'quota', v_quota.quota -> 'id', 'policy_id', v_quota.quota -> 'policy_id', 'used', c_used[v_c],
+                                'limit', v_quota.quota_max, 'window', v_quota.quota -> 'window', 'resets_at', v_quota.expires_at,
+                                'action_kind', v_op.action -> 'kind', 'risk_class', v_quota.quota -> 'risk_class'
+                            ));
                             EXIT;
                         END IF;
                         v_counted := v_counted || v_c;
                     END LOOP;
-                    IF v_status IS NULL AND v_r IS NOT NULL AND r_new[v_r] AND NOT r_touched[v_r]
-                        AND v_rules -> 'limits' ->> 'concurrent_runs_max' IS NOT NULL THEN
+                    IF v_status IS NULL AND v_is_first_of_run AND v_rules -> 'limits' ->> 'concurrent_runs_max' IS NOT NULL THEN
                         -- A run that goes quiet loses its lease by the clock, so none can leak.
                         IF v_leases IS NULL THEN
                             SELECT count(*) INTO v_leases FROM run AS r WHERE r.lease_until > v_now;
@@ -1770,9 +1830,18 @@ BEGIN
                         IF v_leases >= (v_rules -> 'limits' ->> 'concurrent_runs_max')::bigint THEN
                             v_status := 'CONCURRENT_RUNS_EXCEEDED';
                             v_numbers := jsonb_build_object('used', v_leases, 'limit', v_rules -> 'limits' -> 'concurrent_runs_max');
-                            v_judged := v_judged || '{"stage": 6}';
                         END IF;
                     END IF;
+                END IF;
+                v_paths := '{}';
+                IF v_status IS NOT NULL AND (
+                    (v_rules -> 'shadow' ->> 'is_on')::boolean AND public.check_of_v1(v_status) IS NOT NULL
+                    OR v_rules -> 'shadow' -> 'checks' ? public.check_of_v1(v_status)
+                ) THEN
+                    -- In shadow: written down, and judged on as if the rule were not there. Without a model to price nothing is held.
+                    v_would_deny := v_status;
+                    v_status := NULL; v_numbers := NULL; v_failed := NULL; v_counted := '{}';
+                    v_op.amount := coalesce(v_op.amount, CASE WHEN v_candidates IS NULL THEN 0 END);
                 END IF;
             END IF;
             IF v_status IS NULL AND v_op.amount IS NULL AND v_candidates IS NULL THEN
@@ -1827,13 +1896,18 @@ BEGIN
             END LOOP;
         END IF;
         IF v_op.op IN ('reserve', 'decide') AND NOT v_replayed THEN
-            -- In shadow mode nothing that the rules or the balances say blocks: it is written down, and nothing is held.
-            IF v_status IS NOT NULL AND coalesce((v_rules -> 'shadow' ->> 'is_on')::boolean, false) AND v_status NOT IN (
-                'FORBIDDEN', 'TENANT_CLOSED', 'TENANT_SUSPENDED', 'KILL_SWITCH', 'BUDGET_FROZEN', 'BUDGET_CLOSED', 'UNIT_MISMATCH'
+            -- A budget in shadow blocks nothing: what it would have refused is written down, and nothing is held for it.
+            IF public.check_of_v1(v_status) = 'money' AND (
+                (v_rules -> 'shadow' ->> 'is_on')::boolean OR v_rules -> 'shadow' -> 'checks' ? 'money'
+                OR v_rules -> 'shadow' -> 'scopes' ? v_failed
             ) THEN
-                v_would_deny := v_status;
+                v_would_deny := coalesce(v_would_deny, v_status);
                 v_status := NULL;
                 v_op.amount := 0;
+            END IF;
+            IF v_would_deny IS NOT NULL THEN
+                -- What was let through without cover must be able to settle.
+                v_op.policy := 'ALLOW_IF_AVAILABLE';
             END IF;
             -- The give-up rule speaks once in a run's life.
             IF v_is_live AND v_r IS NOT NULL AND r_gave_up[v_r] IS NULL AND (r_touched[v_r] OR NOT r_new[v_r]) AND (
@@ -1845,12 +1919,17 @@ BEGIN
                 INSERT INTO outbox_event (id, at, event_type, scope_path, payload, request_id, trace_id)
                 VALUES (
                     gen_random_uuid(), v_now, 'run.' || lower(r_gave_up[v_r]), v_root || '/run:' || v_op.run,
-                    jsonb_build_object('run_id', v_op.run, 'code', r_gave_up[v_r], 'numbers', v_numbers, 'fallback', v_rules -> 'run' -> 'fallback'),
+                    jsonb_build_object('run_id', v_op.run, 'code', r_gave_up[v_r], 'numbers', v_numbers, 'fallback', v_judged -> 'fallback'),
                     coalesce(v_op.request_id, ''), coalesce(v_op.trace_id, '')
                 );
             END IF;
             IF v_status IS NULL THEN
                 v_status := 'OK';
+                IF v_candidate -> 'max_tokens' IS NOT NULL THEN
+                    v_judged := v_judged || jsonb_build_object(
+                        'caps', coalesce(v_judged -> 'caps', '{}') || jsonb_build_object('max_tokens', v_candidate -> 'max_tokens')
+                    );
+                END IF;
                 v_verdict := CASE WHEN v_judged -> 'caps' IS NULL OR v_would_deny IS NOT NULL THEN 'ALLOW' ELSE 'ALLOW_WITH_CAPS' END;
                 IF v_is_live THEN
                     IF v_r IS NOT NULL THEN
@@ -1865,6 +1944,14 @@ BEGIN
                     FOREACH v_c IN ARRAY v_counted LOOP
                         c_used[v_c] := c_used[v_c] + 1;
                         c_touched[v_c] := true;
+                        IF c_used[v_c] = (c_quota[v_c] ->> 'threshold')::bigint THEN
+                            INSERT INTO outbox_event (id, at, event_type, scope_path, payload, request_id, trace_id)
+                            VALUES (
+                                gen_random_uuid(), v_now, 'quota.threshold_approaching', c_quota[v_c] ->> 'scope',
+                                jsonb_build_object('quota', c_quota[v_c], 'used', c_used[v_c]),
+                                coalesce(v_op.request_id, ''), coalesce(v_op.trace_id, '')
+                            );
+                        END IF;
                     END LOOP;
                     v_expires := v_now + v_op.ttl_ms * interval '1 millisecond';
                     FOREACH i IN ARRAY v_idx LOOP
@@ -2105,7 +2192,12 @@ BEGIN
             w_decision.reservation_id := CASE WHEN v_is_live AND v_status = 'OK' THEN v_op.id ELSE v_op.target END;
             w_decision.would_deny := v_would_deny;
             IF v_judged IS NOT NULL THEN
-                v_judged := (v_judged - 'candidates') || jsonb_strip_nulls(jsonb_build_object('route', v_candidate, 'would_deny', v_would_deny));
+                v_judged := (v_judged - '{candidates,status,numbers}'::text[]) || jsonb_strip_nulls(jsonb_build_object(
+                    'route', CASE WHEN v_verdict <> 'DENY' THEN v_candidate END, 'would_deny', v_would_deny, 'on_exhaustion',
+                    CASE coalesce(v_op.decision_reason, v_status)
+                        WHEN 'BUDGET_EXCEEDED' THEN v_rules -> 'on_exhaustion' -> (CASE WHEN v_failed = v_run_path THEN 'session' ELSE 'month' END)
+                    END
+                ));
                 w_decision.admission := v_judged;
             END IF;
             w_decision.request_id := v_op.request_id; w_decision.trace_id := v_op.trace_id;
@@ -2175,7 +2267,7 @@ BEGIN
         SELECT t.key, t.used, t.expires_at
         FROM unnest(c_key, c_used, c_expires, c_touched) AS t (key, used, expires_at, is_touched)
         WHERE t.is_touched
-        ON CONFLICT (key) DO UPDATE SET used = excluded.used;
+        ON CONFLICT (key) DO UPDATE SET used = excluded.used, expires_at = excluded.expires_at;
     END IF;
     IF w_settled IS NOT NULL THEN
         UPDATE reservation AS r

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from budgets.models import KillSwitch, QuotaCounter, Reservation, Run
+from budgets.models import KillSwitch, QuotaCounter, Reservation, Run, RunTemplate
 from budgets.services.journal import open_journal
 from budgets.services.operations import Answer
 from kernel.tenancy import in_tenant
 from telemetry.models import OutboxEvent
 from tenants.models import Tenant
 from tests.support.books import TEST_ACTOR, Books
-from tests.support.rules import LARGE, rule
+from tests.support.rules import SMALL, allowing, denying, quota, rule
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ class TestRoutes:
     def test_replays_the_route_that_it_chose(self, books: Books) -> None:
         rule(books)
         first = admit(books, idem="one")
-        rule(books, tiers={"small": [LARGE]})
+        rule(books, tiers={"small": ["openai:gpt-4o"]})
 
         second = admit(books, idem="one")
 
@@ -127,14 +127,14 @@ class TestPolicy:
         assert books.ask("reserve", amount=1, action={"kind": "tool.call", "name": "axb"}).status == "OK"
 
     def test_refuses_an_action_kind_that_is_not_allowed(self, books: Books) -> None:
-        rule(books, actions={"allowed": ["llm.completion"]})
+        rule(books, actions=allowing("llm.completion"))
 
         assert (
             books.ask("reserve", amount=1, action={"kind": "db.write", "name": "x"}).status == "ACTION_KIND_NOT_ALLOWED"
         )
 
     def test_counts_an_action_s_quota_to_its_last_unit(self, books: Books) -> None:
-        rule(books, actions={"quotas": [{"id": "mails", "kind": "message.email", "window": "day", "limit": 2}]})
+        rule(books, actions=quota(2, kind="message.email"))
         mail = {"kind": "message.email", "name": "smtp"}
 
         answers = [books.ask("reserve", amount=1, action=mail) for _ in range(3)]
@@ -221,14 +221,184 @@ class TestLowWater:
 
 
 class TestShadow:
-    def test_writes_down_what_would_have_been_refused_and_holds_nothing(self, books: Books) -> None:
-        rule(books, shadow={"is_on": True}, actions={"denied": ["db.write"]})
+    def test_writes_down_what_would_have_been_refused_and_holds_what_was_asked(self, books: Books) -> None:
+        rule(books, shadow={"is_on": True}, actions=denying("db.write"))
 
         answer = books.ask("reserve", amount=5, action={"kind": "db.write", "name": "x"})
 
-        assert (answer.status, answer.amount) == ("OK", 0)
+        assert (answer.status, answer.amount) == ("OK", 5)
         assert answer.admission is not None
         assert answer.admission["would_deny"] == "ACTION_KIND_DENIED"
+
+    @pytest.mark.parametrize("shadow", [{"is_on": True}, {"checks": ["money"]}, {"scopes": ["tenant:acme"]}])
+    def test_lets_a_budget_in_shadow_block_nothing_and_settle(self, books: Books, shadow: dict[str, Any]) -> None:
+        rule(books, shadow=shadow)
+
+        hold = books.ask("reserve", amount=100_000_001, policy="REJECT")
+        settled = books.ask("commit", target=hold.id, amount=7)
+
+        assert hold.admission is not None
+        assert (hold.status, hold.amount, hold.admission["would_deny"]) == ("OK", 0, "BUDGET_EXCEEDED")
+        assert (settled.status, settled.charged) == ("OK", 7)
+
+    @pytest.mark.parametrize("shadow", [{"is_on": False}, {"checks": ["tools"]}, {"scopes": ["tenant:other"]}])
+    def test_blocks_what_is_not_in_shadow(self, books: Books, shadow: dict[str, Any]) -> None:
+        rule(books, shadow=shadow)
+
+        assert books.ask("reserve", amount=100_000_001).status == "BUDGET_EXCEEDED"
+
+    def test_never_lets_a_stop_or_an_unknown_scope_pass(self, books: Books) -> None:
+        rule(books, shadow={"is_on": True})
+        with in_tenant(books.tenant.tag), open_journal(actor=TEST_ACTOR) as journal:
+            KillSwitch.objects.create(level="agent", name="triage", reason="leak", actor="olive", thrown_at=journal.now)
+
+        assert books.ask("reserve", amount=1, subject={"tenant": "acme", "agent": "triage"}).status == "KILL_SWITCH"
+        assert books.ask("reserve", amount=1, unit="TOKENS").status == "UNIT_MISMATCH"
+
+
+class TestQuotas:
+    def test_needs_a_run_for_a_quota_of_a_run(self, books: Books) -> None:
+        rule(books, actions=quota(1, window="per_run"))
+
+        answers = [books.ask("reserve", amount=1, run=run) for run in (None, "r1", "r1", "r2")]
+
+        assert [answer.status for answer in answers] == ["RUN_REQUIRED", "OK", "ACTION_QUOTA_EXCEEDED", "OK"]
+
+    def test_counts_each_scope_that_fits_by_itself(self, books: Books) -> None:
+        rule(books, actions=quota(1, scope=r"\Atenant:acme/agent:[^/]+\Z"))
+        suffixes = [["", "/agent:one"], ["", "/agent:two"], ["", "/agent:one"], [""], [""]]
+
+        answers = [books.ask("reserve", amount=1, suffixes=each) for each in suffixes]
+
+        assert [answer.status for answer in answers] == ["OK", "OK", "ACTION_QUOTA_EXCEEDED", "OK", "OK"]
+        assert answers[2].scope == "tenant:acme/agent:one"
+
+    def test_counts_kinds_of_a_risk_class_together(self, books: Books) -> None:
+        kinds = {
+            "message.email": "external_side_effect",
+            "message.slack": "external_side_effect",
+            "db.read": "read_only",
+        }
+        rule(books, actions=quota(2, risk_class="external_side_effect") | {"risk_classes": kinds})
+
+        answers = [books.ask("reserve", amount=1, action={"kind": kind, "name": "x"}) for kind in [*kinds, *kinds]]
+
+        assert [answer.status for answer in answers] == ["OK"] * 3 + ["ACTION_QUOTA_EXCEEDED"] * 2 + ["OK"]
+
+    def test_counts_only_the_hosts_that_it_names(self, books: Books) -> None:
+        rule(books, actions=quota(0, hosts=["api.sendgrid.com"]))
+
+        def ask(**policy_keys: str) -> str:
+            return books.ask("reserve", amount=1, action={"kind": "x", "name": "y", "policy_keys": policy_keys}).status
+
+        assert ask(host="api.sendgrid.com") == "ACTION_QUOTA_EXCEEDED"
+        assert ask(host="elsewhere.com") == ask() == "OK"
+
+    def test_announces_the_threshold_once(self, books: Books) -> None:
+        rule(books, actions=quota(4, threshold=3))
+
+        for _ in range(6):
+            books.ask("reserve", amount=1)
+
+        with in_tenant(books.tenant.tag):
+            assert OutboxEvent.objects.filter(event_type="quota.threshold_approaching").count() == 1
+
+
+class TestChoice:
+    """Which model: the class, a hint and how sure it is, what is full, and what the plan has not."""
+
+    def model(self, answer: Answer) -> str:
+        assert answer.admission is not None, answer
+        return str(answer.admission["route"]["model"])
+
+    def test_takes_the_class_that_is_hinted_and_the_middle_for_an_unsure_hint(self, books: Books) -> None:
+        tiers = {"small": ["openai:gpt-4o-mini"], "medium": ["openai:gpt-4o"], "large": []}
+        classes = {"chat": {"tier": "small"}, "easy": {"tier": "small"}}
+        rule(books, tiers=tiers, classes=classes, hint_confidence_min_ppm=700_000)
+
+        chosen = [
+            self.model(admit(books, {"class_hint": {"class": "easy", "confidence": confidence}}))
+            for confidence in (0.7, 0.69)
+        ]
+
+        assert chosen == ["gpt-4o-mini", "gpt-4o"]
+
+    def test_a_class_that_nobody_made_is_the_default(self, books: Books) -> None:
+        rule(books)
+
+        answer = admit(books, {"class_hint": {"class": "made-up", "confidence": 1.0}})
+
+        assert answer.admission is not None
+        assert answer.admission["class"] == "chat"
+
+    def test_sends_all_to_one_tier_when_the_router_is_not_trusted(self, books: Books) -> None:
+        rule(books, force_tier="large")
+
+        assert self.model(admit(books)) == "gpt-4o"
+
+    def test_starts_small_and_promotes_by_a_new_reservation(self, books: Books) -> None:
+        rule(books, classes={"chat": {"tier": "large", "pattern": "soft"}})
+
+        first = admit(books)
+        promoted = admit(books, {"attempt": {"n": 2, "of_decision": "dec_1", "reason": "low_confidence"}})
+
+        assert (self.model(first), self.model(promoted)) == ("gpt-4o-mini", "gpt-4o")
+
+    def test_falls_to_the_tier_below_when_a_deployment_is_full(self, books: Books) -> None:
+        rule(books, classes={"chat": {"tier": "large"}})
+
+        assert self.model(admit(books, {"unavailable": ["openai:gpt-4o"]})) == "gpt-4o-mini"
+        assert admit(books, {"unavailable": ["openai:gpt-4o", "openai:gpt-4o-mini"]}).status == "NO_ROUTE"
+
+    def test_says_of_a_known_model_that_the_plan_has_it_not(self, books: Books) -> None:
+        rule(books, models_refused=["openai:o3"])
+
+        assert admit(books, {"model": "openai:o3"}).status == "MODEL_NOT_ALLOWED"
+        assert admit(books, {"model": "openai:o4"}).status == "MODEL_UNKNOWN"
+
+    def test_leaves_out_a_model_that_lacks_a_capability_or_the_room(self, books: Books) -> None:
+        rule(books)
+
+        assert admit(books, {"capabilities": ["vision"]}).status == "NO_ROUTE"
+        # 128,000 tokens of context, 1,000 of them for the answer.
+        assert admit(books, {"input_tokens": 127_000}).status == "OK"
+        assert admit(books, {"input_tokens": 127_001}).status == "NO_ROUTE"
+
+    def test_holds_what_calls_of_the_class_need_and_all_when_nothing_may_be_exceeded(self, books: Books) -> None:
+        rule(books, classes={"chat": {"tier": "small", "output_tokens_max": 1_000, "output_tokens_hold": 250}})
+
+        amounts = [admit(books, policy=policy).amount for policy in ("ALLOW_IF_AVAILABLE", "REJECT")]
+
+        assert amounts == [15_000 + 15_000, 15_000 + 60_000]
+
+    def test_prices_a_long_request_by_the_long_prices_from_the_first_token_over(self, books: Books) -> None:
+        price = {"input": 10**6, "output": 0, "long_context_from": 1_000, "long_input": 3 * 10**6, "long_output": 0}
+        rule(books, models={"openai:gpt-4o-mini": SMALL | {"price": price}})
+
+        assert [admit(books, {"input_tokens": tokens}).amount for tokens in (1_000, 1_001)] == [1_000, 3_003]
+
+    def test_charges_a_tool_what_it_costs(self, books: Books) -> None:
+        rule(books, tool_prices={"search": 700})
+
+        answers = [admit(books, action={"kind": "tool.call", "name": name}) for name in ("search", "free")]
+
+        assert [answer.amount for answer in answers] == [700, 0]
+
+
+class TestExhaustion:
+    @pytest.mark.parametrize(("amount", "expected"), [(11, ["shorter"]), (10**8 + 1, ["upgrade_prompt"])])
+    def test_says_what_the_plan_offers_when_a_session_or_a_month_is_used_up(
+        self, books: Books, amount: int, expected: list[str]
+    ) -> None:
+        rule(books, on_exhaustion={"session": ["shorter"], "month": ["upgrade_prompt"]})
+        with in_tenant(books.tenant.tag):
+            RunTemplate.objects.create(name="chat", unit="USD_MICROCENTS", amount=10, is_default=True)
+
+        answer = books.ask("reserve", amount=amount, run="r1")
+
+        assert answer.status == "BUDGET_EXCEEDED"
+        assert answer.admission is not None
+        assert answer.admission["on_exhaustion"] == expected
 
 
 class TestRefusals:
@@ -240,10 +410,14 @@ class TestRefusals:
             ({"limits": {"input_tokens_max": 10}}, None, {}),
             ({"limits": {"runs_per_day_max": 0}}, None, {}),
             ({"limits": {"concurrent_runs_max": 0}}, None, {}),
-            ({"actions": {"denied": ["llm.completion"]}}, None, {}),
-            ({"actions": {"quotas": [{"id": "q", "window": "day", "limit": 0}]}}, None, {}),
+            ({"actions": denying("llm.completion")}, None, {}),
+            ({"actions": quota(0)}, None, {}),
             ({}, {"model": "x:y"}, {}),
             ({"tiers": {}}, None, {}),
+            ({"low_water": {"normal_floor_ppm": 1_000_001}}, None, {}),
+            ({}, {"rate_limited": {"limit": 1}}, {}),
+            ({"models_refused": ["openai:o3"]}, {"model": "openai:o3"}, {}),
+            ({"actions": quota(1, window="per_run")}, None, {"run": None}),
         ],
     )
     def test_consume_nothing(
@@ -251,7 +425,7 @@ class TestRefusals:
     ) -> None:
         rule(books, **parts)
 
-        answer = admit(books, request_, run="r1", **fields)
+        answer = admit(books, request_, **{"run": "r1"} | fields)
 
         assert answer.status != "OK"
         assert footprint(books) == (0, 0, 0, 0)

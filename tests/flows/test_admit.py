@@ -8,7 +8,7 @@ import pytest
 
 from tenants.models import Tenant
 from tests.support.books import Books
-from tests.support.rules import rule
+from tests.support.rules import denying, quota, rule
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ class TestAdmit:
         ("rules", "code"),
         [
             ({}, None),
-            ({"actions": {"denied": ["llm.completion"]}}, "ACTION_KIND_DENIED"),
-            ({"actions": {"quotas": [{"id": "q", "window": "day", "limit": 0}]}}, "ACTION_QUOTA_EXCEEDED"),
+            ({"actions": denying("llm.completion")}, "ACTION_KIND_DENIED"),
+            ({"actions": quota(0)}, "ACTION_QUOTA_EXCEEDED"),
         ],
     )
     def test_judges_as_its_projections_do(

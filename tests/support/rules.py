@@ -25,7 +25,7 @@ RULES: dict[str, Any] = {
         "deep": {"tier": "large", "output_tokens_max": 4_000},
     },
     "default_class": "chat",
-    "tiers": {"small": [SMALL], "large": [LARGE]},
+    "tiers": {"small": ["openai:gpt-4o-mini"], "large": ["openai:gpt-4o"]},
     "models": {"openai:gpt-4o-mini": SMALL, "openai:gpt-4o": LARGE},
 }
 
@@ -33,3 +33,18 @@ RULES: dict[str, Any] = {
 def rule(books: Books, **parts: Any) -> None:
     with in_tenant(books.tenant.tag), open_journal(actor=TEST_ACTOR) as journal:
         publish(journal, document=RULES | parts)
+
+
+def denying(*kinds: str) -> dict[str, Any]:
+    """Actions of these kinds are denied."""
+    return {"policies": [{"id": "p1", "denied": list(kinds)}]}
+
+
+def allowing(*kinds: str) -> dict[str, Any]:
+    """Actions of these kinds only are allowed."""
+    return {"policies": [{"id": "p1", "allowed": list(kinds)}]}
+
+
+def quota(limit: int, *, window: str = "per_day_tumbling", **parts: Any) -> dict[str, Any]:
+    """One quota on actions."""
+    return {"quotas": [{"id": "q1", "policy_id": "p1", "window": window, "limit": limit} | parts]}

@@ -31,6 +31,8 @@ class AdmitView(ProtocolView):
         if not isinstance(body.run, UnsetType):
             fields["run"] = body.run.run_id.lower()
         facts = msgspec.to_builtins(body.request)
+        if not isinstance(body.run, UnsetType):
+            facts["run"] = msgspec.to_builtins(body.run)
         if not isinstance(body.attempt, UnsetType):
             facts["attempt"] = msgspec.to_builtins(body.attempt)
         estimate = None if isinstance(body.estimate, UnsetType) else body.estimate

@@ -1,14 +1,16 @@
--- Judges a request by the tenant's rules, before any money is looked at: switches, run limits, tools and actions, quotas on size, and which models
--- could serve it at what price. Pure: it reads nothing and changes nothing, so the same facts give the same verdict on every endpoint.
+-- Judges a request by the tenant's rules, before any money is looked at: switches, run limits, tools and actions, the size of one request, and which
+-- models could serve it at what price. Pure: it reads nothing and changes nothing, so the same facts give the same verdict on every endpoint.
 --
--- p_rules     the compiled ruleset (budgets.services.ruleset says its shape)
--- p_switches  the kill switches that are on: [{level, name, mode, reason, since}]
--- p_facts     what is asked: kind, name, path levels, key_id, amount, request {...}, priority
--- p_run       the run's counters before this request: {iterations, tokens, tokens_held, seconds, is_new}
--- p_is_low    whether a budget of the path is below its low-water mark; p_left_ppm the tightest budget's share that is left
+-- p_rules     the compiled ruleset (`budgets/services/ruleset.py` says its shape)
+-- p_switches  the kill switches that are thrown: [{level, name, mode, reason, since}]
+-- p_facts     what is asked: kind, name, levels (the subject), key_id, amount, policy, priority,
+--             request {model, input_tokens, max_output_tokens, tools, capabilities, class_hint, attempt, rate_limited, unavailable}
+-- p_run       the run's counters before this request: {iterations, tokens, tokens_held, seconds}; null without a run
+-- p_is_low    whether a budget of the path is below its low-water mark
+-- p_left_ppm  the share that is left of the tightest budget; null where none is allocated
 --
--- Answers {stage, status, numbers, class, caps, candidates}: status is absent when nothing refuses; candidates are tried in order and
--- absent when the request brings its own estimate and names no model to choose.
+-- Answers {status, numbers} for a refusal, else {class, caps, candidates, tokens, fallback, limits_left, timeouts, context_target_tokens,
+-- is_degraded}. Candidates are tried in order; there are none when the request brings its own estimate.
 CREATE FUNCTION public.judge_rules_v1(
     p_rules jsonb, p_switches jsonb, p_facts jsonb, p_run jsonb, p_is_low boolean, p_left_ppm bigint
 ) RETURNS jsonb
@@ -16,35 +18,41 @@ LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     v_request jsonb := coalesce(p_facts -> 'request', '{}');
     v_kind text := p_facts ->> 'kind';
-    v_tools text[] := CASE
-        WHEN v_kind LIKE 'tool.%' OR v_kind = 'tool' THEN ARRAY[p_facts ->> 'name']
-        ELSE ARRAY(SELECT jsonb_array_elements_text(coalesce(v_request -> 'tools', '[]')))
-    END;
-    v_is_dispatch boolean := v_kind LIKE 'tool.%' OR v_kind = 'tool';
+    v_name text := lower(p_facts ->> 'name');
+    v_is_dispatch boolean := v_kind = 'tool' OR v_kind LIKE 'tool.%';
+    v_wanted text := lower(v_request ->> 'model');
+    v_input bigint := coalesce((v_request ->> 'input_tokens')::bigint, 0);
     v_switch jsonb;
     v_class_name text;
     v_class jsonb;
     v_limits jsonb := coalesce(p_rules -> 'limits', '{}');
     v_run_rules jsonb := coalesce(p_rules -> 'run', '{}');
-    v_iterations_max bigint;
+    v_low jsonb := p_rules -> 'low_water';
+    v_limit bigint;
     v_tokens_max bigint;
     v_seconds_max bigint;
-    v_input bigint := coalesce((v_request ->> 'input_tokens')::bigint, 0);
-    v_output_max bigint;
-    v_output_held bigint;
-    v_tier text;
-    v_tiers text[];
-    v_wanted text := lower(v_request ->> 'model');
-    v_model jsonb;
-    v_candidates jsonb := '[]';
-    v_denied text[] := '{}';
+    v_tokens_used bigint := (p_run ->> 'tokens')::bigint + (p_run ->> 'tokens_held')::bigint;
+    v_left jsonb;
     v_tool text;
     v_verdict text;
-    v_low jsonb := p_rules -> 'low_water';
-    v_priority text;
+    v_allowed text[] := '{}';
+    v_denied text[] := '{}';
     v_caps jsonb := '{}';
-    v_capabilities jsonb := coalesce(v_request -> 'capabilities', '[]');
+    v_fallback text;
+    v_asked_output bigint := (v_request ->> 'max_output_tokens')::bigint;
+    v_output_max bigint;
+    v_output_held bigint;
+    v_output bigint;
+    v_counted bigint;
+    v_priority text;
+    v_is_degraded boolean := false;
+    v_tier text;
+    v_tiers text[];
+    v_key text;
+    v_model jsonb;
     v_amount numeric;
+    v_candidates jsonb := '[]';
+    v_passed_over jsonb := '{}';
 BEGIN
     -- 3. Kill switches
     SELECT s.value INTO v_switch
@@ -53,135 +61,188 @@ BEGIN
         OR (s.value ->> 'level' IN ('workspace', 'app', 'workflow', 'agent', 'toolset')
             AND s.value ->> 'name' = lower(p_facts -> 'levels' ->> (s.value ->> 'level')))
         OR (s.value ->> 'level' = 'key' AND s.value ->> 'name' = p_facts ->> 'key_id')
-        OR (s.value ->> 'level' = 'tool' AND v_is_dispatch AND s.value ->> 'name' = p_facts ->> 'name')
-        OR (s.value ->> 'level' = 'model' AND s.value ->> 'name' IN (v_wanted, lower(p_facts ->> 'name')))
-        OR (s.value ->> 'level' = 'provider' AND s.value ->> 'name' IN (split_part(v_wanted, ':', 1), split_part(lower(p_facts ->> 'name'), ':', 1)))
+        OR (s.value ->> 'level' = 'tool' AND v_is_dispatch AND lower(s.value ->> 'name') = v_name)
+        OR (s.value ->> 'level' = 'model' AND s.value ->> 'name' IN (v_wanted, v_name))
+        OR (s.value ->> 'level' = 'provider' AND s.value ->> 'name' IN (split_part(v_wanted, ':', 1), split_part(v_name, ':', 1)))
     LIMIT 1;
     IF v_switch IS NOT NULL THEN
-        RETURN jsonb_build_object('stage', 3, 'status', 'KILL_SWITCH', 'numbers', v_switch);
+        RETURN jsonb_build_object('status', 'KILL_SWITCH', 'numbers', v_switch);
     END IF;
     IF p_rules IS NULL THEN
-        RETURN jsonb_build_object('stage', 9);
+        RETURN '{}';
     END IF;
 
-    -- The class names the caps. A hint that claims another class is bounded by that class's own caps.
+    -- A hint chooses the class, and the class's own caps bound whoever hints falsely. An unsure hint goes to the middle.
     v_class_name := coalesce(v_request -> 'class_hint' ->> 'class', p_rules ->> 'default_class');
-    v_class := coalesce(p_rules -> 'classes' -> v_class_name, p_rules -> 'classes' -> (p_rules ->> 'default_class'), '{}');
+    IF p_rules -> 'classes' -> v_class_name IS NULL THEN
+        v_class_name := p_rules ->> 'default_class';
+    END IF;
+    v_class := coalesce(p_rules -> 'classes' -> v_class_name, '{}');
+    v_fallback := coalesce(v_class ->> 'fallback', v_run_rules ->> 'fallback', 'interim_message');
 
     -- 4. Run limits
     IF p_run IS NOT NULL THEN
-        v_iterations_max := least((v_run_rules ->> 'iterations_max')::bigint, (v_class ->> 'iterations_max')::bigint);
+        v_limit := least((v_run_rules ->> 'iterations_max')::bigint, (v_class ->> 'iterations_max')::bigint);
         v_tokens_max := (v_run_rules ->> 'tokens_max')::bigint;
         v_seconds_max := (v_run_rules ->> 'wall_seconds_max')::bigint;
-        IF (p_run ->> 'iterations')::bigint + 1 > v_iterations_max THEN
-            RETURN jsonb_build_object('stage', 4, 'status', 'MAX_ITERATIONS_REACHED', 'numbers', jsonb_build_object(
-                'limit', v_iterations_max, 'used', p_run -> 'iterations', 'fallback', v_run_rules -> 'fallback'));
+        IF (p_run ->> 'iterations')::bigint >= v_limit THEN
+            RETURN jsonb_build_object('status', 'MAX_ITERATIONS_REACHED', 'fallback', v_fallback, 'numbers', jsonb_build_object(
+                'limit', v_limit, 'used', p_run -> 'iterations'));
         ELSIF (p_run ->> 'seconds')::numeric > v_seconds_max THEN
-            RETURN jsonb_build_object('stage', 4, 'status', 'MAX_WALL_TIME_REACHED', 'numbers', jsonb_build_object(
-                'limit', v_seconds_max, 'used', floor((p_run ->> 'seconds')::numeric), 'fallback', v_run_rules -> 'fallback'));
-        ELSIF (p_run ->> 'tokens')::bigint + (p_run ->> 'tokens_held')::bigint + v_input
-            + coalesce((v_request ->> 'max_output_tokens')::bigint, 0) > v_tokens_max THEN
-            RETURN jsonb_build_object('stage', 4, 'status', 'MAX_TOKENS_REACHED', 'numbers', jsonb_build_object(
-                'limit', v_tokens_max, 'used', (p_run ->> 'tokens')::bigint + (p_run ->> 'tokens_held')::bigint,
-                'fallback', v_run_rules -> 'fallback'));
+            RETURN jsonb_build_object('status', 'MAX_WALL_TIME_REACHED', 'fallback', v_fallback, 'numbers', jsonb_build_object(
+                'limit', v_seconds_max, 'used', floor((p_run ->> 'seconds')::numeric)));
+        ELSIF v_tokens_used + v_input + coalesce(v_asked_output, 0) > v_tokens_max THEN
+            RETURN jsonb_build_object('status', 'MAX_TOKENS_REACHED', 'fallback', v_fallback, 'numbers', jsonb_build_object(
+                'limit', v_tokens_max, 'used', v_tokens_used, 'requested', v_input + coalesce(v_asked_output, 0)));
         END IF;
-        IF v_iterations_max IS NOT NULL THEN
-            v_caps := v_caps || jsonb_build_object('max_steps_remaining', v_iterations_max - (p_run ->> 'iterations')::bigint - 1);
+        v_left := jsonb_strip_nulls(jsonb_build_object(
+            'iterations', v_limit - (p_run ->> 'iterations')::bigint - 1,
+            'tokens', v_tokens_max - v_tokens_used - v_input - coalesce(v_asked_output, 0),
+            'seconds', v_seconds_max - floor((p_run ->> 'seconds')::numeric)));
+        IF v_limit IS NOT NULL THEN
+            v_caps := v_caps || jsonb_build_object('max_steps_remaining', v_left -> 'iterations');
         END IF;
     END IF;
 
     -- 5. Actions, tools, models
-    IF p_rules -> 'actions' -> 'denied' ? v_kind THEN
-        RETURN jsonb_build_object('stage', 5, 'status', 'ACTION_KIND_DENIED', 'numbers', jsonb_build_object('action_kind', v_kind));
-    ELSIF jsonb_array_length(coalesce(p_rules -> 'actions' -> 'allowed', '[]')) > 0 AND NOT p_rules -> 'actions' -> 'allowed' ? v_kind THEN
-        RETURN jsonb_build_object('stage', 5, 'status', 'ACTION_KIND_NOT_ALLOWED', 'numbers', jsonb_build_object(
-            'action_kind', v_kind, 'allowed', p_rules -> 'actions' -> 'allowed'));
+    FOR v_switch IN
+        SELECT p.value
+        FROM jsonb_array_elements(p_rules -> 'actions' -> 'policies') AS p
+        WHERE p.value ->> 'scope' IS NULL
+            OR EXISTS (SELECT FROM jsonb_array_elements_text(p_facts -> 'paths') AS path WHERE path ~ (p.value ->> 'scope'))
+    LOOP
+        IF v_switch -> 'denied' ? v_kind THEN
+            RETURN jsonb_build_object('status', 'ACTION_KIND_DENIED', 'numbers', jsonb_build_object(
+                'action_kind', v_kind, 'policy_id', v_switch -> 'id'));
+        ELSIF jsonb_array_length(coalesce(v_switch -> 'allowed', '[]')) > 0 AND NOT v_switch -> 'allowed' ? v_kind THEN
+            RETURN jsonb_build_object('status', 'ACTION_KIND_NOT_ALLOWED', 'numbers', jsonb_build_object(
+                'action_kind', v_kind, 'policy_id', v_switch -> 'id', 'allowed', v_switch -> 'allowed'));
+        END IF;
+    END LOOP;
+    IF v_is_dispatch AND p_rules -> 'tools' IS NOT NULL THEN
+        v_verdict := public.tool_verdict_v1(p_rules -> 'tools', p_facts ->> 'name');
+        IF v_verdict <> 'allow' THEN
+            RETURN jsonb_build_object('status', CASE v_verdict WHEN 'gated' THEN 'TOOL_GATED' ELSE 'TOOL_DENIED' END,
+                'numbers', jsonb_build_object('tool', p_facts ->> 'name', 'policy_version', p_rules -> 'tools' -> 'version'));
+        END IF;
     END IF;
-    FOREACH v_tool IN ARRAY v_tools LOOP
-        v_verdict := public.tool_verdict_v1(p_rules -> 'tools', v_tool);
-        IF v_verdict <> 'allow' AND v_is_dispatch THEN
-            RETURN jsonb_build_object('stage', 5, 'status', CASE v_verdict WHEN 'gated' THEN 'TOOL_GATED' ELSE 'TOOL_DENIED' END,
-                'numbers', jsonb_build_object('tool', v_tool, 'policy_version', p_rules -> 'tools' -> 'version'));
-        ELSIF v_verdict = 'deny' THEN
+    FOR v_tool IN SELECT jsonb_array_elements_text(v_request -> 'tools') LOOP
+        IF public.tool_verdict_v1(p_rules -> 'tools', v_tool) = 'deny' OR EXISTS (
+            SELECT FROM jsonb_array_elements(p_switches) AS s WHERE s.value ->> 'level' = 'tool' AND lower(s.value ->> 'name') = lower(v_tool)
+        ) THEN
             v_denied := v_denied || v_tool;
+        ELSE
+            v_allowed := v_allowed || v_tool;
         END IF;
     END LOOP;
     IF cardinality(v_denied) > 0 THEN
-        v_caps := v_caps || jsonb_build_object('tool_denylist', to_jsonb(v_denied));
+        v_caps := v_caps || jsonb_build_object('tool_allowlist', to_jsonb(v_allowed), 'tool_denylist', to_jsonb(v_denied));
     END IF;
     IF v_wanted IS NOT NULL AND NOT coalesce(p_rules -> 'models', '{}') ? v_wanted THEN
-        RETURN jsonb_build_object('stage', 5, 'status', 'MODEL_UNKNOWN', 'numbers', jsonb_build_object('model', v_wanted));
+        RETURN jsonb_build_object(
+            'status', CASE WHEN p_rules -> 'models_refused' ? v_wanted THEN 'MODEL_NOT_ALLOWED' ELSE 'MODEL_UNKNOWN' END,
+            'numbers', jsonb_build_object('model', v_wanted));
     END IF;
 
-    -- 6. Size of one request
-    IF v_input > (v_limits ->> 'input_tokens_max')::bigint OR v_input > (v_class ->> 'input_tokens_max')::bigint THEN
-        RETURN jsonb_build_object('stage', 6, 'status', 'TOKENS_PER_REQUEST_EXCEEDED', 'numbers', jsonb_build_object(
-            'limit', least((v_limits ->> 'input_tokens_max')::bigint, (v_class ->> 'input_tokens_max')::bigint), 'requested', v_input));
+    -- 6. The rate, as the buckets saw it, and the size of one request
+    IF v_request -> 'rate_limited' IS NOT NULL THEN
+        RETURN jsonb_build_object('status', 'RATE_LIMITED', 'numbers', v_request -> 'rate_limited');
     END IF;
-    v_output_max := least(
-        (v_request ->> 'max_output_tokens')::bigint, (v_class ->> 'output_tokens_max')::bigint, (v_limits ->> 'output_tokens_max')::bigint
-    );
-    IF v_output_max < coalesce((v_request ->> 'max_output_tokens')::bigint, v_output_max + 1) THEN
-        v_caps := v_caps || jsonb_build_object('max_tokens', v_output_max);
+    v_limit := least((v_limits ->> 'input_tokens_max')::bigint, (v_class ->> 'input_tokens_max')::bigint);
+    IF v_input > v_limit THEN
+        RETURN jsonb_build_object('status', 'TOKENS_PER_REQUEST_EXCEEDED', 'numbers', jsonb_build_object(
+            'limit', v_limit, 'requested', v_input));
     END IF;
+    v_output_max := least(v_asked_output, (v_class ->> 'output_tokens_max')::bigint, (v_limits ->> 'output_tokens_max')::bigint);
 
     -- 7. Which models could serve it. Below the low-water mark the compact tier goes first; what may still pass depends on the priority.
     v_priority := public.least_priority_v1(p_facts ->> 'priority', coalesce(p_rules ->> 'priority', v_class ->> 'priority'));
-    IF v_low IS NOT NULL AND p_left_ppm IS NOT NULL THEN
-        IF p_left_ppm < (CASE v_priority
-            WHEN 'high' THEN 0
-            WHEN 'low' THEN coalesce((v_low ->> 'low_floor_ppm')::bigint, 100000)
-            ELSE coalesce((v_low ->> 'normal_floor_ppm')::bigint, 50000)
-        END) THEN
-            RETURN jsonb_build_object('stage', 7, 'status', 'BELOW_FLOOR', 'numbers', jsonb_build_object(
-                'left_ppm', p_left_ppm, 'priority', v_priority));
-        END IF;
+    IF v_low IS NOT NULL AND p_left_ppm < (CASE v_priority
+        WHEN 'high' THEN NULL
+        WHEN 'low' THEN coalesce((v_low ->> 'low_floor_ppm')::bigint, 100000)
+        ELSE coalesce((v_low ->> 'normal_floor_ppm')::bigint, 50000)
+    END) THEN
+        RETURN jsonb_build_object('status', 'BELOW_FLOOR', 'numbers', jsonb_build_object('left_ppm', p_left_ppm, 'priority', v_priority));
     END IF;
-    IF p_facts ->> 'amount' IS NULL THEN
+    v_is_degraded := v_low IS NOT NULL AND CASE v_priority
+        WHEN 'high' THEN p_left_ppm < coalesce((v_low ->> 'hard_floor_ppm')::bigint, 50000)
+        ELSE p_is_low
+    END;
+    v_counted := v_input + coalesce(v_output_max, 0);
+    IF v_is_dispatch AND p_facts ->> 'amount' IS NULL THEN
+        v_candidates := jsonb_build_array(jsonb_build_object(
+            'amount', coalesce((p_rules -> 'tool_prices' ->> (p_facts ->> 'name'))::bigint, 0), 'tokens', 0));
+    ELSIF p_facts ->> 'amount' IS NULL THEN
         v_tier := coalesce(v_class ->> 'tier', 'medium');
-        IF p_is_low AND (v_priority <> 'high' OR p_left_ppm < coalesce((v_low ->> 'hard_floor_ppm')::bigint, 50000)) THEN
-            v_tiers := ARRAY['small', v_tier];
-        ELSE
-            v_tiers := CASE v_class ->> 'pattern'
-                WHEN 'cascade' THEN ARRAY['small', 'medium', 'large']
-                WHEN 'soft' THEN CASE WHEN v_request -> 'attempt' ->> 'of_decision' IS NULL THEN ARRAY['small', v_tier] ELSE ARRAY[v_tier] END
-                ELSE ARRAY[v_tier]
-            END;
+        IF (v_request -> 'class_hint' ->> 'confidence')::numeric * 1000000 < (p_rules ->> 'hint_confidence_min_ppm')::numeric THEN
+            v_tier := 'medium';
         END IF;
-        v_output_held := least(coalesce((v_class ->> 'output_tokens_hold')::bigint, v_output_max), v_output_max);
-        IF v_output_held IS NULL THEN
-            v_output_held := coalesce(v_output_max, 4096);
-        END IF;
-        FOR v_tier, v_model IN
-            SELECT t.tier, m.value
+        v_tier := coalesce(p_rules ->> 'force_tier', v_tier);
+        v_tiers := CASE
+            WHEN v_is_degraded THEN ARRAY['small', v_tier]
+            WHEN v_class ->> 'pattern' = 'cascade' THEN ARRAY['small', 'medium', 'large']
+            WHEN v_class ->> 'pattern' = 'soft' AND v_request -> 'attempt' ->> 'of_decision' IS NULL THEN ARRAY['small', v_tier]
+            -- A tier whose deployments are all full falls to the ones below.
+            WHEN v_request -> 'unavailable' IS NULL THEN ARRAY[v_tier]
+            WHEN v_tier = 'large' THEN ARRAY['large', 'medium', 'small']
+            WHEN v_tier = 'medium' THEN ARRAY['medium', 'small']
+            ELSE ARRAY[v_tier]
+        END;
+        FOR v_tier, v_key IN
+            SELECT t.tier, k.key
             FROM unnest(v_tiers) WITH ORDINALITY AS t (tier, n)
-            CROSS JOIN LATERAL jsonb_array_elements(coalesce(p_rules -> 'tiers' -> t.tier, '[]')) WITH ORDINALITY AS m (value, k)
+            CROSS JOIN LATERAL jsonb_array_elements_text(p_rules -> 'tiers' -> t.tier) WITH ORDINALITY AS k (key, m)
             WHERE v_wanted IS NULL
             UNION ALL
-            SELECT 'named', p_rules -> 'models' -> v_wanted
+            SELECT 'named', coalesce(d.key, v_wanted)
+            FROM (SELECT) AS one
+            LEFT JOIN LATERAL jsonb_array_elements_text(p_rules -> 'models' -> v_wanted -> 'deployments') AS d (key) ON true
             WHERE v_wanted IS NOT NULL
         LOOP
-            CONTINUE WHEN (v_model ->> 'context_window')::bigint < v_input + v_output_held;
-            CONTINUE WHEN NOT coalesce(v_model -> 'capabilities', '[]') @> v_capabilities;
+            v_model := p_rules -> 'models' -> v_key;
+            CONTINUE WHEN v_passed_over ? v_key;
+            v_passed_over := v_passed_over || jsonb_build_object(v_key, 1);
+            CONTINUE WHEN v_model IS NULL OR v_request -> 'unavailable' ? v_key OR NOT coalesce(v_model -> 'capabilities', '[]') @> coalesce(v_request -> 'capabilities', '[]');
             CONTINUE WHEN EXISTS (
-                SELECT FROM jsonb_array_elements(coalesce(p_switches, '[]')) AS s
+                SELECT FROM jsonb_array_elements(p_switches) AS s
                 WHERE (s.value ->> 'level' = 'model' AND s.value ->> 'name' = (v_model ->> 'provider') || ':' || (v_model ->> 'model'))
                     OR (s.value ->> 'level' = 'provider' AND s.value ->> 'name' = v_model ->> 'provider')
             );
-            v_amount := public.price_call_v1(v_model -> 'price', v_input, v_output_held);
+            -- The cap of a model that reasons leaves it room to. Held is what calls of the class need, and all of it when the budget is nearly
+            -- gone or may not be exceeded.
+            v_output := greatest(coalesce(v_output_max, 4096), (v_model ->> 'output_tokens_min')::bigint);
+            v_output_held := CASE
+                WHEN p_is_low OR p_facts ->> 'policy' = 'REJECT' THEN v_output
+                ELSE least(coalesce((v_class ->> 'output_tokens_hold')::bigint, v_output), v_output)
+            END;
+            v_counted := ceil(v_input::numeric * coalesce((v_model ->> 'input_factor_ppm')::bigint, 1000000) / 1000000);
+            CONTINUE WHEN (v_model ->> 'context_window')::bigint < v_counted + v_output;
+            v_amount := public.price_call_v1(v_model -> 'price', v_counted, v_output_held);
             CONTINUE WHEN v_amount IS NULL OR v_amount > 9223372036854775807;
-            v_candidates := v_candidates || jsonb_build_object(
-                'tier', v_tier, 'provider', v_model ->> 'provider', 'model', v_model ->> 'model', 'amount', v_amount::bigint,
-                'price', v_model -> 'price', 'tokens', v_input + v_output_held
-            );
+            v_candidates := v_candidates || jsonb_strip_nulls(jsonb_build_object(
+                'tier', v_tier, 'provider', v_model -> 'provider', 'model', v_model -> 'model', 'deployment', v_model -> 'deployment', 'key', v_key,
+                'pool', v_model -> 'pool', 'amount', v_amount::bigint, 'price', v_model -> 'price', 'tokens', v_counted + v_output_held,
+                'max_tokens', CASE WHEN v_output = v_asked_output THEN NULL ELSE v_output END
+            ));
         END LOOP;
         IF v_candidates = '[]' THEN
-            RETURN jsonb_build_object('stage', 7, 'status', 'NO_ROUTE', 'numbers', jsonb_build_object('class', v_class_name, 'tier', v_tier));
+            RETURN jsonb_build_object('status', 'NO_ROUTE', 'numbers', jsonb_strip_nulls(jsonb_build_object(
+                'class', v_class_name, 'tiers', to_jsonb(v_tiers), 'unavailable', v_request -> 'unavailable')));
         END IF;
+    ELSIF v_output_max < coalesce(v_asked_output, v_output_max + 1) THEN
+        v_caps := v_caps || jsonb_build_object('max_tokens', v_output_max);
+    END IF;
+    IF v_class -> 'cooldown_ms' IS NOT NULL THEN
+        v_caps := v_caps || jsonb_build_object('cooldown_ms', v_class -> 'cooldown_ms');
     END IF;
     RETURN jsonb_strip_nulls(jsonb_build_object(
-        'stage', 9, 'class', v_class_name, 'caps', nullif(v_caps, '{}'), 'candidates', nullif(v_candidates, '[]'),
-        'tokens', v_input + coalesce(v_output_held, v_output_max, 0), 'timeouts', v_class -> 'timeouts'
+        'class', v_class_name, 'caps', nullif(v_caps, '{}'), 'candidates', nullif(v_candidates, '[]'), 'tokens', v_counted,
+        'fallback', CASE WHEN p_run IS NOT NULL THEN v_fallback END, 'limits_left', nullif(v_left, '{}'), 'timeouts', v_class -> 'timeouts',
+        'is_degraded', CASE WHEN v_is_degraded THEN true END,
+        'context_target_tokens', CASE
+            WHEN v_is_degraded THEN (v_class ->> 'context_target_tokens')::bigint * coalesce((v_low ->> 'context_target_ppm')::bigint, 500000) / 1000000
+            ELSE (v_class ->> 'context_target_tokens')::bigint
+        END
     ));
 END
 $$;
