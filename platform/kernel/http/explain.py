@@ -134,6 +134,6 @@ def _child(kind: inspect.Type | None, name: str | None) -> inspect.Type | None:
         return next((field.type for field in kind.fields if field.encode_name == name), None)
     if isinstance(kind, inspect.DictType):
         return kind.value_type
-    if isinstance(kind, inspect.ListType):
+    if isinstance(kind, (inspect.ListType, inspect.VarTupleType)):
         return kind.item_type
     return None
