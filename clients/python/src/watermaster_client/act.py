@@ -135,6 +135,10 @@ class Admitted:
         held = self.admission.reservation
         return (held.remaining_ttl_ms if held and held.remaining_ttl_ms else self.ttl_ms) / 1000
 
+    def leave_unsettled(self) -> None:
+        """The call happened and nobody knows what it cost: the hold is not given back, it ends by itself."""
+        self.has_happened = True
+
     def record(self, usage: object, **outcome: Unpack[Outcome]) -> Record:
         """The settle as it is sent and kept. It has the key of its admission: one call, one settle."""
         if self.settlement is not None:

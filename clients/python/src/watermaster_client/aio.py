@@ -187,11 +187,16 @@ class AsyncAct(Admitted):
         content = await self._client._post(extend_path(self.reservation_id), body)
         return (msgspec.json.decode(content, type=Extension).remaining_ttl_ms or self.ttl_ms) / 1000
 
-    async def leave(self, reason: str) -> None:
-        """Give back what is not settled; a failure is logged, for the hold expires by itself."""
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
-            await self.release(reason)
+            await self.release(kind.__name__ if kind else "left without a settle")
         except WatermasterError as failure:
+            # It expires by itself; what the block raised matters more.
             logger.warning("The hold %s is not given back: %s", self.reservation_id, failure)
 
     async def _beat(self) -> None:
@@ -228,7 +233,7 @@ class Admitting:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._act is not None:
-            await self._act.leave(kind.__name__ if kind else "left without a settle")
+            await self._act.__aexit__(kind, error, trace)
 
     async def _ask(self) -> AsyncAct:
         admission = await self._client._admission(self._body)
