@@ -37,7 +37,7 @@ FROM (
         CASE WHEN e.kind = 'RESERVE' AND NOT EXISTS (
                 SELECT
                 FROM decision AS d
-                WHERE d.id = e.reservation_id AND d.ledger_seq = e.seq AND d.is_replayable AND d.endpoint = 'reserve'
+                WHERE d.id = e.reservation_id AND d.ledger_seq = e.seq AND d.is_replayable AND d.endpoint IN ('reserve', 'admit')
             )
             THEN 'I6|has the decision that answers its key' END
     ], NULL) AS broken

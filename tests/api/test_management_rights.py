@@ -157,6 +157,8 @@ AMOUNT = {"unit": "TOKENS", "amount": 1}
 BODIES: dict[str, dict[str, Any]] = {
     "tenant_suspend": {"reason": "x"},
     "tenant_close": {"reason": "x"},
+    "tenant_switches": {"level": "tenant", "reason": "x"},
+    "tenant_switch_lift": {"level": "tenant"},
     "keys": {"name": "x", "permissions": ["budgets:read"]},
     "budgets": {"scope": "tenant:acme", "unit": "TOKENS", "allocated": AMOUNT},
     "budget": {"overdraft_limit": AMOUNT},

@@ -18,6 +18,7 @@ from budgets.services import (
     run_templates,
 )
 from kernel.http.errors import ErrorCode, ProtocolError, error_of_status, invalid_request, unavailable
+from kernel.stops import InvalidSwitch
 from tenants.services import plans, provisioning
 
 _CONFLICT: Final = 409
@@ -84,6 +85,7 @@ REFUSALS: Final[Refusals] = {
     journal.AmountOutOfRange: lambda _: invalid_request(
         "amount takes the budget beyond what an amount can be, 2^63 - 1.", field="amount"
     ),
+    InvalidSwitch: lambda refusal: invalid_request(f"{refusal.field} {refusal}.", field=refusal.field),
     periods.BooksBusy: lambda _: unavailable(
         "A period has ended and others hold the tenant's books, so the new one is not open yet. Repeat the request."
     ),

@@ -9,6 +9,7 @@ from budgets.api.management.funding import BudgetFund, Reallocations, Reallocati
 from budgets.api.management.keys import KeyRevoke, KeyRotate, Keys
 from budgets.api.management.plans import Plans, PlanVersions
 from budgets.api.management.run_templates import OneRunTemplate, RunTemplates
+from budgets.api.management.switches import PlatformSwitches, PlatformSwitchLift, TenantSwitches, TenantSwitchLift
 from budgets.api.management.tenants import OneTenant, TenantClose, TenantResume, Tenants, TenantSuspend
 
 
@@ -33,11 +34,15 @@ _BUDGET = f"{_TENANT}/budgets/<uuid:budget_id>"
 urlpatterns = [
     path("plans", Plans.as_view(), name="plans"),
     path("plans/<name:code>", PlanVersions.as_view(), name="plan_versions"),
+    path("switches", PlatformSwitches.as_view(), name="platform_switches"),
+    path("switches/lift", PlatformSwitchLift.as_view(), name="platform_switch_lift"),
     path("tenants", Tenants.as_view(), name="tenants"),
     path(_TENANT, OneTenant.as_view(), name="tenant"),
     path(f"{_TENANT}/suspend", TenantSuspend.as_view(), name="tenant_suspend"),
     path(f"{_TENANT}/resume", TenantResume.as_view(), name="tenant_resume"),
     path(f"{_TENANT}/close", TenantClose.as_view(), name="tenant_close"),
+    path(f"{_TENANT}/switches", TenantSwitches.as_view(), name="tenant_switches"),
+    path(f"{_TENANT}/switches/lift", TenantSwitchLift.as_view(), name="tenant_switch_lift"),
     path(f"{_TENANT}/keys", Keys.as_view(), name="keys"),
     path(f"{_TENANT}/keys/<slug:key_id>/rotate", KeyRotate.as_view(), name="key_rotate"),
     path(f"{_TENANT}/keys/<slug:key_id>/revoke", KeyRevoke.as_view(), name="key_revoke"),
