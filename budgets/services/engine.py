@@ -79,24 +79,40 @@ def call_door(tag: Tag, call: str, payload: bytes, *, again: Callable[[], bytes]
     operations carries its idempotency key.
     """
     # The name is [a-z2-7] and t_, checked by schema_name.
-    query = f'SELECT "{schema_name(tag)}".door_v1(%s, %s)'
+    found = _ask(tag, f'SELECT "{schema_name(tag)}".door_v1(%s, %s)', (call, payload.decode()), again=again)
+    assert found is not None
+    return found
+
+
+def read_front(tag: Tag) -> bytes | None:
+    """The parts of the tenant's compiled rules that are looked at before the books are asked, as JSON.
+
+    None where the tenant has no rules. Raises as `call_door` does.
+    """
+    # The name is [a-z2-7] and t_, checked by schema_name.
+    query = f'SELECT public.front_of_v1(document) FROM "{schema_name(tag)}".ruleset WHERE id = 1'  # noqa: S608
+    return _ask(tag, query, ())
+
+
+def _ask(
+    tag: Tag, query: str, parameters: tuple[str, ...], *, again: Callable[[], bytes] | None = None
+) -> bytes | None:
     for is_last_try in (False, True):
         lane: Lane | None = None
         try:
             # An idle connection that was lost is rarely the only one: the second try makes its own.
             with shared_lanes().lane(tag, is_fresh=is_last_try) as lane:
                 assert lane.connection is not None
-                row = lane.connection.execute(query, (call, payload.decode())).fetchone()
-                assert row is not None
-                return row[0]
+                row = lane.connection.execute(query, parameters).fetchone()
+                return None if row is None else row[0]
         except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, NoLane) as error:
             raise EngineUnavailable from error
         except psycopg.OperationalError as error:
             if is_last_try or lane is None or lane.was_cut:
                 raise EngineUnavailable from error
             if again is not None:
-                payload = again()
-        except psycopg.errors.InvalidSchemaName as error:
+                parameters = (*parameters[:-1], again().decode())
+        except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable) as error:
             raise UnknownTenant from error
         except psycopg.errors.UndefinedFunction as error:
             # The schema is there and older than this program, which is no fault of the caller's key.

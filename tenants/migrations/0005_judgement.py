@@ -9,6 +9,7 @@ _FUNCTIONS = (
     "least_priority_v1",
     "is_low_v1",
     "check_of_v1",
+    "front_of_v1",
     "quotas_of_v1",
     "judge_rules_v1",
 )

@@ -2313,6 +2313,7 @@ CREATE UNIQUE INDEX "one_switch_thrown_per_thing" ON "kill_switch" ("level", "na
 CREATE INDEX "router_label_at" ON "router_label" ("at");
 CREATE INDEX "run_run_id_ef3f59fb_like" ON "run" ("run_id" text_pattern_ops);
 CREATE INDEX "run_lease" ON "run" ("lease_until");
+CREATE INDEX "ledger_entry_corrects" ON "ledger_entry" ((((metadata ->> 'corrects'))), "seq") WHERE "kind" = 'CORRECTION';
 REVOKE ALL ON api_key FROM watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON api_key TO watermaster_app;
 CREATE TABLE "audit_entry" ("id" uuid NOT NULL PRIMARY KEY, "at" timestamp with time zone NOT NULL, "actor_type" text NOT NULL, "actor" text NOT NULL, "action" text NOT NULL, "target" text NOT NULL, "reason" text NOT NULL, "before" jsonb NULL, "after" jsonb NULL, "request_id" text NOT NULL, "trace_id" text NOT NULL, "source_ip" text NOT NULL);
@@ -2349,6 +2350,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0002_functions_and_grants', now()),
     ('budgets', '0003_begun_anew', now()),
     ('budgets', '0004_rules', now()),
+    ('budgets', '0005_corrections', now()),
     ('keys', '0002_grants', now()),
     ('routing', '0001_price_book', now()),
     ('routing', '0002_price_guards', now()),

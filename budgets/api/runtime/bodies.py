@@ -35,11 +35,13 @@ class Balance(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class Caps(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What a caller must keep to. A tool in the list of denied ones is not offered to the model."""
+    """What a caller must keep to. A tool that is denied is not offered to the model."""
 
     max_tokens: int | None = None
     max_steps_remaining: int | None = None
+    tool_allowlist: list[str] | None = None
     tool_denylist: list[str] | None = None
+    cooldown_ms: int | None = None
 
 
 class ReserveBody(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -64,6 +66,46 @@ class Reason(msgspec.Struct, omit_defaults=True, kw_only=True):
     numbers: dict[str, Any] | None = None
 
 
+class Route(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """The model that was chosen. `tier` is `named` when the request named it; degraded below the low-water mark."""
+
+    tier: str
+    provider: str
+    model: str
+    deployment: str | None = None
+    is_degraded: bool = False
+
+
+class LimitsLeft(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What is left of the run's limits after this call."""
+
+    iterations: int | None = None
+    tokens: int | None = None
+    seconds: int | None = None
+
+
+class Timeouts(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Milliseconds, of the class: for the whole turn, for a call of the model, for each tool."""
+
+    total_ms: int | None = None
+    model_ms: int | None = None
+    tools: dict[str, int] | None = None
+
+
+class Isolation(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Names that are the tenant's own: put them in front of cache keys, and search no other vector namespace."""
+
+    cache_key_prefix: str
+    vector_namespace: str
+
+
+class GiveUp(msgspec.Struct, kw_only=True):
+    """The run is over, and what to do instead: interim_message, escalate or partial_result."""
+
+    code: str
+    fallback: str
+
+
 class AdmitBody(msgspec.Struct, omit_defaults=True, kw_only=True):
     """The whole decision. `checks` says how far it came, in the order of the domain's list."""
 
@@ -71,12 +113,17 @@ class AdmitBody(msgspec.Struct, omit_defaults=True, kw_only=True):
     decision_id: str
     reasons: list[Reason]
     explain_url: str
-    checks: int | None = None
+    checks: int
+    isolation: Isolation
     reservation: ReserveBody | None = None
     caps: Caps | None = None
-    route: dict[str, Any] | None = None
+    route: Route | None = None
     traffic_class: str | None = msgspec.field(default=None, name="class")
-    timeouts: dict[str, Any] | None = None
+    context_target_tokens: int | None = None
+    limits_left: LimitsLeft | None = None
+    timeouts: Timeouts | None = None
+    give_up: GiveUp | None = None
+    on_exhaustion: list[str] | None = None
     would_deny: str | None = None
 
 

@@ -35,14 +35,23 @@ _ANSWERS: Final = (
     ErrorBody,
 )
 _REF: Final = "#/components/schemas/"
+#: What answers are made of besides amounts.
+_PARTS: Final = (
+    bodies.Balance,
+    bodies.Caps,
+    bodies.GiveUp,
+    bodies.Isolation,
+    bodies.LimitsLeft,
+    bodies.Reason,
+    bodies.Route,
+    bodies.Timeouts,
+)
 _SIGNED: Final = "SignedAmount"
 #: What the types of an answer leave open.
 _CLOSER: Final[dict[tuple[str, str], JsonSchema]] = {
     ("DecideBody", "decision"): {"enum": ["ALLOW", "ALLOW_WITH_CAPS", "DENY"]},
     ("ReserveBody", "decision"): {"enum": ["ALLOW", "ALLOW_WITH_CAPS", "DENY"]},
     ("AdmitBody", "decision"): {"enum": ["ALLOW", "ALLOW_WITH_CAPS", "DENY"]},
-    ("AdmitBody", "route"): {"type": "object"},
-    ("AdmitBody", "timeouts"): {"type": "object"},
     ("Reason", "numbers"): {"type": "object"},
     ("CommitBody", "status"): {"enum": ["COMMITTED"]},
     ("ReleaseBody", "status"): {"enum": ["RELEASED"]},
@@ -79,7 +88,7 @@ def components() -> dict[str, JsonSchema]:
     }
     for (name, field), schema in _CLOSER.items():
         schemas[name]["properties"][field] = schema
-    for struct in (*_ANSWERS, bodies.Balance, bodies.Caps, bodies.Reason):
+    for struct in (*_ANSWERS, *_PARTS):
         schemas[component_name(struct)]["additionalProperties"] = False
     subject = schemas["Subject"]
     subject["anyOf"] = [{"required": [level]} for level in ("tenant", *LEVELS)]

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from budgets.services.operations import Answer
+from budgets.services.rates import Limited
 from kernel.http.errors import ErrorCode, ProtocolError
 from kernel.http.responses import protocol_response
 from kernel.ids import Tag, mint_wire_id
@@ -30,6 +32,13 @@ def _exceeded(answer: Answer, numbers: Mapping[str, Any]) -> str:
 
 def _counted(answer: Answer, numbers: Mapping[str, Any]) -> str:
     return f"{numbers.get('used')} of {numbers.get('limit')} are used. Wait for some to end or for the next window."
+
+
+def _rate_limited(answer: Answer, numbers: Mapping[str, Any]) -> str:
+    return (
+        f"The rate limit {numbers.get('bucket')} is used up: {numbers.get('per_minute')} {numbers.get('counts')}"
+        f" a minute and bursts of {numbers.get('capacity')}. Repeat the request after the seconds in Retry-After."
+    )
 
 
 def _gave_up(answer: Answer, numbers: Mapping[str, Any]) -> str:
@@ -95,6 +104,15 @@ _OF_STATUS: Final[Mapping[str, tuple[ErrorCode, _Sentence]]] = {
     "TOOL_DENIED": (ErrorCode.FORBIDDEN, lambda a, n: f"The tool policy denies {n.get('tool')}."),
     "TOOL_GATED": (ErrorCode.FORBIDDEN, lambda a, n: f"The tool {n.get('tool')} needs a person's approval."),
     "MODEL_UNKNOWN": (ErrorCode.FORBIDDEN, lambda a, n: f"The model {n.get('model')} has no price here. Name another."),
+    "MODEL_NOT_ALLOWED": (
+        ErrorCode.FORBIDDEN,
+        lambda a, n: f"The plan does not include the model {n.get('model')}. Name another, or change the plan.",
+    ),
+    "RATE_LIMITED": (ErrorCode.LIMIT_EXCEEDED, _rate_limited),
+    "RUN_REQUIRED": (
+        ErrorCode.INVALID_REQUEST,
+        lambda a, n: f"The quota {n.get('quota')} counts within a run. Send the run in subject.dimensions.run.",
+    ),
     "ACTION_KIND_DENIED": (ErrorCode.FORBIDDEN, lambda a, n: f"Actions of kind {n.get('action_kind')} are denied."),
     "ACTION_KIND_NOT_ALLOWED": (
         ErrorCode.FORBIDDEN,
@@ -132,6 +150,7 @@ _OF_STATUS: Final[Mapping[str, tuple[ErrorCode, _Sentence]]] = {
         ),
     ),
 }
+_NO_ANSWER: Final = Answer(status="RATE_LIMITED", id=UUID(int=0), replayed=False, slug="")
 #: Refusals of the request and not of the spending: there is no decision to look at.
 _WITHOUT_DECISION: Final = {"UNAUTHORIZED", "IDEMPOTENCY_MISMATCH", "INTERNAL_ERROR"}
 
@@ -152,7 +171,24 @@ def refusal(answer: Answer, *, tag: Tag) -> ProtocolError:
         details["reason_code"] = answer.status
     if answer.status == "TENANT_SUSPENDED":
         details["reason"] = answer.status
-    return ProtocolError(code, sentence(answer, numbers), details=details or None)
+    wait_ms = numbers.get("retry_after_ms")
+    return ProtocolError(
+        code,
+        sentence(answer, numbers),
+        details=details or None,
+        retry_after_s=None if wait_ms is None else max(-(-wait_ms // 1000), 1),
+    )
+
+
+def too_many(limited: Limited) -> ProtocolError:
+    """429 without a decision: of a flood of refusals a few are written down, and the others are counted."""
+    numbers = limited.numbers()
+    return ProtocolError(
+        ErrorCode.LIMIT_EXCEEDED,
+        _rate_limited(_NO_ANSWER, numbers),
+        details=numbers | {"reason_code": "RATE_LIMITED"},
+        retry_after_s=limited.retry_after_s,
+    )
 
 
 def refusal_response(answer: Answer, *, tag: Tag, request: HttpRequest) -> HttpResponse:

@@ -21,6 +21,9 @@ from budgets.api.requests import (
     run_id,
     scope_suffixes,
 )
+from budgets.api.requests import (
+    Amount as RequestedAmount,
+)
 from budgets.api.runtime.bodies import (
     Amount,
     CommitBody,
@@ -32,14 +35,16 @@ from budgets.api.runtime.bodies import (
     reserve_body,
 )
 from budgets.api.runtime.caller import Caller, caller_for_id, key_first, own_id, read_caller
-from budgets.api.runtime.refusals import decision_headers, refusal_response
-from budgets.services import engine
+from budgets.api.runtime.refusals import decision_headers, refusal_response, too_many
+from budgets.services import engine, rates
 from budgets.services.due import note_due
+from budgets.services.front import front_of
 from budgets.services.operations import Answer, Op, Operation
 from kernel.http.correlation import correlation_of
 from kernel.http.drf import ProtocolView, decode
 from kernel.http.errors import error_of_status, unavailable
 from kernel.ids import Tag, mint_wire_id, uuid7
+from kernel.money import Unit
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -52,6 +57,35 @@ def submit(tag: Tag, operation: Operation) -> Answer:
         raise unavailable("The books are not available. Repeat the request with the same idempotency key.") from None
     except engine.UnknownTenant:
         raise error_of_status(401) from None
+
+
+def submit_limited(tag: Tag, operation: Operation, *, tokens: int, is_live: bool = True) -> Answer:
+    """As `submit`, within the tenant's rate limits. What a refused or repeated call took from them is given back.
+
+    Refuses with 429; of a flood of refusals a few become decisions, and the others are counted.
+    """
+    front = front_of(tag)
+    taken = rates.take(
+        front,
+        tag=tag,
+        suffixes=operation.suffixes or (),
+        key_id=operation.key_id or "",
+        tokens=tokens,
+        is_live=is_live,
+    )
+    if isinstance(taken, rates.Limited):
+        if not taken.is_sample and not front.is_rate_shadowed:
+            raise too_many(taken)
+        operation.facts = (operation.facts or {}) | {"rate_limited": taken.numbers()}
+        return submit(tag, operation)
+    try:
+        answer = submit(tag, operation)
+    except Exception:
+        taken.give_back()
+        raise
+    if answer.status != "OK" or answer.replayed:
+        taken.give_back()
+    return answer
 
 
 def operation(
@@ -99,6 +133,11 @@ def scope_fields(subject: Subject) -> dict[str, Any]:
     }
 
 
+def tokens_of(estimate: RequestedAmount) -> int:
+    """What an estimate takes from rate limits that count tokens."""
+    return estimate.amount if estimate.unit == Unit.TOKENS else 0
+
+
 def respond(body: msgspec.Struct, answer: Answer, *, tag: Tag, status: int = 200) -> HttpResponse:
     response = HttpResponse(_ENCODER.encode(body), status=status, content_type="application/json")
     response.headers["X-Cycles-Tenant"] = answer.slug
@@ -116,7 +155,7 @@ class DecideView(ProtocolView):
         with key_first(caller):
             body = read_body(request, DecideRequest)
         fields = scope_fields(body.subject)
-        answer = submit(
+        answer = submit_limited(
             caller.tag,
             operation(
                 "decide",
@@ -128,6 +167,8 @@ class DecideView(ProtocolView):
                 action=body.action,
                 **fields,
             ),
+            tokens=tokens_of(body.estimate),
+            is_live=False,
         )
         if answer.status != "OK":
             return refusal_response(answer, tag=caller.tag, request=request)
@@ -152,7 +193,7 @@ class ReserveView(ProtocolView):
         with key_first(caller):
             body = read_body(request, ReserveRequest)
         fields = scope_fields(body.subject)
-        answer = submit(
+        answer = submit_limited(
             caller.tag,
             operation(
                 "reserve",
@@ -168,6 +209,8 @@ class ReserveView(ProtocolView):
                 action=body.action,
                 **fields,
             ),
+            tokens=tokens_of(body.estimate),
+            is_live=not body.dry_run,
         )
         if answer.status != "OK":
             return refusal_response(answer, tag=caller.tag, request=request)
