@@ -33,10 +33,13 @@ TTL_MS: Final = 60_000
 
 
 class Question(TypedDict, total=False):
-    """What `admit` may be asked, beside subject and action. `estimate` is `{"unit": ..., "amount": ...}`."""
+    """What `admit` may be asked, beside subject and action; None is left out.
+
+    `estimate` is `{"unit": ..., "amount": ...}`.
+    """
 
     request: Request
-    run: Run
+    run: Run | None
     attempt: Attempt
     estimate: Mapping[str, Any]
     priority: str
@@ -44,7 +47,7 @@ class Question(TypedDict, total=False):
     grace_period_ms: int
     overage_policy: str
     metadata: Mapping[str, Any]
-    idempotency_key: str
+    idempotency_key: str | None
 
 
 class Outcome(TypedDict, total=False):
@@ -62,7 +65,8 @@ class Outcome(TypedDict, total=False):
 
 def admit_body(*, subject: Subject, action: Action, **question: Unpack[Question]) -> dict[str, Any]:
     """The request to admit; with a new idempotency key where none is given."""
-    return {"idempotency_key": uuid4().hex, "ttl_ms": TTL_MS, "subject": subject, "action": action, **question}
+    asked = {name: value for name, value in question.items() if value is not None}
+    return {"idempotency_key": uuid4().hex, "ttl_ms": TTL_MS, "subject": subject, "action": action, **asked}
 
 
 def admission_of(content: bytes) -> Admission:

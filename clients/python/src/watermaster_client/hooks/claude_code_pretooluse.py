@@ -20,12 +20,12 @@ import re
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
-from uuid import uuid4
 
 from watermaster_client.client import Watermaster
 from watermaster_client.errors import Denied, WatermasterError
 from watermaster_client.integrations.common import book, tool_action
 from watermaster_client.transport import Retry
+from watermaster_client.wire import Run
 
 _DECISIONS: Final = ("deny", "ask", "allow")
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -65,9 +65,9 @@ def _decide(event: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, 
         retry=Retry(attempts_max=2, total_s=timeout_s / 2),
     ) as wm:
         session = str(event.get("session_id", ""))
-        run: dict[str, Any] = {"run": {"run_id": session}} if _RUN_ID.fullmatch(session) else {}
+        run: Run | None = {"run_id": session} if _RUN_ID.fullmatch(session) else None
         try:
-            act = wm.admit(action=tool_action(tool), idempotency_key=_key(event), **run)
+            act = wm.admit(action=tool_action(tool), run=run, idempotency_key=_key(event))
         except Denied as denied:
             why = f"{denied} {denied.explain_url}".strip()
             return ("ask" if denied.codes == {"TOOL_GATED"} else "deny"), why
@@ -90,10 +90,10 @@ def _setting(environ: Mapping[str, str], name: str) -> str:
     return environ[name]
 
 
-def _key(event: Mapping[str, Any]) -> str:
+def _key(event: Mapping[str, Any]) -> str | None:
     """One call of a tool has one key, however often its hook runs."""
     if "tool_use_id" not in event:
-        return uuid4().hex
+        return None
     return hashlib.sha256(f"{event.get('session_id')}/{event['tool_use_id']}".encode()).hexdigest()
 
 
