@@ -72,6 +72,7 @@ class EntryKind(models.TextChoices):
     FREEZE = "FREEZE"
     UNFREEZE = "UNFREEZE"
     CLOSE = "CLOSE"
+    CORRECTION = "CORRECTION"
 
 
 class PolicyKind(models.TextChoices):

@@ -77,7 +77,13 @@ class LedgerEntry(models.Model):
                 F("seq"),
                 condition=Q(kind__in=KINDS_THAT_BEGIN_ANEW),
                 name="ledger_entry_begins_anew",
-            )
+            ),
+            models.Index(
+                RawSQL("(metadata ->> 'corrects')", ()),
+                F("seq"),
+                condition=Q(kind=EntryKind.CORRECTION),
+                name="ledger_entry_corrects",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -91,6 +91,9 @@ class Journal:
         idempotency_key: str | None = None,
         payload_hash: bytes | None = None,
         metadata: Mapping[str, Any] | None = None,
+        charged: int | None = None,
+        reservation_id: UUID | None = None,
+        price: Mapping[str, Any] | None = None,
     ) -> LedgerEntry:
         """Apply `changes` to their budgets, all or none, and write the entry that says so.
 
@@ -117,6 +120,9 @@ class Journal:
             idempotency_key=idempotency_key,
             payload_hash=payload_hash,
             metadata=metadata,
+            charged=charged,
+            reservation_id=reservation_id,
+            price=price,
         )
 
     def settle(self, operations: Sequence[Operation]) -> list[Answer]:

@@ -27,6 +27,15 @@ FROM (
         CASE WHEN e.kind = 'COMMIT' AND e.at > r.due_at THEN 'L7|is within the grace period' END,
         CASE WHEN e.kind = 'EXPIRE' AND e.at <= r.due_at THEN 'L7|is after the grace period' END,
 
+        -- a correction and the charge that it corrects
+        CASE WHEN e.kind = 'CORRECTION' AND c.seq IS NULL THEN 'I2|names an earlier charge' END,
+        CASE WHEN c.seq IS NOT NULL AND ((e.metadata ->> 'amount_before')::numeric, (e.metadata ->> 'charged_before')::numeric)
+                IS DISTINCT FROM (c.amount, c.charged)
+            THEN 'L4|continues what the charge came to' END,
+        CASE WHEN e.budget_ids <> c.budget_ids THEN 'L10|touches the budgets of the charge' END,
+        CASE WHEN e.unit <> c.unit THEN 'L12|has the unit of the charge' END,
+        CASE WHEN e.kind = 'CORRECTION' AND (e.charged BETWEEN 0 AND e.amount) IS NOT TRUE THEN 'L4|charges no more than it cost' END,
+
         CASE WHEN e.kind = 'ROLLOVER' AND (e.period_starts_at IS NULL OR cardinality(e.budget_ids) <> 1)
             THEN 'L14|says which period it opens' END,
 
@@ -43,6 +52,22 @@ FROM (
     ], NULL) AS broken
     FROM ledger_entry AS e
     LEFT JOIN reservation AS r ON r.id = e.reservation_id
+    LEFT JOIN LATERAL (
+        SELECT
+            charge.seq, charge.budget_ids, charge.unit, coalesce(last.amount, charge.amount)::numeric AS amount,
+            coalesce(last.charged, charge.charged)::numeric AS charged
+        FROM ledger_entry AS charge
+        LEFT JOIN LATERAL (
+            SELECT k.amount, k.charged
+            FROM ledger_entry AS k
+            WHERE k.kind = 'CORRECTION' AND k.metadata ->> 'corrects' = charge.seq::text AND k.seq < e.seq
+            ORDER BY k.seq DESC
+            LIMIT 1
+        ) AS last ON true
+        -- Metadata of other kinds is the customer's own, and may say anything.
+        WHERE charge.seq = CASE e.kind WHEN 'CORRECTION' THEN (e.metadata ->> 'corrects')::bigint END
+            AND charge.seq < e.seq AND charge.kind IN ('COMMIT', 'EVENT')
+    ) AS c ON true
     WHERE e.seq > %(after)s AND e.seq <= %(until)s
 ) AS judged
 CROSS JOIN LATERAL unnest(judged.broken) AS rule

@@ -32,6 +32,14 @@ FROM (
         CASE WHEN p.is_charge AND p.d_debt > 0 AND p.debt > p.overdraft_limit THEN 'L5|keeps debt within the overdraft limit' END,
         CASE WHEN p.is_charge AND p.d_debt < 0 THEN 'L5|never takes debt back' END,
 
+        CASE WHEN p.kind = 'CORRECTION' AND p.d_spent + p.d_debt IS DISTINCT FROM p.charged - p.charged_before
+            THEN 'I8|corrects every budget the same' END,
+        CASE WHEN p.kind = 'CORRECTION' AND p.d_uncovered IS DISTINCT FROM p.amount - p.charged - (p.amount_before - p.charged_before)
+            THEN 'L4|keeps what was not covered' END,
+        CASE WHEN p.kind = 'CORRECTION' AND p.d_allocated <> 0 THEN 'L4|changes no allocation' END,
+        CASE WHEN p.kind = 'CORRECTION' AND (p.d_debt > 0 OR (p.d_spent + p.d_debt > 0 AND p.d_spent > greatest(p.remaining_before, 0)))
+            THEN 'L5|pays no more than there is' END,
+
         -- money moved by people, and periods
         CASE WHEN p.kind IN (
                 'CREATE', 'CREDIT', 'DEBIT', 'RESET', 'REPAY_DEBT', 'REALLOCATE', 'UPDATE', 'FREEZE', 'UNFREEZE', 'CLOSE'
@@ -48,7 +56,10 @@ FROM (
         FROM (
             SELECT
                 e.seq, e.kind, e.unit, e.amount::numeric AS amount, e.charged::numeric AS charged, e.budget_ids[n] AS budget_id,
-                e.kind IN ('COMMIT', 'EVENT') AS is_charge, coalesce(r.amount, 0) AS held, r.overage_policy AS policy,
+                e.kind IN ('COMMIT', 'EVENT') AS is_charge,
+                CASE e.kind WHEN 'CORRECTION' THEN (e.metadata ->> 'amount_before')::numeric END AS amount_before,
+                CASE e.kind WHEN 'CORRECTION' THEN (e.metadata ->> 'charged_before')::numeric END AS charged_before,
+                coalesce(r.amount, 0) AS held, r.overage_policy AS policy,
                 e.deltas[5 * n - 4]::numeric AS d_allocated, e.deltas[5 * n - 3] AS d_reserved, e.deltas[5 * n - 2]::numeric AS d_spent,
                 e.deltas[5 * n - 1] AS d_debt, e.deltas[5 * n] AS d_uncovered,
                 e.balances[7 * n - 6]::numeric AS allocated, e.balances[7 * n - 5] AS reserved, e.balances[7 * n - 4] AS spent,
