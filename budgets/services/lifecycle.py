@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Final
 from django.db import transaction
 
 from accounts.keys.services.keys import revoke_all_keys
-from budgets.models import LedgerHead
+from budgets.models import LedgerHead, Subscription
 from budgets.models.choices import TenantStatus
 from budgets.services.closing import announce_released, close_budgets, held_amounts
 from budgets.services.guards import require_not_closed
 from budgets.services.holds import active_holds, release_holds
 from budgets.services.journal import Journal, open_journal
 from budgets.services.plan_defaults import apply_plan_defaults, read_plan_defaults
+from budgets.services.rule_compiler import recompile
 from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.tenancy import in_public, in_tenant
@@ -53,8 +54,14 @@ def create_tenant(new: NewTenant, *, now: datetime, actor: Actor = SYSTEM) -> "T
         )
         if is_new:
             with open_journal(actor=actor) as journal:
+                if tenant.plan:
+                    Subscription.objects.create(
+                        plan_code=tenant.plan.code, plan_version=tenant.plan.version, since=journal.now
+                    )
                 apply_plan_defaults(journal, defaults)
                 _leave_trace(journal, "tenant.created", previous=None, plan=str(tenant.plan) if tenant.plan else None)
+    # Before the tenant is shown as ready: nobody is let in by books that do not know their rules yet.
+    recompile(tag=tenant.tag, actor=actor)
     provisioning.set_directory_status(tenant.tag, head.status)
     tenant.status = head.status
     return tenant

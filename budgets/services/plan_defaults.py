@@ -1,16 +1,23 @@
-"""What a plan gives a new tenant: read and checked when a version is published, applied when a tenant is made."""
+"""What a plan gives: budgets and run templates to a new tenant, and the limits and rules that hold while it is on it.
+
+Read and checked when a version is published, applied when a tenant is made.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from budgets.models.choices import Period, Rollover
 from budgets.scopes import InvalidScope, ScopePath, read_scope_path
 from budgets.services.journal import Journal
 from budgets.services.opening import NewBudget, open_budget_in
+from budgets.services.policy_refusal import InvalidPolicy
+from budgets.services.routing_policy import RoutingPolicy
+from budgets.services.rule_parts import RuleParts, as_document
 from budgets.services.run_templates import create_template_in
+from budgets.services.tool_policy import ToolPolicy, check_tools
 from kernel.http.explain import explain
 from kernel.money import AMOUNT_MAX, Unit
 
@@ -40,11 +47,21 @@ class RunTemplateDefault(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     is_default: bool = False
 
 
-class PlanDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The whole of a plan's defaults."""
+class PlanDefaults(RuleParts, frozen=True, kw_only=True):
+    """The whole of a plan's defaults. Limits are those of `RuleParts`; a tenant's own policies go before them."""
 
     budgets: tuple[BudgetDefault, ...] = ()
     run_templates: tuple[RunTemplateDefault, ...] = ()
+    tools: ToolPolicy | UnsetType = UNSET
+    routing: RoutingPolicy | UnsetType = UNSET
+
+    @property
+    def limits_anything(self) -> bool:
+        """Whether a tenant that has nothing but this plan has a limit on money, size, runs or rate."""
+        parts = (self.limits, self.run)
+        return bool(self.budgets or self.run_templates or self.rate) or any(
+            part is not UNSET and as_document(part) for part in parts
+        )
 
 
 def read_plan_defaults(defaults: Mapping[str, Any]) -> PlanDefaults:
@@ -67,6 +84,21 @@ def read_plan_defaults(defaults: Mapping[str, Any]) -> PlanDefaults:
     names = {template.name for template in plan.run_templates}
     if len(names) < len(plan.run_templates) or sum(template.is_default for template in plan.run_templates) > 1:
         raise InvalidPlanDefaults("Run templates have different names, and at most one is the default.")
+    if plan.tools is not UNSET:
+        try:
+            check_tools(plan.tools, at="tools.")
+        except InvalidPolicy as error:
+            raise InvalidPlanDefaults(str(error)) from None
+    return plan
+
+
+def read_new_plan(defaults: Mapping[str, Any]) -> PlanDefaults:
+    """As `read_plan_defaults`, for a version that is to be published: it must limit something."""
+    plan = read_plan_defaults(defaults)
+    if not plan.limits_anything:
+        raise InvalidPlanDefaults(
+            "The plan would leave a tenant without any limit. Give it a budget, a run template, limits, run or rate."
+        )
     return plan
 
 

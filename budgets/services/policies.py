@@ -25,6 +25,7 @@ __all__ = [
     "InvalidPolicy",
     "NewPolicy",
     "PolicyChanged",
+    "PolicyKind",
     "PolicyVersionNotFound",
     "read_policy",
     "restore_policy",

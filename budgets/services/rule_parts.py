@@ -123,5 +123,5 @@ class RuleParts(Part, frozen=True, kw_only=True):
 
 def as_document(part: Part) -> dict[str, Any]:
     """The part as plain JSON, without what was left out."""
-    document: dict[str, Any] = msgspec.to_builtins(part)
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(part))
     return document

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from kernel.tenancy import in_public
 from routing.models import Layer, PriceMultiplier, PriceStatus, PriceVersion
-from routing.pricing.book import ANY, PriceBook, layer_of
+from routing.pricing.book import ANY, TOOL_PROVIDER, PriceBook, layer_of
 from routing.pricing.names import names_of
 from routing.pricing.price import Price, PriceSource
 
@@ -25,9 +25,14 @@ def price_book(*, at: datetime, tag: str = "") -> PriceBook:
     return _book(_in_force(at, tag), at=at, tag=tag)
 
 
-def model_prices(*, models: Iterable[tuple[str, str]], at: datetime, tag: str = "") -> PriceBook:
-    """As `price_book`, with what concerns some models, as (provider, model). Two queries, however large the book is."""
-    wanted = Q(provider=ANY)
+def model_prices(
+    *, models: Iterable[tuple[str, str]], at: datetime, tag: str = "", with_tools: bool = False
+) -> PriceBook:
+    """As `price_book`, with what concerns some models, as (provider, model), and the runtimes' tools `with_tools`.
+
+    Two queries, however large the book is.
+    """
+    wanted = Q(provider=ANY) | (Q(provider=TOOL_PROVIDER) if with_tools else Q())
     for provider, model in models:
         names = list(names_of(model))
         wanted |= Q(provider=provider.lower()) & (Q(model__in=names) | Q(aliases__overlap=names))

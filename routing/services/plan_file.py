@@ -138,7 +138,7 @@ def _work(work: WorkFile | None) -> Work | None:
 def _tier(name: TierName, tier: TierFile) -> Tier:
     timeouts = None if tier.timeouts is None else _timeouts(tier.timeouts, f"tiers.{name}.timeouts")
     if timeouts is not None:
-        check_timeouts(timeouts, tier=name)
+        check_timeouts(timeouts, of=f"the tier {name}")
     return Tier(price=None if tier.price is None else _price(tier.price, f"tiers.{name}.price"), timeouts=timeouts)
 
 

@@ -37,12 +37,10 @@ class TierTimeouts:
         )
 
 
-def check_timeouts(timeouts: TierTimeouts, *, tier: str) -> None:
-    """Refuse timeouts that are longer together than the tier's SLA; exactly as long fits. Raises `TimeoutsDoNotFit`."""
+def check_timeouts(timeouts: TierTimeouts, *, of: str) -> None:
+    """Refuse timeouts that are longer together than the SLA; exactly as long fits. Raises `TimeoutsDoNotFit`."""
     if timeouts.total_ms > timeouts.sla_ms:
-        raise TimeoutsDoNotFit(
-            f"The timeouts of the tier {tier} do not fit {seconds_text(timeouts.sla_ms)}: {timeouts.sum_text}."
-        )
+        raise TimeoutsDoNotFit(f"The timeouts of {of} do not fit {seconds_text(timeouts.sla_ms)}: {timeouts.sum_text}.")
 
 
 def seconds_text(milliseconds: int) -> str:

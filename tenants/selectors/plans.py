@@ -19,3 +19,8 @@ def plan_versions(code: str) -> list[Plan]:
 def latest_plan(code: str) -> Plan | None:
     with in_public():
         return Plan.objects.filter(code=code).order_by("-version").first()
+
+
+def plan_version(*, code: str, version: int) -> Plan | None:
+    with in_public():
+        return Plan.objects.filter(code=code, version=version).first()

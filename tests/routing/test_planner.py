@@ -199,7 +199,7 @@ class TestTimeouts:
     )
 
     def test_of_ten_seconds_fit_ten_seconds(self) -> None:
-        check_timeouts(self.FITTING, tier="medium")
+        check_timeouts(self.FITTING, of="the tier medium")
 
         assert self.FITTING.total_ms == 10_000
 
@@ -208,7 +208,7 @@ class TestTimeouts:
         longer = replace(self.FITTING, **{part: getattr(self.FITTING, part) + 100})
 
         with pytest.raises(TimeoutsDoNotFit, match=r"\+ .* margin = 10\.1 s"):
-            check_timeouts(longer, tier="medium")
+            check_timeouts(longer, of="the tier medium")
 
     def test_of_a_file_are_refused_when_read(self) -> None:
         timeouts = (

@@ -1,0 +1,90 @@
+"""From what people decided to what decisions read: plan, policies and prices compiled into one document. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import UNSET
+
+from budgets.services.action_policy import read_action_policy
+from budgets.services.action_rules import action_rules
+from budgets.services.policies import PolicyKind
+from budgets.services.policy_refusal import read_part
+from budgets.services.rule_parts import as_document
+from budgets.services.shadow_policy import RouterSwitchPolicy, read_shadow_policy
+from budgets.services.tool_policy import ToolPolicy, read_tool_policy
+from routing.pricing.book import PriceBook
+from routing.services.compiled_routes import compiled_routes
+from routing.services.effective_rules import EffectiveRules, PlanSource, Policies, effective_rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """All that the rules are made of. `slug` is the tenant's, `catalogue` the models that some plan names."""
+
+    slug: str
+    plan: PlanSource | None
+    policies: Policies
+    book: PriceBook
+    catalogue: tuple[str, ...] = ()
+
+
+def compile_ruleset(sources: Sources) -> dict[str, Any]:
+    """The document, as `budgets.services.ruleset` says it. The same sources give the same document.
+
+    Empty where neither plan nor policies say anything: a price alone is no rule.
+    """
+    rules = effective_rules(plan=sources.plan, policies=sources.policies)
+    parts = (
+        _limits(rules)
+        | compiled_routes(rules, book=sources.book, catalogue=sources.catalogue)
+        | _tools(sources)
+        | _own(sources)
+    )
+    document = {name: value for name, value in parts.items() if value not in ({}, [])}
+    tool_prices = dict(sources.book.tools())
+    return document | {"tool_prices": tool_prices} if document and tool_prices else document
+
+
+def _limits(rules: EffectiveRules) -> dict[str, Any]:
+    parts: dict[str, Any] = {
+        "limits": {name: held.value for name, held in rules.limits.items()},
+        "run": {name: held.value for name, held in rules.run.items()},
+        "rate": [held.value for held in rules.rate.values()],
+    }
+    return parts | {name: held.value for name, held in rules.single.items() if name != "models"}
+
+
+def _tools(sources: Sources) -> dict[str, Any]:
+    tools, version = tool_policy_of(plan=sources.plan, policies=sources.policies)
+    return {} if tools is None else {"tools": tools.as_rules(version=version)}
+
+
+def tool_policy_of(*, plan: PlanSource | None, policies: Policies) -> tuple[ToolPolicy | None, int]:
+    """The tool policy that holds, and its version; 0 for the plan's own."""
+    own = policies.get(PolicyKind.TOOLS)
+    if own is not None and own.document:
+        return read_tool_policy(own.document), own.version
+    if plan is not None and plan.defaults.tools is not UNSET:
+        return plan.defaults.tools, 0
+    return None, 0
+
+
+def _own(sources: Sources) -> dict[str, Any]:
+    """What no plan says: actions, shadow mode, and the switch that takes the router out."""
+    parts: dict[str, Any] = {}
+    actions = read_action_policy(_document(sources, PolicyKind.ACTIONS), slug=sources.slug)
+    if actions.policies:
+        parts["actions"] = action_rules(actions, slug=sources.slug)
+    shadow = read_shadow_policy(_document(sources, PolicyKind.SHADOW), slug=sources.slug)
+    if shadow.is_on or shadow.checks or shadow.scopes:
+        parts["shadow"] = as_document(shadow) | {"scopes": [scope.lower() for scope in shadow.scopes]}
+    switch = read_part(_document(sources, PolicyKind.ROUTER_SWITCH), RouterSwitchPolicy)
+    if switch.is_on:
+        parts["force_tier"] = str(switch.tier)
+    return parts
+
+
+def _document(sources: Sources, kind: PolicyKind) -> Mapping[str, Any]:
+    policy = sources.policies.get(kind)
+    return {} if policy is None else policy.document

@@ -1,0 +1,79 @@
+"""Putting a tenant's rules in force, whenever its plan, its policies or the prices have changed."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from budgets.services.guards import TenantIsClosed, require_not_closed
+from budgets.services.journal import open_journal
+from budgets.services.ruleset import current_document, publish
+from kernel.actor import Actor
+from kernel.ids import Tag
+from kernel.tenancy import in_tenant
+from routing.services.compiling import Sources, compile_ruleset
+from routing.services.rule_sources import Own, Shared, read_own, read_shared
+from tenants.selectors.tags import tenant_tags
+
+#: How often somebody else may change the plan, the policies or the prices while they are being compiled.
+_TRIES: Final = 8
+
+
+class RulesBusy(Exception):
+    """What the rules are made of kept changing. The next change, or the next sweep, puts them in force."""
+
+
+def publish_ruleset(*, tag: Tag, actor: Actor) -> bool:
+    """Make the rules what plan, policies and prices say now; whether they were something else. Safe to repeat.
+
+    Two at once end with the newest of both: the tenant's own part is compared again under the ledger head, and the
+    shared part is read again after it was written. Not to be called in a transaction. Raises `RulesBusy`.
+    """
+    is_changed = False
+    for _ in range(_TRIES):
+        with in_tenant(tag):
+            own = read_own()
+        if own.is_nothing and not _has_rules(tag):
+            return is_changed
+        now = datetime.now(UTC)
+        shared = read_shared(own, tag=tag, at=now)
+        written = _write(own, shared, tag=tag, actor=actor)
+        if written is None:
+            continue
+        is_changed = is_changed or written
+        if read_shared(own, tag=tag, at=now) == shared:
+            return is_changed
+    raise RulesBusy(tag)
+
+
+def publish_all(*, actor: Actor) -> int:
+    """Every tenant's rules, after something that concerns all; how many were changed."""
+    return sum(publish_ruleset(tag=tag, actor=actor) for tag in tenant_tags())
+
+
+def _has_rules(tag: Tag) -> bool:
+    with in_tenant(tag):
+        return bool(current_document())
+
+
+def _write(own: Own, shared: Shared, *, tag: Tag, actor: Actor) -> bool | None:
+    """Whether the rules were others before; None where the tenant's own part has changed since it was read."""
+    with in_tenant(tag), open_journal(actor=actor) as journal:
+        try:
+            require_not_closed(journal)
+        except TenantIsClosed:
+            return False
+        if read_own() != own:
+            return None
+        document = compile_ruleset(
+            Sources(
+                slug=journal.head.slug,
+                plan=shared.plan,
+                policies=own.policies,
+                book=shared.book,
+                catalogue=shared.catalogue,
+            )
+        )
+        # The same rules again are no new version; none at all cost the least.
+        if document == current_document():
+            return False
+        publish(journal, document=document)
+        return True
