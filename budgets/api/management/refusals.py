@@ -6,6 +6,7 @@ from accounts.keys.api.refusals import KEY_REFUSALS
 from accounts.keys.api.views import Refusals
 from budgets.scopes import InvalidScope
 from budgets.services import (
+    corrections,
     funding,
     guards,
     holds,
@@ -95,6 +96,20 @@ REFUSALS: Final[Refusals] = {
     ),
     funding.NotEnoughLeft: _not_enough_left,
     funding.UnitDiffers: _unit_differs,
+    corrections.ChargeNotFound: lambda _: error_of_status(404),
+    corrections.ChargeUnitDiffers: lambda refusal: ProtocolError(
+        ErrorCode.UNIT_MISMATCH,
+        f"The charge is in {refusal}. Use that unit.",
+        details={"expected_units": [str(refusal)]},
+    ),
+    corrections.NothingToCorrect: lambda _: conflict("The charge comes to this amount already."),
+    corrections.ReasonMissing: lambda _: invalid_request("reason must not be empty.", field="reason"),
+    corrections.CannotGiveBack: lambda refusal: conflict(
+        "A new period or a reset began the budget anew since, and it has not spent so much. Credit it instead.",
+        scope=refusal.scope_path,
+        spent=refusal.spent,
+        requested=refusal.wanted,
+    ),
     holds.HoldsAreActive: _holds_are_active,
     opening.BudgetExists: _budget_exists,
     opening.NoPeriod: lambda _: invalid_request(

@@ -5,6 +5,7 @@ from django.urls.converters import IntConverter, StringConverter
 
 from budgets.api.management.books import Decisions, Ledger, Reservations
 from budgets.api.management.budgets import BudgetClose, BudgetFreeze, Budgets, BudgetUnfreeze, OneBudget
+from budgets.api.management.corrections import ChargeCorrection
 from budgets.api.management.funding import BudgetFund, Reallocations, ReallocationUndo
 from budgets.api.management.keys import KeyRevoke, KeyRotate, Keys
 from budgets.api.management.plans import Plans, PlanVersions
@@ -59,4 +60,5 @@ urlpatterns = [
     path(f"{_TENANT}/reservations", Reservations.as_view(), name="reservations"),
     path(f"{_TENANT}/decisions", Decisions.as_view(), name="decisions"),
     path(f"{_TENANT}/ledger", Ledger.as_view(), name="ledger"),
+    path(f"{_TENANT}/ledger/<seq:seq>/correct", ChargeCorrection.as_view(), name="charge_correction"),
 ]

@@ -67,6 +67,7 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("reservations", "GET"): _RESERVATIONS_LIST,
     ("decisions", "GET"): _RESERVATIONS_LIST,
     ("ledger", "GET"): _BUDGETS_READ,
+    ("charge_correction", "POST"): _PLATFORM_WRITES,
 }
 
 
