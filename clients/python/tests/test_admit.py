@@ -75,14 +75,16 @@ class TestAdmit:
 
         assert [call.path for call in server.calls] == [ADMIT]
 
-    def test_reads_the_denial_inside_a_rate_limit(self, wm: Watermaster, server: FakeServer) -> None:
-        body = {"error": "LIMIT_EXCEEDED", "message": "Slower.", "request_id": "r", "details": denial("RATE_LIMITED")}
+    def test_takes_a_rate_limit_for_the_denial_that_it_is(self, wm: Watermaster, server: FakeServer) -> None:
+        details = {"reason_code": "RATE_LIMITED", "bucket": "tenant_requests", "reset_ms": 7000}
+        body = {"error": "LIMIT_EXCEEDED", "message": "Slower.", "request_id": "r", "details": details}
         server.then(ADMIT, Reply(429, body, {"Retry-After": "7"}))
 
-        with pytest.raises(Denied) as denied:
+        with pytest.raises(Denied, match=r"Slower\.") as denied:
             wm.admit(action=COMPLETION)
 
         assert denied.value.codes == {"RATE_LIMITED"}
+        assert denied.value.reasons[0].numbers == details
         assert denied.value.retry_after_s == 7
         assert len(server.calls) == 1
 

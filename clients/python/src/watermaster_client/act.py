@@ -74,10 +74,18 @@ def admission_of(content: bytes) -> Admission:
 
 
 def denial_of(refusal: ApiError) -> Denied | None:
-    """A rate limit is answered with 429, and with the decision inside the error."""
-    if refusal.details.get("decision") != "DENY":
+    """A rate limit is the one denial that comes as an error, 429; None for every other error."""
+    if refusal.status != 429:
         return None
-    return Denied(msgspec.convert(refusal.details, Admission), retry_after_s=refusal.retry_after_s)
+    details = refusal.details
+    code, scope = str(details.get("reason_code") or "RATE_LIMITED"), str(details.get("scope", ""))
+    admission = Admission(
+        decision="DENY",
+        decision_id=str(details.get("decision_id", "")),
+        explain_url=str(details.get("explain_url", "")),
+        reasons=[Reason(code=code, sentence=refusal.message, scope=scope, numbers=details)],
+    )
+    return Denied(admission, retry_after_s=refusal.retry_after_s)
 
 
 class Admitted:
