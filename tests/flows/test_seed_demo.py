@@ -19,10 +19,11 @@ from accounts.models import User
 from budgets.models import Budget, Decision, LedgerEntry, Reservation, RunTemplate
 from budgets.selectors.audit import audit
 from budgets.services.demo.access import RUNTIME_PERMISSIONS, ensure_key, read_file
-from budgets.services.demo.cast import ACME, INITECH, OPERATOR_EMAIL, PLANS, USD
+from budgets.services.demo.cast import ACME, INITECH, OPERATOR_EMAIL
 from budgets.services.demo.play import play_day
 from budgets.services.demo.stage import ensure_plans, ensure_tenant
 from budgets.services.demo.traffic import day_of_calls
+from budgets.services.plan_catalogue import CATALOGUE, USD
 from kernel.ids import PLATFORM_TAG, Tag
 from kernel.lanes import shared_lanes
 from kernel.tenancy import in_public, in_tenant
@@ -41,7 +42,7 @@ def folder(database: None, settings: Any, tmp_path: Path) -> Iterator[Path]:
         drop_tenant(tenant)
     delete_shared(
         User.objects.filter(email=OPERATOR_EMAIL),
-        Plan.objects.filter(code__in=[plan.code for plan in PLANS], tenants=None),
+        Plan.objects.filter(code__in=[plan.code for plan in CATALOGUE], tenants=None),
     )
 
 

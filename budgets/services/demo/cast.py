@@ -1,33 +1,12 @@
-"""Who is in the demo: plans, tenants, their budgets, and what their agents do all day. Facts only."""
+"""Who is in the demo: tenants, their budgets, and what their agents do all day. Facts only."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from budgets.models.choices import OveragePolicy
+from budgets.services.plan_catalogue import USD
 
-USD: Final = 100_000_000
 CENT: Final = USD // 100
-
-_RUN_TEMPLATES: Final[list[dict[str, Any]]] = [
-    {"name": "code-review", "unit": "USD_MICROCENTS", "amount": 5 * USD},
-    {"name": "deep-analysis", "unit": "USD_MICROCENTS", "amount": 30 * USD},
-    {"name": "chat", "unit": "USD_MICROCENTS", "amount": 1 * USD},
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoPlan:
-    """Version 1 of a plan. `price` is a month's, `daily` the tenant's own budget for a day; USD_MICROCENTS."""
-
-    code: str
-    name: str
-    price: int
-    daily: int
-
-    @property
-    def defaults(self) -> dict[str, Any]:
-        budget = {"unit": "USD_MICROCENTS", "allocated": self.daily, "period": "DAY"}
-        return {"budgets": [budget], "run_templates": _RUN_TEMPLATES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +52,6 @@ class DemoTenant:
     workloads: tuple[Workload, ...]
     late_costs: tuple[LateCost, ...] = ()
 
-
-PLANS: Final = (
-    DemoPlan(code="trial", name="Trial", price=0, daily=5 * USD),
-    DemoPlan(code="free", name="Free", price=0, daily=1 * USD),
-    DemoPlan(code="starter", name="Starter", price=49 * USD, daily=20 * USD),
-    DemoPlan(code="pro", name="Pro", price=299 * USD, daily=75 * USD),
-    DemoPlan(code="enterprise", name="Enterprise", price=2_400 * USD, daily=200 * USD),
-)
 
 ACME: Final = DemoTenant(
     slug="acme",

@@ -6,9 +6,10 @@ from typing import Final
 from budgets.models import LedgerHead
 from budgets.models.choices import Period
 from budgets.scopes import read_scope_path
-from budgets.services.demo.cast import PLANS, DemoTenant
+from budgets.services.demo.cast import DemoTenant
 from budgets.services.lifecycle import create_tenant
 from budgets.services.opening import BudgetExists, NewBudget, open_budget
+from budgets.services.plan_catalogue import CATALOGUE
 from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.money import Unit
@@ -23,7 +24,7 @@ ACTOR: Final = Actor(name="seed_demo", actor_type="system", reason="The demo's o
 
 def ensure_plans(*, now: datetime) -> None:
     """The first version of each plan that has none."""
-    for plan in PLANS:
+    for plan in CATALOGUE:
         if latest_plan(plan.code) is None:
             publish_plan(code=plan.code, name=plan.name, price=plan.price, defaults=plan.defaults, actor=ACTOR, now=now)
 

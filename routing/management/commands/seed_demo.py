@@ -1,4 +1,4 @@
-"""``manage.py seed_demo``: the demo's tenants, keys and sign-in, and a day of traffic."""
+"""``manage.py seed_demo``: the demo's plans, prices, tenants, keys and sign-in, and a day of traffic."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -23,16 +23,17 @@ from budgets.services.demo.access import (
 )
 from budgets.services.demo.cast import OPERATOR_EMAIL, TENANTS, DemoTenant
 from budgets.services.demo.play import NotPlayable, play_day, was_played
-from budgets.services.demo.stage import ensure_plans, ensure_tenant, is_in_business
+from budgets.services.demo.stage import ACTOR, ensure_plans, ensure_tenant, is_in_business
 from kernel.ids import PLATFORM_TAG, Tag
 from kernel.tenancy import in_public, in_tenant
+from routing.services.catalogue_prices import ensure_catalogue_prices
 
 FILE_NAME = "demo.env"
 
 
 class Command(BaseCommand):
     help = (
-        "Make the demo's plans, tenants, keys and sign-in where they are missing, and play a day of traffic,"
+        "Make the demo's plans, prices, tenants, keys and sign-in where they are missing, and play a day of traffic,"
         " once a day. Writes the keys to demo.env in the var folder."
     )
 
@@ -44,6 +45,7 @@ class Command(BaseCommand):
         now = datetime.now(UTC)
         path = settings.VAR_DIR / FILE_NAME
         ensure_plans(now=now)
+        ensure_catalogue_prices(actor=ACTOR, now=now)
         tags = {tenant.slug: ensure_tenant(tenant, now=now) for tenant in TENANTS}
         values = self._access(path, tags, now=now)
         self.stdout.write(f"Keys and sign-in: {path}")
