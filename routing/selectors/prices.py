@@ -39,6 +39,17 @@ def model_prices(
     return _book(_in_force(at, tag) & wanted, at=at, tag=tag)
 
 
+def tenants_repriced(*, since: datetime, until: datetime) -> set[str]:
+    """Whose prices began or ended after `since` and by `until`, as tags; the empty tag stands for all tenants."""
+    turned = Q(effective__startswith__gt=since, effective__startswith__lte=until) | Q(
+        effective__endswith__gt=since, effective__endswith__lte=until
+    )
+    with in_public():
+        prices = PriceVersion.objects.filter(turned, status=PriceStatus.APPROVED).values_list("tenant_tag", flat=True)
+        multipliers = PriceMultiplier.objects.filter(turned).values_list("tenant_tag", flat=True)
+        return {*prices.distinct(), *multipliers.distinct()}
+
+
 def price_versions(*, provider: str, model: str) -> list[PriceVersion]:
     """Every version of a model's price in every layer, the latest proposed first."""
     with in_public():

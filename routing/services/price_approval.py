@@ -11,9 +11,10 @@ from django.db import IntegrityError, transaction
 from psycopg.types.range import TimestamptzRange
 
 from kernel.actor import Actor
-from kernel.ids import uuid7
+from kernel.ids import Tag, uuid7
 from kernel.tenancy import in_public
 from routing.models import PriceStatus, PriceVersion
+from routing.services.rulesets import publish_all, publish_rulesets
 from telemetry.services import audit
 
 _OVERLAP: Final = "approved_prices_do_not_overlap"
@@ -47,6 +48,7 @@ def approve_prices(ids: Iterable[UUID], *, actor: Actor, now: datetime) -> int:
             status=PriceStatus.APPROVED, decided_at=now, decided_by=actor.name
         )
         _record("price.approved", chosen, actor=actor, now=now)
+    _put_in_rules(chosen, actor=actor)
     return len(chosen)
 
 
@@ -73,6 +75,7 @@ def save_price(version: PriceVersion, *, replaces: bool, actor: Actor, now: date
             _make_room(version.effective, _approved_of([version])[_book(version)])
         version.save(force_insert=True)
         _record("price.set", [version], actor=actor, now=now)
+    _put_in_rules([version], actor=actor)
     return version
 
 
@@ -142,6 +145,15 @@ def _overlap(one: TimestamptzRange, other: TimestamptzRange) -> bool:
 
 def _begins_before_end(one: TimestamptzRange, other: TimestamptzRange) -> bool:
     return one.lower is None or other.upper is None or one.lower < other.upper
+
+
+def _put_in_rules(versions: Iterable[PriceVersion], *, actor: Actor) -> None:
+    """Have decisions go by the new prices: all tenants', or those of the tenants whose contracts they are."""
+    tags = {version.tenant_tag for version in versions}
+    if "" in tags:
+        publish_all(actor=actor)
+    else:
+        publish_rulesets([Tag(tag) for tag in sorted(tags)], actor=actor)
 
 
 def _record(action: str, versions: Sequence[PriceVersion], *, actor: Actor, now: datetime) -> None:

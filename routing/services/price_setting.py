@@ -17,6 +17,7 @@ from routing.pricing.kinds import Kind, Mode
 from routing.pricing.names import NAME_LENGTH_MAX
 from routing.pricing.price import LONG_SUFFIX, RATE_MAX
 from routing.services.price_approval import save_price
+from routing.services.rulesets import publish_rulesets
 from telemetry.services import audit
 
 _TABLES: Final = {f"{mode}{suffix}" for mode in Mode for suffix in ("", LONG_SUFFIX)}
@@ -132,6 +133,7 @@ def set_multiplier(
         if "multipliers_do_not_overlap" not in str(error):
             raise
         raise MultiplierDatesOverlap("The tenant has a later multiplier for the provider.") from None
+    publish_rulesets([tag], actor=actor)
     return multiplier
 
 

@@ -1,7 +1,11 @@
 """Putting a tenant's rules in force, whenever its plan, its policies or the prices have changed."""
 
+import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
+
+from django.db import DatabaseError
 
 from budgets.services.guards import TenantIsClosed, require_not_closed
 from budgets.services.journal import open_journal
@@ -15,6 +19,8 @@ from tenants.selectors.tags import tenant_tags
 
 #: How often somebody else may change the plan, the policies or the prices while they are being compiled.
 _TRIES: Final = 8
+
+_logger = logging.getLogger(__name__)
 
 
 class RulesBusy(Exception):
@@ -44,9 +50,23 @@ def publish_ruleset(*, tag: Tag, actor: Actor) -> bool:
     raise RulesBusy(tag)
 
 
+def publish_rulesets(tags: Iterable[Tag], *, actor: Actor) -> int:
+    """Many tenants' rules, after something that concerns them all; how many were changed.
+
+    One that fails does not hold up the others: it is left to the next sweep, and the log says so.
+    """
+    changed = 0
+    for tag in tags:
+        try:
+            changed += publish_ruleset(tag=tag, actor=actor)
+        except (RulesBusy, DatabaseError) as error:
+            _logger.warning("The rules of tenant %s were not compiled: %s", tag, type(error).__name__)
+    return changed
+
+
 def publish_all(*, actor: Actor) -> int:
-    """Every tenant's rules, after something that concerns all; how many were changed."""
-    return sum(publish_ruleset(tag=tag, actor=actor) for tag in tenant_tags())
+    """As `publish_rulesets`, for every tenant."""
+    return publish_rulesets(tenant_tags(), actor=actor)
 
 
 def _has_rules(tag: Tag) -> bool:

@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from time import sleep
 from typing import Any
 
 import pytest
@@ -20,11 +21,13 @@ from routing.pricing.price import Price, PriceSource
 from routing.services.compiling import Sources, compile_ruleset
 from routing.services.effective_rules import PlanSource, PolicySource
 from routing.services.policy_saving import put_policy, put_policy_back
-from routing.services.rulesets import publish_all, publish_ruleset
+from routing.services.price_setting import NewPrice, set_multiplier, set_price
+from routing.services.rulesets import publish_ruleset
+from routing.tasks import follow_prices, follow_rules
 from tenants.models import Plan, Tenant
 from tests.support.books import TEST_ACTOR
 from tests.support.plans import USD, a_plan, money, tenant_on
-from tests.support.prices import listed, put_in_force, terms
+from tests.support.prices import OLIVE, listed, put_in_force, terms
 
 ROUTING: dict[str, Any] = {
     "tiers": {"small": ["openai:mini"], "large": ["openai:big"]},
@@ -298,11 +301,45 @@ class TestPublish:
         assert found.version == 1
 
     def test_an_approved_price_is_in_every_tenants_rules(self, umbrella: Tenant) -> None:
-        later = datetime.now(UTC)
-        put_in_force(replace(MINI, terms=terms(input=16, output=60)), now=later)
-        publish_all(actor=TEST_ACTOR)
+        put_in_force(replace(MINI, terms=terms(input=16, output=60)), now=datetime.now(UTC))
 
         assert in_force(umbrella)["models"]["openai:mini"]["price"]["input"] == 16
+
+    def test_a_contract_and_a_multiplier_are_in_the_rules_of_their_tenant(self, umbrella: Tenant) -> None:
+        set_multiplier(tag=umbrella.tag, ppm=2_000_000, effective_from=NOW, actor=OLIVE, now=datetime.now(UTC))
+        assert in_force(umbrella)["models"]["openai:mini"]["price"]["input"] == 30
+
+        contract = NewPrice(
+            provider="openai",
+            model="mini",
+            rates={"standard": {"input": 7, "output": 9}},
+            tag=umbrella.tag,
+            effective_from=None,
+        )
+        set_price(contract, actor=OLIVE, now=datetime.now(UTC))
+        assert in_force(umbrella)["models"]["openai:mini"]["price"]["input"] == 7
+
+    def test_a_price_whose_time_has_come_is_in_the_rules_after_the_next_tick(self, umbrella: Tenant) -> None:
+        soon = datetime.now(UTC) + timedelta(seconds=1)
+        platform = NewPrice(
+            provider="openai", model="mini", rates={"standard": {"input": 8, "output": 9}}, effective_from=soon
+        )
+        set_price(platform, actor=OLIVE, now=datetime.now(UTC))
+        assert in_force(umbrella)["models"]["openai:mini"]["price"]["input"] == 15
+
+        sleep(1.1)
+        follow_prices()
+
+        assert in_force(umbrella)["models"]["openai:mini"]["price"]["input"] == 8
+
+    def test_a_sweep_changes_nothing_that_is_right(self, umbrella: Tenant) -> None:
+        before = ruleset(umbrella)
+        follow_rules()
+        after = ruleset(umbrella)
+
+        assert before is not None
+        assert after is not None
+        assert after.version == before.version
 
     def test_policies_saved_at_once_are_all_in_the_rules(self, umbrella: Tenant) -> None:
         kinds: dict[PolicyKind, dict[str, Any]] = {
