@@ -59,6 +59,6 @@ def charge_record(seq: int) -> ChargeRecord | None:
         asked_at=asked_at,
         amount=last.amount or 0,
         charged=last.charged or 0,
-        price=last.price,
+        price=next((each.price for each in (*reversed(corrections), entry) if each.price is not None), None),
         corrections=len(corrections),
     )

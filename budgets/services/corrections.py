@@ -50,13 +50,17 @@ class CannotGiveBack(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """What the charge of the entry `seq` should come to, in `unit`; with the price that it was reckoned by, if any."""
+    """What the charge of the entry `seq` should come to, in `unit`; with the price that it was reckoned by, if any.
+
+    `request` is what the caller asked for where that is not the amount itself: what the idempotency key stands for.
+    """
 
     seq: int
     unit: Unit
     amount: int
     idempotency_key: str
     price: Mapping[str, Any] | None = None
+    request: Sequence[str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,7 @@ class Corrected:
     charged_before: int
     amount: int
     charged: int
+    price: Mapping[str, Any] | None
     is_replay: bool
 
 
@@ -85,7 +90,8 @@ def correct_charge(*, correction: Correction, actor: Actor) -> Corrected:
     """
     if not actor.reason.strip():
         raise ReasonMissing
-    payload_hash = hash_of(correction.seq, correction.unit, correction.amount, actor.reason)
+    asked = correction.amount if correction.request is None else correction.request
+    payload_hash = hash_of(correction.seq, correction.unit, asked, actor.reason)
     with open_journal(actor=actor) as journal:
         key = correction.idempotency_key
         if (earlier := earlier_entry(endpoint=ENDPOINT, idempotency_key=key, payload_hash=payload_hash)) is not None:
@@ -153,6 +159,7 @@ def _corrected(entry: LedgerEntry, *, is_replay: bool) -> Corrected:
         charged_before=known["charged_before"],
         amount=entry.amount or 0,
         charged=entry.charged or 0,
+        price=entry.price,
         is_replay=is_replay,
     )
 

@@ -14,7 +14,13 @@ Every refusal has the same form, and says what to mend."""
 operations: list[URLPattern | URLResolver] = [
     path(
         "api/v1/",
-        include([path("", include("accounts.keys.api.urls")), path("", include("budgets.api.management.urls"))]),
+        include(
+            [
+                path("", include("accounts.keys.api.urls")),
+                path("", include("budgets.api.management.urls")),
+                path("", include("routing.api.management.urls")),
+            ]
+        ),
     )
 ]
 

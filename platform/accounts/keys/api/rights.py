@@ -68,6 +68,7 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("decisions", "GET"): _RESERVATIONS_LIST,
     ("ledger", "GET"): _BUDGETS_READ,
     ("charge_correction", "POST"): _PLATFORM_WRITES,
+    ("charge_repricing", "POST"): _PLATFORM_WRITES,
 }
 
 
