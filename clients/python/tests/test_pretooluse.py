@@ -26,7 +26,8 @@ EVENT = {
 
 
 @pytest.fixture
-def environ(server: FakeServer, tmp_path: Path) -> dict[str, str]:
+def environ(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return {
         "WATERMASTER_URL": server.url,
         "WATERMASTER_API_KEY": KEY,
@@ -36,10 +37,10 @@ def environ(server: FakeServer, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def run(environ: dict[str, str], event: str | None = None) -> dict[str, Any]:
+def run(environ: dict[str, str]) -> dict[str, Any]:
     result = subprocess.run(
         [sys.executable, "-m", "watermaster_client.hooks.claude_code_pretooluse"],
-        input=json.dumps(EVENT) if event is None else event,
+        input=json.dumps(EVENT),
         env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **environ},
         capture_output=True,
         text=True,
@@ -73,14 +74,11 @@ class TestPreToolUse:
     ) -> None:
         server.then(ADMIT, Reply(body=denial(code)))
 
-        output = run(environ)
-
-        assert output["permissionDecision"] == decision
-        assert output["permissionDecisionReason"] == f"Refused: {code}. http://console/explain/dec_1/"
+        assert decide(json.dumps(EVENT), environ) == (decision, f"Refused: {code}. http://console/explain/dec_1/")
 
     def test_asks_with_one_key_for_one_call(self, environ: dict[str, str], server: FakeServer) -> None:
         for event in (EVENT, EVENT, EVENT | {"tool_use_id": "toolu_02"}):
-            run(environ, json.dumps(event))
+            decide(json.dumps(event), environ)
 
         keys = [call.body["idempotency_key"] for call in server.to(ADMIT)]
         assert keys[0] == keys[1] != keys[2]
@@ -89,7 +87,7 @@ class TestPreToolUse:
         assert run(environ | {"WATERMASTER_HOOK_ON_ALLOW": "none"}) == {}
 
     def test_takes_the_subject_from_the_environment(self, environ: dict[str, str], server: FakeServer) -> None:
-        run(environ | {"WATERMASTER_SUBJECT": '{"workspace": "prod", "agent": "coder"}'})
+        decide(json.dumps(EVENT), environ | {"WATERMASTER_SUBJECT": '{"workspace": "prod", "agent": "coder"}'})
 
         assert server.to(ADMIT)[0].body["subject"] == {"workspace": "prod", "agent": "coder"}
 
@@ -106,12 +104,10 @@ class TestWithoutAnAnswer:
         if setting is not None:
             environ["WATERMASTER_HOOK_ON_ERROR"] = setting
 
-        output = run(environ)
+        decided, reason = decide(json.dumps(EVENT), environ)
 
-        assert output["permissionDecision"] == decision
-        assert output["permissionDecisionReason"].startswith(
-            f"Watermaster could not be asked, and WATERMASTER_HOOK_ON_ERROR says {decision}. 503"
-        )
+        assert decided == decision
+        assert reason.startswith(f"Watermaster could not be asked, and WATERMASTER_HOOK_ON_ERROR says {decision}. 503")
 
     def test_is_closed_while_the_server_hangs(self, environ: dict[str, str], server: FakeServer) -> None:
         server.always(ADMIT, Reply(delay_s=5))
