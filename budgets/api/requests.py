@@ -246,6 +246,44 @@ class AdmitRequest(_Request, frozen=True, kw_only=True):
     priority: Priority = Priority.NORMAL
 
 
+class UsageEndpoint(StrEnum):
+    """The provider's API whose words a usage is in; many providers speak OpenAI's."""
+
+    CHAT_COMPLETIONS = "chat.completions"
+    RESPONSES = "responses"
+    MESSAGES = "messages"
+    EMBEDDINGS = "embeddings"
+    GENERATE_CONTENT = "generate_content"
+
+
+class SettleRequest(_Request, frozen=True, kw_only=True):
+    """The provider's usage as it came, of the whole answer or the usage alone; we price it, by the decision's route."""
+
+    reservation_id: Annotated[str, Meta(max_length=128)]
+    usage: FreeObject
+    endpoint: UsageEndpoint | UnsetType = UNSET
+    provider: FreeName | UnsetType = UNSET
+    model: FreeName | UnsetType = UNSET
+    response_id: FreeName | UnsetType = UNSET
+    is_batch: bool = False
+    tool_calls: Annotated[dict[FreeName, Annotated[int, Meta(ge=0, le=1_000_000)]], Meta(max_length=64)] | UnsetType = (
+        UNSET
+    )
+    latency_ms: Count | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        _limit_size("usage", self.usage)
+        _limit_size("metadata", self.metadata)
+
+
+class ToolsRequest(_Wire, frozen=True, kw_only=True):
+    """The tool schemas that a runtime is about to offer a model, as OpenAI, Anthropic or Google have them."""
+
+    subject: Subject
+    tools: Annotated[list[FreeObject], Meta(max_length=512)]
+    tool_choice: str | FreeObject | UnsetType = UNSET
+
+
 _ENCODER: Final = msgspec.json.Encoder()
 _CANONICAL_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 

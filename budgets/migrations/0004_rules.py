@@ -3,7 +3,7 @@
 import kernel.ids
 from django.db import migrations, models
 from django.db.migrations.operations import RunSQL
-from kernel.sql_files import replace_function
+from kernel.sql_files import create_function, replace_function
 
 
 class Migration(migrations.Migration):
@@ -160,6 +160,9 @@ class Migration(migrations.Migration):
         ),
         replace_function("budgets", "roll_periods_v1"),
         replace_function("budgets", "apply_segment_v1"),
+        create_function("budgets", "read_hold_v1"),
+        create_function("budgets", "read_tools_v1"),
+        replace_function("budgets", "door_v1"),
         # A stop is lifted and a policy followed by the next version; neither is ever deleted.
         RunSQL("GRANT SELECT, INSERT, UPDATE ON ruleset, kill_switch, subscription TO watermaster_app", RunSQL.noop),
         RunSQL("GRANT SELECT, INSERT ON policy_version TO watermaster_app", RunSQL.noop),

@@ -22,6 +22,8 @@ BEGIN
         WHEN 'apply' THEN RETURN apply_operations_v1(p_payload);
         WHEN 'reservations' THEN RETURN read_reservations_v1(p_payload);
         WHEN 'balances' THEN RETURN read_balances_v1(p_payload);
+        WHEN 'hold' THEN RETURN read_hold_v1(p_payload);
+        WHEN 'tools' THEN RETURN read_tools_v1(p_payload);
         WHEN 'key' THEN RETURN (SELECT json_build_object('status', coalesce(k.refusal, 'OK')) FROM check_key_v1(p_payload, NULL) AS k);
     END CASE;
 END

@@ -2,7 +2,10 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = [path("", include("budgets.api.runtime.urls"))]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("budgets.api.runtime.urls")),
+    path("", include("routing.api.runtime.urls")),
+]
 
 handler400 = "kernel.http.handlers.bad_request"
 handler403 = "kernel.http.handlers.permission_denied"

@@ -113,8 +113,8 @@ def price_of_document(document: Mapping[str, Any], *, provider: str, model: str)
         long_context_from=document.get("long_context_from"),
         per_call=document["per_call"],
         tool_fees=document["tool_fees"],
-        effective_from=_moment(document["effective_from"]),
-        effective_until=_moment(document["effective_until"]),
+        effective_from=_moment(document.get("effective_from")),
+        effective_until=_moment(document.get("effective_until")),
     )
 
 

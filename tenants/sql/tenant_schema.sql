@@ -1310,6 +1310,8 @@ BEGIN
         WHEN 'apply' THEN RETURN apply_operations_v1(p_payload);
         WHEN 'reservations' THEN RETURN read_reservations_v1(p_payload);
         WHEN 'balances' THEN RETURN read_balances_v1(p_payload);
+        WHEN 'hold' THEN RETURN read_hold_v1(p_payload);
+        WHEN 'tools' THEN RETURN read_tools_v1(p_payload);
         WHEN 'key' THEN RETURN (SELECT json_build_object('status', coalesce(k.refusal, 'OK')) FROM check_key_v1(p_payload, NULL) AS k);
     END CASE;
 END
@@ -2299,6 +2301,96 @@ BEGIN
         FROM unnest(w_decisions) AS d;
     END IF;
     RETURN array_to_json(v_answers);
+END
+$$;
+
+-- What a settlement goes by: the reservation as it was made, and the route that its decision chose. Locks nothing.
+-- Answers {status, slug, action, unit, tokens, scope_path, created_at_ms, route}; the route has the price of the moment of the decision.
+CREATE FUNCTION read_hold_v1(p_query jsonb) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_key record;
+    v_hold reservation;
+    v_route jsonb;
+BEGIN
+    SELECT * INTO STRICT v_key FROM check_key_v1(p_query, 'reservations:commit');
+    IF v_key.refusal IS NOT NULL THEN
+        RETURN json_build_object('status', v_key.refusal);
+    END IF;
+    SELECT * INTO v_hold FROM reservation AS r WHERE r.id = (p_query ->> 'target')::uuid;
+    IF NOT FOUND THEN
+        RETURN json_build_object('status', 'NOT_FOUND');
+    ELSIF NOT is_within_v1(v_hold.scope_path, v_key.scope_filter) THEN
+        RETURN json_build_object('status', 'FORBIDDEN');
+    END IF;
+    SELECT d.admission -> 'route' INTO v_route FROM decision AS d WHERE d.id = v_hold.id;
+    RETURN json_build_object(
+        'status', 'OK', 'slug', v_key.slug, 'action', v_hold.action, 'unit', v_hold.unit, 'tokens', v_hold.tokens,
+        'scope_path', v_hold.scope_path, 'created_at_ms', (extract(EPOCH FROM v_hold.created_at) * 1000)::bigint, 'route', v_route
+    );
+END
+$$;
+
+-- The tool policy's word on tools by name, kill switches included. Locks nothing.
+-- Answers {status, slug, version, verdicts}, the verdicts (allow, deny, gated) in the order of the names.
+CREATE FUNCTION read_tools_v1(p_query jsonb) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_key record;
+    v_tools jsonb;
+    v_stopped text[];
+BEGIN
+    SELECT * INTO STRICT v_key FROM check_key_v1(p_query, 'reservations:create');
+    IF v_key.refusal IS NOT NULL THEN
+        RETURN json_build_object('status', v_key.refusal);
+    END IF;
+    SELECT r.document -> 'tools' INTO v_tools FROM ruleset AS r WHERE r.id = 1;
+    SELECT array_agg(lower(k.name)) INTO v_stopped
+    FROM kill_switch AS k
+    WHERE k.level = 'tool' AND k.lifted_at IS NULL AND (k.ends_at IS NULL OR k.ends_at > clock_timestamp());
+    RETURN json_build_object(
+        'status', 'OK', 'slug', v_key.slug, 'version', v_tools -> 'version', 'verdicts', (
+            SELECT coalesce(
+                json_agg(
+                    CASE WHEN lower(t.name) = ANY (v_stopped) THEN 'deny' ELSE public.tool_verdict_v1(v_tools, t.name) END ORDER BY t.n
+                ),
+                '[]'
+            )
+            FROM jsonb_array_elements_text(p_query -> 'names') WITH ORDINALITY AS t (name, n)
+        )
+    );
+END
+$$;
+
+DROP FUNCTION door_v1;
+-- The one door to a tenant's books: names the function to call, and hands its answer through.
+--
+-- It finds its own schema by its own oid, so that it can be called by its qualified name on any connection, has no SET clause that would outlive
+-- a rename of the schema, and keeps one set of plans for each tenant. The setting lasts until the end of the transaction.
+CREATE FUNCTION door_v1(p_call text, p_payload jsonb) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_self oid;
+BEGIN
+    GET DIAGNOSTICS v_self = PG_ROUTINE_OID;
+    PERFORM pg_catalog.set_config(
+        'search_path',
+        (
+            SELECT pg_catalog.quote_ident(n.nspname) || ', pg_temp'
+            FROM pg_catalog.pg_proc AS p
+            JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+            WHERE p.oid = v_self
+        ),
+        true
+    );
+    CASE p_call
+        WHEN 'apply' THEN RETURN apply_operations_v1(p_payload);
+        WHEN 'reservations' THEN RETURN read_reservations_v1(p_payload);
+        WHEN 'balances' THEN RETURN read_balances_v1(p_payload);
+        WHEN 'hold' THEN RETURN read_hold_v1(p_payload);
+        WHEN 'tools' THEN RETURN read_tools_v1(p_payload);
+        WHEN 'key' THEN RETURN (SELECT json_build_object('status', coalesce(k.refusal, 'OK')) FROM check_key_v1(p_payload, NULL) AS k);
+    END CASE;
 END
 $$;
 

@@ -12,8 +12,9 @@ from budgets.api.queries import balance_query, list_query
 from budgets.api.runtime import bodies
 from budgets.api.runtime.openapi import document
 from budgets.api.runtime.openapi_operations import OPERATIONS
-from budgets.api.runtime.urls import urlpatterns
+from budgets.api.runtime.urls import urlpatterns as of_budgets
 from kernel.http.errors import ErrorCode
+from routing.api.runtime.urls import urlpatterns as of_routing
 from tests.support import contract as contract_file
 from tests.support.api_client import ApiClient
 from tests.support.contract import contract
@@ -53,7 +54,9 @@ class TestDescription:
         validate(document())
 
     def test_has_every_address(self) -> None:
-        served = {"/" + str(route.pattern).replace("<str:", "{").replace(">", "}") for route in urlpatterns}
+        served = {
+            "/" + str(route.pattern).replace("<str:", "{").replace(">", "}") for route in [*of_budgets, *of_routing]
+        }
 
         assert set(document()["paths"]) == served
 

@@ -127,6 +127,61 @@ class AdmitBody(msgspec.Struct, omit_defaults=True, kw_only=True):
     would_deny: str | None = None
 
 
+class ChargeLine(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One line of a charge; `unit_price` is for `per` of what `quantity` counts, amounts in USD_MICROCENTS."""
+
+    kind: str
+    quantity: int
+    unit_price: int
+    per: int
+    amount: int
+    name: str | None = None
+    is_fallback: bool = False
+
+
+class ChargedPrice(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Where the unit prices come from. A fallback stands in where a model or a kind of token has no price."""
+
+    provider: str
+    model: str
+    source: str
+    version: str
+    is_fallback: bool = False
+
+
+class SettleBody(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """`cost` is what the usage costs, `charged` what the budgets paid of it; the rest is uncovered, and recorded."""
+
+    status: str
+    reservation_id: str
+    charged: Amount
+    cost: Amount
+    balances: list[Balance]
+    lines: list[ChargeLine]
+    released: Amount | None = None
+    uncovered: Amount | None = None
+    price: ChargedPrice | None = None
+    warnings: list[str] | None = None
+
+
+class ToolsBody(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """The tools that may be offered, as they were sent. What is denied is absent; what is gated needs a person."""
+
+    tools: list[dict[str, Any]]
+    tool_choice: str | dict[str, Any] | None = None
+    gated: list[str] | None = None
+    policy_version: int | None = None
+
+
+class IsolationBody(msgspec.Struct, kw_only=True):
+    """Names that are the tenant's own, or its workspace's."""
+
+    tenant: str
+    cache_key_prefix: str
+    vector_namespace: str
+    credential_scopes: list[str]
+
+
 class DecideBody(msgspec.Struct, omit_defaults=True, kw_only=True):
     decision: str
     affected_scopes: list[str]

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from django.db import connections
 from django.http import HttpRequest
 
 from accounts.keys.permissions import Permission
@@ -17,8 +16,9 @@ from accounts.keys.selectors.keys import verified_key
 from accounts.keys.tokens import parse_token
 from budgets.services import engine
 from kernel.http.errors import ProtocolError, error_of_status, unavailable
+from kernel.http.planes import closes_shared_connections
 from kernel.ids import PLATFORM_TAG, Tag, WireId, WirePrefix, parse_wire_id
-from kernel.tenancy import CELL, in_public
+from kernel.tenancy import in_public
 from tenants.selectors.directory import tenant_by_slug
 
 
@@ -93,12 +93,8 @@ def operator_for_slug(key_id: str, slug: str) -> Caller:
 
 @contextmanager
 def _shared_schema() -> Iterator[None]:
-    try:
-        with in_public():
-            yield
-    finally:
-        # This plane keeps no connections of Django's between requests.
-        connections[CELL].close()
+    with closes_shared_connections(), in_public():
+        yield
 
 
 @contextmanager

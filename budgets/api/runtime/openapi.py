@@ -110,7 +110,7 @@ def _parameters(operation: OperationDoc) -> list[Json]:
     if "{reservation_id}" in operation.path:
         identifier = {"type": "string", "minLength": 1, "maxLength": 128}
         parameters.append({"name": "reservation_id", "in": "path", "required": True, "schema": identifier})
-    if operation.request is not None:
+    if operation.request is not None and "idempotency_key" in _field_names(operation.request):
         same = {"type": "string", "pattern": "^[!-~]{1,256}$"}
         text = "If it is sent, the same as idempotency_key of the body."
         parameters.append({"name": "X-Idempotency-Key", "in": "header", "description": text, "schema": same})
@@ -153,3 +153,7 @@ def _reference(struct: type) -> Json:
 
 def _json(schema: Json) -> Json:
     return {"application/json": {"schema": schema}}
+
+
+def _field_names(struct: type) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(struct)}

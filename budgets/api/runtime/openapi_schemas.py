@@ -20,6 +20,8 @@ _REQUESTS: Final = (
     requests.ExtendRequest,
     requests.EventRequest,
     requests.AdmitRequest,
+    requests.SettleRequest,
+    requests.ToolsRequest,
 )
 _ANSWERS: Final = (
     bodies.DecideBody,
@@ -29,6 +31,9 @@ _ANSWERS: Final = (
     bodies.ExtendBody,
     bodies.EventBody,
     bodies.AdmitBody,
+    bodies.SettleBody,
+    bodies.ToolsBody,
+    bodies.IsolationBody,
     bodies.ReservationBody,
     bodies.ReservationListBody,
     bodies.BalanceListBody,
@@ -39,6 +44,8 @@ _REF: Final = "#/components/schemas/"
 _PARTS: Final = (
     bodies.Balance,
     bodies.Caps,
+    bodies.ChargedPrice,
+    bodies.ChargeLine,
     bodies.GiveUp,
     bodies.Isolation,
     bodies.LimitsLeft,
@@ -54,6 +61,7 @@ _CLOSER: Final[dict[tuple[str, str], JsonSchema]] = {
     ("AdmitBody", "decision"): {"enum": ["ALLOW", "ALLOW_WITH_CAPS", "DENY"]},
     ("Reason", "numbers"): {"type": "object"},
     ("CommitBody", "status"): {"enum": ["COMMITTED"]},
+    ("SettleBody", "status"): {"enum": ["COMMITTED"]},
     ("ReleaseBody", "status"): {"enum": ["RELEASED"]},
     ("ExtendBody", "status"): {"enum": ["ACTIVE"]},
     ("EventBody", "status"): {"enum": ["APPLIED"]},
@@ -112,6 +120,6 @@ def _tidied(node: Any) -> Any:
     if isinstance(reference := kept.get("$ref"), str):
         kept["$ref"] = _REF + _short(reference.removeprefix(_REF))
     if isinstance(choices := kept.pop("anyOf", None), list):
-        (only,) = (choice for choice in choices if choice != {"type": "null"})
-        kept |= only
+        left = [choice for choice in choices if choice != {"type": "null"}]
+        kept |= left[0] if len(left) == 1 else {"anyOf": left}
     return kept

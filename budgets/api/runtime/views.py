@@ -15,6 +15,7 @@ from budgets.api.requests import (
     ExtendRequest,
     ReleaseRequest,
     ReserveRequest,
+    SettleRequest,
     Subject,
     payload_hash,
     require_same_key,
@@ -85,6 +86,9 @@ def submit_limited(tag: Tag, operation: Operation, *, tokens: int, is_live: bool
         raise
     if answer.status != "OK" or answer.replayed:
         taken.give_back()
+    elif (route := (answer.admission or {}).get("route")) is not None:
+        # The class has a word on how many they may be.
+        taken.settle_tokens(route["tokens"])
     return answer
 
 
@@ -92,7 +96,14 @@ def operation(
     op: Op,
     caller: Caller,
     request: HttpRequest,
-    body: AdmitRequest | ReserveRequest | DecideRequest | CommitRequest | ReleaseRequest | ExtendRequest | EventRequest,
+    body: AdmitRequest
+    | ReserveRequest
+    | DecideRequest
+    | CommitRequest
+    | ReleaseRequest
+    | ExtendRequest
+    | EventRequest
+    | SettleRequest,
     **fields: Any,
 ) -> Operation:
     """What every operation takes from its request."""
@@ -112,7 +123,14 @@ def operation(
 
 
 def read_body[
-    T: AdmitRequest | ReserveRequest | DecideRequest | CommitRequest | ReleaseRequest | ExtendRequest | EventRequest
+    T: AdmitRequest
+    | ReserveRequest
+    | DecideRequest
+    | CommitRequest
+    | ReleaseRequest
+    | ExtendRequest
+    | EventRequest
+    | SettleRequest
 ](request: HttpRequest, struct: type[T]) -> T:
     """The body of `request`, its idempotency key held against the header's. Refuses with 400, 411, 413 or 415."""
     body = decode(request, struct)

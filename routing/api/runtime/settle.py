@@ -1,0 +1,172 @@
+"""POST /v1/x-watermaster/settle: a reservation is settled with the provider's usage as it came, priced by us."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from django.http import HttpRequest, HttpResponse
+from msgspec import UnsetType
+
+from budgets.api.requests import Metrics, SettleRequest, UsageEndpoint
+from budgets.api.runtime.bodies import Amount, ChargedPrice, ChargeLine, SettleBody, balances
+from budgets.api.runtime.caller import Caller, key_first, own_id, read_caller
+from budgets.api.runtime.refusals import refusal_response
+from budgets.api.runtime.views import operation, read_body, respond, submit
+from budgets.services import engine, rates
+from budgets.services.front import front_of
+from budgets.services.operations import Answer
+from kernel.http.drf import ProtocolView
+from kernel.http.errors import ErrorCode, ProtocolError, error_of_status, invalid_request, unavailable
+from kernel.http.planes import closes_shared_connections
+from kernel.money import Unit
+from routing.pricing.charge import AmountTooLarge, Charge
+from routing.pricing.parsing import Endpoint
+from routing.pricing.usage import UsageInvalid, UsageMissing
+from routing.services.settling import Hold, Reported, Settlement, settlement_of
+
+_ENDPOINTS: Final[Mapping[UsageEndpoint, Endpoint]] = {
+    UsageEndpoint.CHAT_COMPLETIONS: Endpoint.CHAT_COMPLETIONS,
+    UsageEndpoint.RESPONSES: Endpoint.RESPONSES,
+    UsageEndpoint.MESSAGES: Endpoint.MESSAGES,
+    UsageEndpoint.EMBEDDINGS: Endpoint.EMBEDDINGS,
+    UsageEndpoint.GENERATE_CONTENT: Endpoint.GENERATE_CONTENT,
+}
+_STATUS_OF: Final[Mapping[str, int]] = {"UNAUTHORIZED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404}
+_DECODER: Final = msgspec.json.Decoder(Hold)
+
+
+class SettleView(ProtocolView):
+    """POST /v1/x-watermaster/settle"""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        caller = read_caller(request)
+        with key_first(caller):
+            body = read_body(request, SettleRequest)
+            target = own_id(caller, "rsv", body.reservation_id).uuid
+        hold = _hold(caller, target.hex)
+        settlement = _settlement(hold, body, caller)
+        amount = settlement.charge.total if hold.unit == Unit.USD_MICROCENTS else settlement.usage.total_tokens
+        answer = submit(
+            caller.tag,
+            operation(
+                "commit",
+                caller,
+                request,
+                body,
+                target=target,
+                unit=hold.unit,
+                amount=amount,
+                metrics=Metrics(
+                    tokens_input=settlement.usage.input_tokens,
+                    tokens_output=settlement.usage.output_tokens,
+                    latency_ms=body.latency_ms,
+                ),
+                price=settlement.as_document() | _identity(body, settlement),
+            ),
+        )
+        if answer.status != "OK":
+            return refusal_response(answer, tag=caller.tag, request=request)
+        if not answer.replayed:
+            _put_rates_right(caller, hold, settlement)
+        return respond(settle_body(answer, settlement, reservation_id=body.reservation_id), answer, tag=caller.tag)
+
+
+def settle_body(answer: Answer, settlement: Settlement, *, reservation_id: str) -> SettleBody:
+    """What was charged, line by line."""
+    charge = settlement.charge
+    unit, charged = answer.unit or "", answer.charged or 0
+    cost = charge.total if unit == Unit.USD_MICROCENTS else settlement.usage.total_tokens
+    released = (answer.held or 0) - charged
+    return SettleBody(
+        status="COMMITTED",
+        reservation_id=reservation_id,
+        charged=Amount(unit, charged),
+        cost=Amount(unit, cost),
+        released=Amount(unit, released) if released > 0 else None,
+        uncovered=Amount(unit, cost - charged) if cost > charged else None,
+        balances=balances(answer),
+        lines=_lines(charge),
+        price=ChargedPrice(
+            provider=charge.provider,
+            model=charge.model,
+            source=charge.source,
+            version=charge.version,
+            is_fallback=charge.is_fallback,
+        ),
+        warnings=list(charge.warnings) or None,
+    )
+
+
+def _hold(caller: Caller, target: str) -> Hold:
+    question = msgspec.json.encode(caller.credentials() | {"target": target})
+    try:
+        hold = _DECODER.decode(engine.read(caller.tag, "hold", question))
+    except engine.EngineUnavailable:
+        raise unavailable("The books are not available. Repeat the request with the same idempotency key.") from None
+    except engine.UnknownTenant:
+        raise error_of_status(401) from None
+    if hold.status != "OK":
+        raise error_of_status(_STATUS_OF[hold.status])
+    if hold.unit not in {Unit.USD_MICROCENTS, Unit.TOKENS}:
+        raise ProtocolError(
+            ErrorCode.UNIT_MISMATCH,
+            f"A usage says nothing of {hold.unit}. Commit the reservation with the amount instead.",
+        )
+    return hold
+
+
+def _settlement(hold: Hold, body: SettleRequest, caller: Caller) -> Settlement:
+    reported = Reported(
+        usage=body.usage,
+        endpoint=None if isinstance(body.endpoint, UnsetType) else _ENDPOINTS[body.endpoint],
+        provider="" if isinstance(body.provider, UnsetType) else body.provider,
+        model="" if isinstance(body.model, UnsetType) else body.model,
+        is_batch=body.is_batch,
+        tool_calls={} if isinstance(body.tool_calls, UnsetType) else body.tool_calls,
+    )
+    try:
+        with closes_shared_connections():
+            return settlement_of(hold, reported, tag=caller.tag)
+    except UsageMissing:
+        raise invalid_request(
+            "The usage is missing, so the reservation stays as it is. Send the provider's answer or its usage.",
+            field="usage",
+        ) from None
+    except UsageInvalid as error:
+        raise invalid_request(f"{error.path} {error.why}.", field=error.path) from None
+    except AmountTooLarge:
+        raise invalid_request(
+            "The usage costs more than an amount can be. Look at its numbers.", field="usage"
+        ) from None
+
+
+def _identity(body: SettleRequest, settlement: Settlement) -> dict[str, Any]:
+    said = settlement.usage.response_id
+    response_id = said if isinstance(body.response_id, UnsetType) else body.response_id
+    return {"response_id": response_id} if response_id else {}
+
+
+def _put_rates_right(caller: Caller, hold: Hold, settlement: Settlement) -> None:
+    """What the buckets gave for tokens was an estimate."""
+    front = front_of(caller.tag)
+    if not any(limit.counts == "tokens" for limit in front.rate) or hold.tokens is None:
+        return
+    segments = hold.scope_path.split("/")[1:]
+    suffixes = ["", *("/" + "/".join(segments[: n + 1]) for n in range(len(segments)))]
+    ticket = rates.ticket_of(front, tag=caller.tag, suffixes=suffixes, key_id=caller.key_id, tokens=hold.tokens)
+    ticket.settle_tokens(settlement.usage.total_tokens)
+
+
+def _lines(charge: Charge) -> list[ChargeLine]:
+    return [
+        ChargeLine(
+            kind=line.kind,
+            name=line.name or None,
+            quantity=line.quantity,
+            unit_price=line.unit_price,
+            per=line.per,
+            amount=line.amount,
+            is_fallback=line.is_fallback,
+        )
+        for line in charge.lines
+    ]
