@@ -1,4 +1,4 @@
-"""What a process needs of a tenant's rules before it asks the books: rate limits and provider pools.
+"""What a process needs of a tenant's rules before it asks the books: rate limits, and what shares of providers.
 
 Kept for `SECONDS` in the process. What is decided by it is nothing but how fast and where; everything that must not be
 a moment old is judged in the books' own transaction.
@@ -33,11 +33,11 @@ class Shadow(msgspec.Struct, frozen=True):
 
 
 class Front(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of the ruleset that is looked at first. `pools` names a provider pool for each model's key."""
+    """The part of the ruleset that is looked at first. `models` are the names that routes may lead to."""
 
     rate: tuple[RateLimit, ...] = ()
     shadow: Shadow = Shadow()
-    pools: dict[str, str] = {}
+    models: tuple[str, ...] = ()
     share_weight: int = 1
 
     @property

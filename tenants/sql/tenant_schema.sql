@@ -2406,6 +2406,7 @@ CREATE INDEX "router_label_at" ON "router_label" ("at");
 CREATE INDEX "run_run_id_ef3f59fb_like" ON "run" ("run_id" text_pattern_ops);
 CREATE INDEX "run_lease" ON "run" ("lease_until");
 CREATE INDEX "ledger_entry_corrects" ON "ledger_entry" ((((metadata ->> 'corrects'))), "seq") WHERE "kind" = 'CORRECTION';
+CREATE INDEX "decision_would_deny_at" ON "decision" ("at") WHERE "would_deny" IS NOT NULL;
 REVOKE ALL ON api_key FROM watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON api_key TO watermaster_app;
 CREATE TABLE "audit_entry" ("id" uuid NOT NULL PRIMARY KEY, "at" timestamp with time zone NOT NULL, "actor_type" text NOT NULL, "actor" text NOT NULL, "action" text NOT NULL, "target" text NOT NULL, "reason" text NOT NULL, "before" jsonb NULL, "after" jsonb NULL, "request_id" text NOT NULL, "trace_id" text NOT NULL, "source_ip" text NOT NULL);
@@ -2443,9 +2444,11 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0003_begun_anew', now()),
     ('budgets', '0004_rules', now()),
     ('budgets', '0005_corrections', now()),
+    ('budgets', '0006_would_deny', now()),
     ('keys', '0002_grants', now()),
     ('routing', '0001_price_book', now()),
     ('routing', '0002_price_guards', now()),
+    ('routing', '0003_provider_pool', now()),
     ('telemetry', '0001_initial', now()),
     ('telemetry', '0002_grants', now()),
     ('tenants', '0001_initial', now()),

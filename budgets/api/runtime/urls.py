@@ -3,7 +3,6 @@
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import path
 
-from budgets.api.runtime.admit import AdmitView
 from budgets.api.runtime.health import LivenessView, ReadinessView
 from budgets.api.runtime.openapi import OpenApiView
 from budgets.api.runtime.reads import BalanceListView, ReservationListView, ReservationView
@@ -30,7 +29,6 @@ urlpatterns = [
     path("v1/reservations/<str:reservation_id>/release", ReleaseView.as_view()),
     path("v1/reservations/<str:reservation_id>/extend", ExtendView.as_view()),
     path("v1/reservations/<str:reservation_id>", ReservationView.as_view()),
-    path("v1/x-watermaster/admit", AdmitView.as_view()),
     path("v1/decide", DecideView.as_view()),
     path("v1/events", EventView.as_view()),
     path("v1/balances", BalanceListView.as_view()),

@@ -4,10 +4,6 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT json_build_object(
         'rate', coalesce(p_rules -> 'rate', '[]'), 'shadow', coalesce(p_rules -> 'shadow', '{}'),
         'share_weight', coalesce(p_rules -> 'share_weight', '1'),
-        'pools', (
-            SELECT coalesce(jsonb_object_agg(m.key, m.value -> 'pool'), '{}')
-            FROM jsonb_each(p_rules -> 'models') AS m
-            WHERE m.value ->> 'pool' IS NOT NULL
-        )
+        'models', (SELECT coalesce(json_agg(m.key), '[]') FROM jsonb_object_keys(p_rules -> 'models') AS m (key))
     )
 $$;

@@ -17,10 +17,12 @@ from budgets.api.runtime.caller import key_first, read_caller
 from budgets.api.runtime.refusals import decision_headers, refusal, refusal_response
 from budgets.api.runtime.views import operation, read_body, respond, scope_fields, submit_limited
 from budgets.services.due import note_due
+from budgets.services.front import front_of
 from budgets.services.isolation import isolation_of
 from budgets.services.operations import Answer
 from kernel.http.drf import ProtocolView
 from kernel.ids import Tag
+from routing.services.pools import note_use, without_room
 
 #: Refusals of the request itself, and of when it comes: they stay errors.
 _ERRORS: Final = frozenset(
@@ -75,6 +77,12 @@ class AdmitView(ProtocolView):
         if not isinstance(body.run, UnsetType):
             fields["run"] = body.run.run_id.lower()
         estimate = None if isinstance(body.estimate, UnsetType) else body.estimate
+        facts, tokens = _facts(body), _tokens(body)
+        front = front_of(caller.tag)
+        if estimate is None and front.models:
+            full = without_room(front.models, tag=caller.tag, weight=front.share_weight, tokens=tokens)
+            if full:
+                facts["unavailable"] = full
         answer = submit_limited(
             caller.tag,
             operation(
@@ -89,16 +97,19 @@ class AdmitView(ProtocolView):
                 grace_ms=body.grace_period_ms,
                 policy=body.overage_policy,
                 action=body.action,
-                facts=_facts(body),
+                facts=facts,
                 priority=body.priority,
                 **fields,
             ),
-            tokens=_tokens(body),
+            tokens=tokens,
         )
         if answer.status in _ERRORS:
             return refusal_response(answer, tag=caller.tag, request=request)
         if answer.expires_ms is not None:
             note_due(caller.tag, answer.expires_ms + body.grace_period_ms)
+        route = (answer.admission or {}).get("route", {})
+        if answer.status == "OK" and not answer.replayed and "key" in route:
+            note_use(route["key"], tag=caller.tag, weight=front.share_weight, tokens=route["tokens"])
         return respond(admit_body(answer, tag=caller.tag, suffixes=fields["suffixes"]), answer, tag=caller.tag)
 
 
