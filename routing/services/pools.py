@@ -82,10 +82,11 @@ def list_pools() -> list[Pool]:
         ]
 
 
-def without_room(models: Sequence[str], *, tag: Tag, weight: int, tokens: int) -> list[str]:
+def without_room(models: Sequence[str], *, tag: Tag, weight: int, tokens: int, at: float | None = None) -> list[str]:
     """The names among `models` that nothing is to be sent to now: unhealthy, or full for this tenant.
 
-    Models without a pool have no limit. Without Valkey only health counts.
+    Models without a pool have no limit. Without Valkey only health counts. `at` is in seconds since the epoch, now
+    when left out.
     """
     pools = _known.get()
     wanted = [pools[name] for name in models if name in pools]
@@ -97,26 +98,26 @@ def without_room(models: Sequence[str], *, tag: Tag, weight: int, tokens: int) -
         # A pool is a slot of its own, so each is asked by itself, in one round trip.
         with shared_valkey().pipeline(transaction=False) as pipeline:
             for pool in limited:
-                _call(pool, "look", tag=tag, weight=weight, tokens=tokens, client=pipeline)
+                _call(pool, "look", tag=tag, weight=weight, tokens=tokens, at=at, client=pipeline)
             answers = pipeline.execute()
     except redis.RedisError:
         return unhealthy
     return unhealthy + [pool.name for pool, answer in zip(limited, answers, strict=True) if answer == 0]
 
 
-def note_use(name: str, *, tag: Tag, weight: int, tokens: int) -> None:
+def note_use(name: str, *, tag: Tag, weight: int, tokens: int, at: float | None = None) -> None:
     """Count a call that was let through to the model `name`."""
     pool = _known.get().get(name)
     if pool is None or not (pool.requests_per_minute or pool.tokens_per_minute):
         return
     try:
-        _call(pool, "use", tag=tag, weight=weight, tokens=tokens, client=shared_valkey())
+        _call(pool, "use", tag=tag, weight=weight, tokens=tokens, at=at, client=shared_valkey())
     except redis.RedisError:
         return
 
 
-def _call(pool: Pool, verb: str, *, tag: Tag, weight: int, tokens: int, client: redis.Redis) -> None:
-    minute = int(time.time()) // _MINUTE
+def _call(pool: Pool, verb: str, *, tag: Tag, weight: int, tokens: int, at: float | None, client: redis.Redis) -> None:
+    minute = int(time.time() if at is None else at) // _MINUTE
     slot = f"pool:{{{pool.name}}}"
     _script()(
         keys=[f"{slot}:{minute}", f"{slot}:{minute - 1}", f"{slot}:weights"],

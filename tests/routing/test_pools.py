@@ -1,6 +1,5 @@
 """Provider pools: capacity shared by weight, lent while nobody wants it, and given back."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -21,14 +20,6 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """The time by which minutes are told apart; a test sets it."""
-    now = [60.0 * 1_000_000]
-    monkeypatch.setattr(pools.time, "time", lambda: now[0])
-    yield now
-
-
-@pytest.fixture
 def name(database: None) -> str:
     return f"openai:m{uuid4().hex[:12]}"
 
@@ -39,11 +30,12 @@ def make(name: str, *, requests: int = 0, tokens: int = 0, is_healthy: bool = Tr
     )
 
 
-def ask(name: str, tag: Tag, *, weight: int = 1, tokens: int = 0) -> bool:
-    """Let one call through if there is room."""
-    if without_room([name], tag=tag, weight=weight, tokens=tokens):
+def ask(name: str, tag: Tag, *, weight: int = 1, tokens: int = 0, minute: int = 0) -> bool:
+    """Let one call through if there is room in a minute of its own time."""
+    at = 60.0 * (1_000_000 + minute)
+    if without_room([name], tag=tag, weight=weight, tokens=tokens, at=at):
         return False
-    note_use(name, tag=tag, weight=weight, tokens=tokens)
+    note_use(name, tag=tag, weight=weight, tokens=tokens, at=at)
     return True
 
 
@@ -51,7 +43,6 @@ def count(name: str, tag: Tag, calls: int, **fields: Any) -> int:
     return sum(ask(name, tag, **fields) for _ in range(calls))
 
 
-@pytest.mark.usefixtures("clock")
 class TestShares:
     def test_a_model_without_a_pool_has_no_limit(self, name: str) -> None:
         assert count(name, mint_tag(), 50) == 50
@@ -72,46 +63,41 @@ class TestShares:
 
         assert without_room([name, "openai:other"], tag=mint_tag(), weight=1, tokens=0) == [name]
 
-    def test_what_was_lent_is_given_back_at_the_turn_of_the_minute(self, name: str, clock: list[float]) -> None:
+    def test_what_was_lent_is_given_back_at_the_turn_of_the_minute(self, name: str) -> None:
         make(name, requests=20)
         greedy, modest = mint_tag(), mint_tag()
         # Both were there in the minute before; the modest one wanted six.
         count(name, modest, 6)
         count(name, greedy, 30)
-        clock[0] += 60
 
         # Above its half the greedy one may only borrow what the modest one does not want.
-        assert count(name, greedy, 30) == 14
-        assert count(name, modest, 6) == 6
+        assert count(name, greedy, 30, minute=1) == 14
+        assert count(name, modest, 6, minute=1) == 6
 
-    def test_shares_are_weighted(self, name: str, clock: list[float]) -> None:
+    def test_shares_are_weighted(self, name: str) -> None:
         make(name, requests=40)
         large, small = mint_tag(), mint_tag()
         for _ in range(20):
             ask(name, large, weight=3)
             ask(name, small, weight=1)
-        clock[0] += 60
 
         got = {large: 0, small: 0}
         for _ in range(60):
-            got[large] += ask(name, large, weight=3)
-            got[small] += ask(name, small, weight=1)
+            got[large] += ask(name, large, weight=3, minute=1)
+            got[small] += ask(name, small, weight=1, minute=1)
 
         # A quarter of forty is the small one's by right; it wanted twenty. The large one wanted twenty of its thirty.
         assert got[small] >= 10
         assert got[large] >= 20
         assert got[large] + got[small] == 40
 
-    def test_a_quiet_tenant_finds_its_share_though_another_takes_all_it_gets(
-        self, name: str, clock: list[float]
-    ) -> None:
+    def test_a_quiet_tenant_finds_its_share_though_another_takes_all_it_gets(self, name: str) -> None:
         make(name, requests=100)
         flood, quiet = mint_tag(), mint_tag()
         count(name, quiet, 10)
-        for _ in range(5):
-            clock[0] += 60
-            count(name, flood, 300)
-            assert count(name, quiet, 10) == 10
+        for minute in range(1, 6):
+            count(name, flood, 300, minute=minute)
+            assert count(name, quiet, 10, minute=minute) == 10
 
 
 class TestSetting:
