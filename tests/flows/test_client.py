@@ -1,6 +1,8 @@
 """Our own Python client, from its sources, against the api process."""
 
+import asyncio
 import importlib
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -9,14 +11,29 @@ from typing import Any
 
 import pytest
 
+from routing.pricing.kinds import Kind
+from routing.pricing.price import Price, PriceSource
 from tenants.models import Tenant
 from tests.support.books import Books
+from tests.support.proxy import proxy_before
+from tests.support.rules import LARGE as LARGE_MODEL
+from tests.support.rules import SMALL as SMALL_MODEL
 from tests.support.rules import rule
 
 SOURCES = Path(__file__).parents[2] / "clients" / "python" / "src"
 SMALL = "openai:gpt-4o-mini"
 COMPLETION = {"kind": "llm.completion", "name": SMALL}
 REQUEST = {"model": SMALL, "input_tokens": 1_000, "max_output_tokens": 500}
+#: USD 0.15 and 0.60 for a million tokens.
+MINI = Price(
+    provider="openai",
+    model="gpt-4o-mini",
+    source=PriceSource.LIST,
+    version="v1",
+    rates={"standard": {Kind.INPUT: 15_000_000, Kind.OUTPUT: 60_000_000}},
+)
+USAGE = {"prompt_tokens": 1_000, "completion_tokens": 100}
+COST = 15_000 + 6_000
 TOOLS = {
     "default": "allow",
     "rules": [{"pattern": "wire_*", "verdict": "deny"}, {"pattern": "mail", "verdict": "gated"}],
@@ -36,7 +53,8 @@ def library() -> Iterator[Any]:
 def books(acme: Tenant) -> Books:
     books = Books(acme)
     books.add_budget(allocated=10_000_000)
-    rule(books, tools=TOOLS)
+    models = {SMALL: SMALL_MODEL | {"price": MINI.as_document()}, "openai:gpt-4o": LARGE_MODEL}
+    rule(books, tools=TOOLS, tool_prices={"search": 700}, models=models)
     return books
 
 
@@ -109,3 +127,89 @@ class TestAdmit:
             act.release()
 
         assert books.budget().reserved == 0
+
+
+class TestSettle:
+    def test_books_what_the_usage_costs(self, wm: Any, books: Books) -> None:
+        with wm.admit(action=COMPLETION, request=REQUEST) as act:
+            settlement = act.settle({"model": "gpt-4o-mini-2024-07-18", "usage": USAGE}, latency_ms=7)
+
+        assert (settlement.status, settlement.charged.amount, settlement.cost.amount) == ("COMMITTED", COST, COST)
+        assert (settlement.price.model, settlement.price.is_fallback) == ("gpt-4o-mini", False)
+        assert [(line.kind, line.quantity) for line in settlement.lines] == [("input", 1_000), ("output", 100)]
+        assert (books.budget().spent, books.budget().reserved) == (COST, 0)
+
+    def test_books_the_price_of_a_tool(self, wm: Any, books: Books) -> None:
+        with wm.admit(action={"kind": "tool.call", "name": "search"}) as act:
+            assert act.commit().charged.amount == 700
+
+        assert (books.budget().spent, books.budget().reserved) == (700, 0)
+
+    def test_pays_once_though_the_answers_are_lost(
+        self, library: Any, books: Books, api_url: str, tmp_path: Path
+    ) -> None:
+        with (
+            proxy_before(api_url) as proxy,
+            library.Watermaster(
+                proxy.url, books.key.token, retry=library.Retry(attempts_max=2), outbox_folder=tmp_path
+            ) as wm,
+        ):
+            with wm.admit(subject={"tenant": "acme"}, action=COMPLETION, request=REQUEST) as act:
+                proxy.loses_answers = True
+                assert act.settle(USAGE).status == "QUEUED"
+            proxy.loses_answers = False
+            deadline = time.monotonic() + 10
+            while wm.flush() and time.monotonic() < deadline:
+                time.sleep(0.05)
+
+        assert proxy.lost >= 2
+        assert wm.outbox.refused() == []
+        assert books.budget().spent == COST
+
+    def test_keeps_what_the_server_will_not_take(self, library: Any, wm: Any, books: Books) -> None:
+        with wm.admit(action=COMPLETION, request=REQUEST) as act:
+            act.release()
+            act.has_happened = False
+            with pytest.raises(library.ApiError, match="RESERVATION_FINALIZED"):
+                act.settle({"prompt_tokens": 1, "completion_tokens": 1})
+
+        [kept] = wm.outbox.refused()
+        assert (kept.status, kept.error) == (409, "RESERVATION_FINALIZED")
+        assert kept.record.body["usage"] == {"prompt_tokens": 1, "completion_tokens": 1}
+
+
+class TestTools:
+    def test_gives_the_schemas_that_may_be_shown(self, wm: Any) -> None:
+        schemas = [{"type": "function", "function": {"name": name}} for name in ("search", "wire_money", "mail")]
+
+        listed = wm.tools(schemas, tool_choice={"type": "function", "function": {"name": "wire_money"}})
+
+        assert listed.tools == [schemas[0], schemas[2]]
+        assert listed.gated == ["mail"]
+        assert listed.tool_choice == "auto"
+
+
+class TestAsync:
+    def test_is_enforced_alike(self, library: Any, books: Books, api_url: str, tmp_path: Path) -> None:
+        async def scene() -> Any:
+            wm = library.AsyncWatermaster(api_url, books.key.token, subject={"tenant": "acme"}, outbox_folder=tmp_path)
+            async with wm, wm.admit(action=COMPLETION, request=REQUEST) as act:
+                return await act.settle(USAGE)
+
+        assert asyncio.run(scene()).charged.amount == books.budget().spent == COST
+
+
+class TestPreToolUse:
+    @pytest.mark.parametrize(("tool", "decision"), [("search", "allow"), ("wire_money", "deny"), ("mail", "ask")])
+    @pytest.mark.usefixtures("library")
+    def test_decides_by_the_tool_policy(
+        self, books: Books, api_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, tool: str, decision: str
+    ) -> None:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+        hook = importlib.import_module("watermaster_client.hooks.claude_code_pretooluse")
+        event = {"session_id": "s-1", "hook_event_name": "PreToolUse", "tool_name": tool, "tool_use_id": "t-1"}
+        environ = {"WATERMASTER_URL": api_url, "WATERMASTER_API_KEY": books.key.token}
+
+        decided, reason = hook.decide(json.dumps(event), environ)
+
+        assert decided == decision, reason

@@ -118,6 +118,8 @@ class FakeServer:
             return Reply(body={**known, "reservation_id": call.body["reservation_id"]})
         if call.path == TOOLS:
             return Reply(body={"tools": call.body["tools"]})
+        if call.path.endswith("/commit"):
+            return Reply(body={"status": "COMMITTED", "charged": call.body["actual"], "balances": []})
         if call.path.endswith("/release"):
             return Reply(body={"status": "RELEASED"})
         if call.path.endswith("/extend"):

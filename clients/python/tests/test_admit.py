@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import KEY, QUICK
 from tests.fake_server import ADMIT, SETTLE, TOOLS, FakeServer, Reply, admission, denial, refusal
-from watermaster_client import Action, ApiError, Denied, Unavailable, Watermaster, WatermasterError
+from watermaster_client import Action, Amount, ApiError, Denied, Unavailable, Watermaster, WatermasterError
 
 COMPLETION: Action = {"kind": "llm.completion", "name": "openai:gpt-4o-mini"}
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5}
@@ -142,6 +142,20 @@ class TestTheBlock:
             act.settle({})
 
         assert [call.path for call in server.calls] == [ADMIT, SETTLE]
+
+    @pytest.mark.parametrize(("amount", "booked"), [(None, 500), (0, 0), (12, 12)])
+    def test_books_an_amount_where_there_is_no_usage(
+        self, wm: Watermaster, server: FakeServer, amount: int | None, booked: int
+    ) -> None:
+        with wm.admit(action={"kind": "tool.call", "name": "search"}) as act:
+            settlement = act.commit(amount)
+
+        assert settlement.charged == Amount("USD_MICROCENTS", booked)
+        assert [call.path for call in server.calls] == [ADMIT, "/v1/reservations/rsv_1/commit"]
+        assert server.calls[1].body == {
+            "idempotency_key": act.idempotency_key,
+            "actual": {"unit": "USD_MICROCENTS", "amount": booked},
+        }
 
     def test_settles_once(self, wm: Watermaster) -> None:
         with wm.admit(action=COMPLETION) as act:

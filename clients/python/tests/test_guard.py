@@ -34,7 +34,7 @@ class TestGuard:
         assert complete("t-1").text == "t-1"
         assert complete.__doc__ == "Says it."
         assert server.to(ADMIT)[0].body["run"] == {"run_id": "t-1"}
-        assert server.to(SETTLE)[0].body["usage"] == {"prompt_tokens": 10, "completion_tokens": 5}
+        assert server.to(SETTLE)[0].body["usage"] == {"usage": {"prompt_tokens": 10, "completion_tokens": 5}}
 
     def test_hands_the_act_to_a_function_that_wants_it(self, wm: Watermaster) -> None:
         @wm.guard(action=COMPLETION, usage=lambda result: {"prompt_tokens": result})
@@ -77,7 +77,30 @@ class TestRawUsage:
         ],
     )
     def test_is_found_in_what_sdks_return(self, given: Any) -> None:
-        assert raw_usage(given) == {"prompt_tokens": 1, "completion_tokens": 2}
+        found = raw_usage(given)
+
+        assert found.get("usage", found) == {"prompt_tokens": 1, "completion_tokens": 2}
+
+    def test_keeps_what_else_has_a_price_and_no_word_of_the_answer(self) -> None:
+        response = {
+            "id": "resp_1",
+            "model": "gpt-4o-2024-08-06",
+            "service_tier": "flex",
+            "output": [
+                {"type": "web_search_call", "action": {"query": "a secret"}},
+                {"type": "function_call", "arguments": "a secret"},
+                {"type": "message", "content": "a secret"},
+            ],
+            "usage": {"input_tokens": 1, "output_tokens": 2},
+        }
+
+        assert raw_usage(response) == {
+            "usage": {"input_tokens": 1, "output_tokens": 2},
+            "id": "resp_1",
+            "model": "gpt-4o-2024-08-06",
+            "service_tier": "flex",
+            "output": [{"type": "web_search_call"}],
+        }
 
     def test_is_not_made_up(self) -> None:
         with pytest.raises(TypeError, match="No usage is found in an object of type str"):

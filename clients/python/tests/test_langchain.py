@@ -168,7 +168,8 @@ class TestToolCall:
         ]
         assert questions[1]["action"]["name"] == "weather"
         assert len({question["run"]["run_id"] for question in questions}) == 1
-        assert server.to(SETTLE)[1].body["tool_calls"] == {"weather": 1}
+        [booked] = server.to("/v1/reservations/rsv_2/commit")
+        assert booked.body["actual"] == {"unit": "USD_MICROCENTS", "amount": 500}
 
     @pytest.mark.parametrize(
         ("code", "told"), [("TOOL_DENIED", "Refused: TOOL_DENIED."), ("TOOL_GATED", "a person's approval")]

@@ -201,7 +201,7 @@ class TestModelCall:
             "input_tokens_source": "bytes",
         }
         assert question["run"]["run_id"].startswith("trace_")
-        assert settle["usage"] == {
+        assert settle["usage"]["usage"] == {
             "input_tokens": 100,
             "output_tokens": 20,
             "input_tokens_details": {"cached_tokens": 40},
@@ -247,7 +247,9 @@ class TestStream:
 
         assert model.asked[0][0].max_tokens == 9
         assert server.to(ADMIT)[0].body["request"]["stream"] is True
-        assert [call.body["usage"]["input_tokens_details"]["cached_tokens"] for call in server.to(SETTLE)] == [40]
+        assert [call.body["usage"]["usage"]["input_tokens_details"]["cached_tokens"] for call in server.to(SETTLE)] == [
+            40
+        ]
 
     def test_that_is_left_is_not_given_back(self, server: FakeServer, tmp_path: Path) -> None:
         async def scene() -> None:
@@ -284,7 +286,8 @@ class TestToolCall:
             "llm.completion",
         ]
         assert len({question["run"]["run_id"] for question in questions}) == 1
-        assert server.to(SETTLE)[1].body["tool_calls"] == {"weather": 1}
+        [booked] = server.to("/v1/reservations/rsv_2/commit")
+        assert booked.body["actual"] == {"unit": "USD_MICROCENTS", "amount": 500}
 
     def test_is_not_made_when_it_is_denied_and_the_model_is_told(self, scene: Scene, server: FakeServer) -> None:
         server.then(ADMIT, held(), Reply(body=denial("TOOL_GATED")))

@@ -22,9 +22,7 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5}
 
 
 def record(number: int) -> Record:
-    return Record(
-        reservation_id=f"rsv_{number}", body={"idempotency_key": f"k{number}", "reservation_id": f"rsv_{number}"}
-    )
+    return Record(f"rsv_{number}", SETTLE, {"idempotency_key": f"k{number}", "reservation_id": f"rsv_{number}"})
 
 
 def settled(server: FakeServer) -> list[str]:

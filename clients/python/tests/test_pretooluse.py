@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import KEY
-from tests.fake_server import ADMIT, SETTLE, FakeServer, Reply, denial
+from tests.fake_server import ADMIT, FakeServer, Reply, denial
 from watermaster_client.hooks.claude_code_pretooluse import decide
 
 EVENT = {
@@ -63,7 +63,7 @@ class TestPreToolUse:
         assert question["action"] == {"kind": "tool.call", "name": "Bash"}
         assert question["subject"] == {"agent": "claude-code"}
         assert question["run"] == {"run_id": EVENT["session_id"]}
-        assert server.to(SETTLE)[0].body["tool_calls"] == {"Bash": 1}
+        assert server.to("/v1/reservations/rsv_1/commit")[0].body["actual"]["amount"] == 500
         assert "a-secret" not in json.dumps([call.body for call in server.calls])
 
     @pytest.mark.parametrize(

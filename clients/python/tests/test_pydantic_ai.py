@@ -165,7 +165,8 @@ class TestToolCall:
             "llm.completion",
         ]
         assert {question["run"]["run_id"] for question in questions} == {result.run_id}
-        assert server.to(SETTLE)[1].body["tool_calls"] == {"weather": 1}
+        [booked] = server.to("/v1/reservations/rsv_2/commit")
+        assert booked.body["actual"] == {"unit": "USD_MICROCENTS", "amount": 500}
 
     def test_is_not_made_when_it_is_denied_and_the_model_is_told(self, scene: Scene, server: FakeServer) -> None:
         server.then(ADMIT, held(), Reply(body=denial("TOOL_DENIED")))

@@ -30,6 +30,8 @@ ADMIT: Final = "/v1/x-watermaster/admit"
 SETTLE: Final = "/v1/x-watermaster/settle"
 TOOLS: Final = "/v1/x-watermaster/tools"
 TTL_MS: Final = 60_000
+#: What settling an admission gives that held nothing.
+UNHELD: Final = Settlement(status="UNHELD")
 
 
 class Question(TypedDict, total=False):
@@ -151,13 +153,28 @@ class Admitted:
         """The call happened and nobody knows what it cost: the hold is not given back, it ends by itself."""
         self.has_happened = True
 
-    def record(self, usage: object, **outcome: Unpack[Outcome]) -> Record:
-        """The settle as it is sent and kept. It has the key of its admission: one call, one settle."""
+    def usage_record(self, usage: object, **outcome: Unpack[Outcome]) -> Record:
+        """The settle by usage as it is sent and kept."""
+        body = {"reservation_id": self.reservation_id, "usage": raw_usage(usage), **outcome}
+        return self._record(SETTLE, body)
+
+    def amount_record(self, amount: int | None) -> Record:
+        """The settle by amount as it is sent and kept."""
+        reserved = self.reserved
+        if reserved is None:
+            raise WatermasterError(f"The call {self.decision_id} holds nothing.")
+        actual = {"unit": reserved.unit, "amount": reserved.amount if amount is None else amount}
+        return self._record(commit_path(self.reservation_id), {"actual": actual})
+
+    def _record(self, path: str, body: dict[str, Any]) -> Record:
+        # One call, one settle: it has the key of its admission.
         if self.settlement is not None:
             raise WatermasterError(f"The call {self.decision_id} is settled already.")
-        self.has_happened = True
-        body = {"idempotency_key": self.idempotency_key, "reservation_id": self.reservation_id}
-        return Record(reservation_id=self.reservation_id, body={**body, "usage": raw_usage(usage), **outcome})
+        return Record(self.reservation_id, path, {"idempotency_key": self.idempotency_key, **body})
+
+
+def commit_path(reservation_id: str) -> str:
+    return f"/v1/reservations/{reservation_id}/commit"
 
 
 def release_path(reservation_id: str) -> str:

@@ -15,8 +15,8 @@ import msgspec
 from watermaster_client import guards
 from watermaster_client.act import (
     ADMIT,
-    SETTLE,
     TOOLS,
+    UNHELD,
     Admitted,
     Outcome,
     Question,
@@ -111,7 +111,7 @@ class AsyncWatermaster(Base):
     async def _settle(self, record: Record) -> Settlement:
         keeper = Keeper(self.outbox, record)
         try:
-            content = await self._post(SETTLE, record.body, on_failure=keeper.failed)
+            content = await self._post(record.path, record.body, on_failure=keeper.failed)
         except Failure as failure:
             if not keeper.is_kept:
                 raise
@@ -166,9 +166,15 @@ class AsyncAct(Admitted):
 
     async def settle(self, usage: object, **outcome: Unpack[Outcome]) -> Settlement:
         """As `Act.settle`."""
-        if not self.reservation_id:
-            return Settlement(status="UNHELD")
-        record = self.record(usage, **outcome)
+        self.has_happened = True
+        return await self._settled(self.usage_record(usage, **outcome)) if self.reservation_id else UNHELD
+
+    async def commit(self, amount: int | None = None) -> Settlement:
+        """As `Act.commit`."""
+        self.has_happened = True
+        return await self._settled(self.amount_record(amount)) if self.reservation_id else UNHELD
+
+    async def _settled(self, record: Record) -> Settlement:
         self._stop_heartbeat()
         self.settlement = await self._client._settle(record)
         return self.settlement

@@ -11,7 +11,7 @@ from typing import Any, Final, Unpack
 import httpx
 import msgspec
 
-from watermaster_client.act import SETTLE, Question, admit_body
+from watermaster_client.act import Question, admit_body
 from watermaster_client.errors import Failure
 from watermaster_client.outbox import Outbox, Record, default_folder
 from watermaster_client.replayer import Replayer
@@ -77,7 +77,7 @@ class Base:
 
     def _send(self, record: Record) -> bytes:
         """One settle out of the outbox, tried once: the replay itself waits and comes again. Raises `Failure`."""
-        return self._post_once(SETTLE, msgspec.json.encode(record.body))
+        return self._post_once(record.path, msgspec.json.encode(record.body))
 
     def _post_once(self, path: str, content: bytes) -> bytes:
         try:

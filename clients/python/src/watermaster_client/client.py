@@ -14,8 +14,8 @@ import msgspec
 from watermaster_client import guards
 from watermaster_client.act import (
     ADMIT,
-    SETTLE,
     TOOLS,
+    UNHELD,
     Admitted,
     Outcome,
     Question,
@@ -121,7 +121,7 @@ class Watermaster(Base):
     def _settle(self, record: Record) -> Settlement:
         keeper = Keeper(self.outbox, record)
         try:
-            content = self._post(SETTLE, record.body, on_failure=keeper.failed)
+            content = self._post(record.path, record.body, on_failure=keeper.failed)
         except Failure as failure:
             if not keeper.is_kept:
                 raise
@@ -170,9 +170,18 @@ class Act(Admitted):
         With the server away the settlement is `QUEUED` and goes out later. Raises `ApiError` where the server will
         never take it; then it is kept in the outbox's `refused.jsonl`.
         """
-        if not self.reservation_id:
-            return Settlement(status="UNHELD")
-        record = self.record(usage, **outcome)
+        self.has_happened = True
+        return self._settled(self.usage_record(usage, **outcome)) if self.reservation_id else UNHELD
+
+    def commit(self, amount: int | None = None) -> Settlement:
+        """As `settle`, with the amount itself, in the unit of the hold; without one, with all that is held.
+
+        For what has no usage: a tool, whose price is held, or a budget in a unit that you count yourself.
+        """
+        self.has_happened = True
+        return self._settled(self.amount_record(amount)) if self.reservation_id else UNHELD
+
+    def _settled(self, record: Record) -> Settlement:
         self._client._heartbeat.forget(self.reservation_id)
         self.settlement = self._client._settle(record)
         return self.settlement

@@ -29,9 +29,10 @@ BYTES_MAX: Final = 64 * 1024 * 1024
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One settle that waits; `body` is the request as it is sent."""
+    """One settle that waits: the request as it is sent."""
 
     reservation_id: str
+    path: str
     body: dict[str, Any]
     queued_at: str = ""
 

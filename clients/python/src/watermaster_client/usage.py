@@ -8,13 +8,34 @@ from typing import Any
 def raw_usage(given: object) -> dict[str, Any]:
     """The usage as JSON data: from a response that has `.usage`, the SDK's usage object, or a mapping.
 
-    Names and numbers stay as the provider's; the server knows each provider's shape. Raises TypeError.
+    Names and numbers stay as the provider's; the server knows each provider's shape. Of a whole response what else has
+    a price goes along: model, service tier, id, and which tools the provider ran. No word of its content does.
+    Raises TypeError.
     """
     for name in ("usage", "usage_metadata"):
-        inner = given.get(name) if isinstance(given, Mapping) else getattr(given, name, None)
+        inner = _get(given, name)
         if inner is not None and not callable(inner):
-            given = inner
-            break
+            return {name: _plain(inner)} | _beside(given)
+    return _plain(given)
+
+
+def _beside(response: object) -> dict[str, Any]:
+    beside: dict[str, Any] = {
+        name: value for name in ("id", "model", "service_tier") if isinstance(value := _get(response, name), str)
+    }
+    items = _get(response, "output")
+    types = [str(_get(item, "type")) for item in items] if isinstance(items, list | tuple) else []
+    # What the runtime itself has to call costs nothing at the provider.
+    if hosted := [{"type": kind} for kind in types if kind.endswith("_call") and kind != "function_call"]:
+        beside["output"] = hosted
+    return beside
+
+
+def _get(given: object, name: str) -> Any:
+    return given.get(name) if isinstance(given, Mapping) else getattr(given, name, None)
+
+
+def _plain(given: object) -> dict[str, Any]:
     if isinstance(given, Mapping):
         return dict(given)
     dump = getattr(given, "model_dump", None)

@@ -185,12 +185,25 @@ class Admission(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One priced part of a cost."""
+    """One priced part of a cost, in USD_MICROCENTS; `unit_price` is for `per` of what `quantity` counts."""
 
     kind: str
-    quantity: float = 0
-    unit_price: Any = None
-    amount: float = 0
+    quantity: int = 0
+    unit_price: int = 0
+    per: int = 1
+    amount: int = 0
+    name: str = ""
+    is_fallback: bool = False
+
+
+class Price(msgspec.Struct, frozen=True):
+    """Where the unit prices come from. A fallback stands in where a model has no price."""
+
+    provider: str = ""
+    model: str = ""
+    source: str = ""
+    version: str = ""
+    is_fallback: bool = False
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -207,6 +220,7 @@ class Settlement(msgspec.Struct, frozen=True):
     cost: Amount | None = None
     uncovered: Amount | None = None
     lines: list[Line] = []
+    price: Price | None = None
     warnings: list[str] = []
 
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from watermaster_client.client import Watermaster
 from watermaster_client.errors import Denied, WatermasterError
-from watermaster_client.integrations.common import book, tool_action
+from watermaster_client.integrations.common import book_tool, tool_action
 from watermaster_client.transport import Retry
 from watermaster_client.wire import Run
 
@@ -72,7 +72,7 @@ def _decide(event: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, 
             why = f"{denied} {denied.explain_url}".strip()
             return ("ask" if denied.codes == {"TOOL_GATED"} else "deny"), why
         # Nobody tells us how the call ends, so its price is booked as it begins.
-        book(act, {}, tool_calls={tool: 1})
+        book_tool(act)
     decision = "allow" if environ.get("WATERMASTER_HOOK_ON_ALLOW", "allow") == "allow" else "none"
     return decision, f"Watermaster admits {tool}."
 

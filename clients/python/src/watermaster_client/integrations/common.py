@@ -75,6 +75,22 @@ async def abook(act: AsyncAct, usage: Mapping[str, Any] | None, **outcome: Unpac
         logger.exception("The call %s is not settled.", act.decision_id)
 
 
+def book_tool(act: Act) -> None:
+    """The price of a tool is what its admission holds. Nothing is raised, as in `book`."""
+    try:
+        act.commit()
+    except WatermasterError:
+        logger.exception("The call %s is not settled.", act.decision_id)
+
+
+async def abook_tool(act: AsyncAct) -> None:
+    """As `book_tool`."""
+    try:
+        await act.commit()
+    except WatermasterError:
+        logger.exception("The call %s is not settled.", act.decision_id)
+
+
 def _unknown(act: Act | AsyncAct) -> None:
     logger.warning("The model said nothing of its usage: the call %s is not settled.", act.decision_id)
     act.leave_unsettled()

@@ -25,8 +25,10 @@ from watermaster_client.client import Watermaster
 from watermaster_client.errors import Denied
 from watermaster_client.integrations.common import (
     abook,
+    abook_tool,
     as_text,
     book,
+    book_tool,
     model_action,
     model_request,
     refusal,
@@ -139,9 +141,8 @@ class WatermasterMiddleware(AgentMiddleware[RunState, Any, Any]):
         except Denied as denied:
             return _refused(request, denied)
         with act:
-            begun_at = time.perf_counter()
             result = handler(request)
-            book(act, {}, tool_calls={name: 1}, latency_ms=_ms_since(begun_at))
+            book_tool(act)
         return result
 
     async def awrap_tool_call(
@@ -153,9 +154,8 @@ class WatermasterMiddleware(AgentMiddleware[RunState, Any, Any]):
         except Denied as denied:
             return _refused(request, denied)
         async with act:
-            begun_at = time.perf_counter()
             result = await handler(request)
-            await abook(act, {}, tool_calls={name: 1}, latency_ms=_ms_since(begun_at))
+            await abook_tool(act)
         return result
 
     def _blocking(self) -> Watermaster:
@@ -232,12 +232,8 @@ def _refused(request: ToolCallRequest, denied: Denied) -> ToolMessage:
 
 
 def _outcome(response: ModelResponse[Any], begun_at: float) -> Outcome:
-    outcome: Outcome = {"latency_ms": _ms_since(begun_at)}
+    outcome: Outcome = {"latency_ms": round((time.perf_counter() - begun_at) * 1000)}
     answer = answer_of(response)
     if answer is not None and isinstance(response_id := answer.response_metadata.get("id"), str):
         outcome["response_id"] = response_id
     return outcome
-
-
-def _ms_since(begun_at: float) -> int:
-    return round((time.perf_counter() - begun_at) * 1000)

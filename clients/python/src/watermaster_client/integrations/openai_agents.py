@@ -8,7 +8,6 @@ it to the model of the route with the caps applied and the denied tools left out
 import copy
 import hashlib
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -35,12 +34,18 @@ from openai.types.responses import ResponseCompletedEvent, ResponseFailedEvent, 
 from watermaster_client.act import Admitted, Outcome
 from watermaster_client.aio import AsyncAct, AsyncWatermaster
 from watermaster_client.errors import Denied
-from watermaster_client.integrations.common import abook, as_text, model_action, model_request, refusal, tool_action
+from watermaster_client.integrations.common import (
+    abook,
+    abook_tool,
+    as_text,
+    model_action,
+    model_request,
+    refusal,
+    tool_action,
+)
 from watermaster_client.usage import raw_usage, responses_usage
 from watermaster_client.wire import Run, Subject
 
-#: What the provider ran and charges for, by the type of its item in an answer.
-_HOSTED_TOOLS: Final = {"web_search_call": "web_search", "file_search_call": "file_search"}
 _ENDS: Final = (ResponseCompletedEvent, ResponseIncompleteEvent, ResponseFailedEvent)
 
 
@@ -119,8 +124,9 @@ class WatermasterModel(Model):
             response = await self._model(act).get_response(
                 system_instructions, input, settings, shown, output_schema, handoffs, tracing, **rest
             )
-            outcome = _outcome(response.output, response.response_id, begun_at)
-            await abook(act, response.raw_usage or _counted(response.usage), **outcome)
+            usage = response.raw_usage or _counted(response.usage)
+            whole = None if usage is None else raw_usage({"usage": usage, "output": response.output})
+            await abook(act, whole, **_outcome(response.response_id, begun_at))
             return response
 
     async def stream_response(  # noqa: PLR0917 - the SDK's signature
@@ -143,8 +149,7 @@ class WatermasterModel(Model):
                 # The first word costs money: who turns away now leaves the hold to end by itself.
                 act.leave_unsettled()
                 if isinstance(event, _ENDS) and event.response.usage is not None:
-                    outcome = _outcome(event.response.output, event.response.id, begun_at)
-                    await abook(act, raw_usage(event.response.usage), **outcome)
+                    await abook(act, raw_usage(event.response), **_outcome(event.response.id, begun_at))
                 yield event
 
     async def _admit(
@@ -198,10 +203,8 @@ def _counted(usage: Usage) -> Mapping[str, Any] | None:
     )
 
 
-def _outcome(items: Sequence[Any], response_id: str | None, begun_at: float) -> Outcome:
+def _outcome(response_id: str | None, begun_at: float) -> Outcome:
     outcome: Outcome = {"latency_ms": round((time.perf_counter() - begun_at) * 1000)}
-    if hosted := Counter(name for item in items if (name := _HOSTED_TOOLS.get(getattr(item, "type", "")))):
-        outcome["tool_calls"] = dict(hosted)
     if response_id:
         outcome["response_id"] = response_id
     return outcome
@@ -230,7 +233,7 @@ def guard_tools(
         except Denied as denied:
             return ToolGuardrailFunctionOutput.reject_content(refusal(name, denied))
         async with act:
-            await abook(act, {}, tool_calls={name: 1})
+            await abook_tool(act)
         return ToolGuardrailFunctionOutput.allow()
 
     guardrail: ToolInputGuardrail[Any] = ToolInputGuardrail(guardrail_function=dispatch, name="watermaster")

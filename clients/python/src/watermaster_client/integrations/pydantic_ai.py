@@ -22,7 +22,15 @@ from pydantic_ai.usage import RequestUsage
 from watermaster_client.act import Admitted, Outcome
 from watermaster_client.aio import AsyncAct, AsyncWatermaster
 from watermaster_client.errors import Denied
-from watermaster_client.integrations.common import abook, as_text, model_action, model_request, refusal, tool_action
+from watermaster_client.integrations.common import (
+    abook,
+    abook_tool,
+    as_text,
+    model_action,
+    model_request,
+    refusal,
+    tool_action,
+)
 from watermaster_client.usage import responses_usage
 from watermaster_client.wire import Run, Subject
 
@@ -166,9 +174,8 @@ class Enforcement(AbstractCapability[Any]):
         except Denied as denied:
             return refusal(call.tool_name, denied)
         async with act:
-            begun_at = time.perf_counter()
             result = await handler(args)
-            await abook(act, {}, tool_calls={call.tool_name: 1}, latency_ms=_ms_since(begun_at))
+            await abook_tool(act)
         return result
 
 
@@ -196,11 +203,7 @@ def _counted(usage: RequestUsage) -> Mapping[str, Any] | None:
 
 
 def _outcome(response_id: str | None, begun_at: float) -> Outcome:
-    outcome: Outcome = {"latency_ms": _ms_since(begun_at)}
+    outcome: Outcome = {"latency_ms": round((time.perf_counter() - begun_at) * 1000)}
     if response_id:
         outcome["response_id"] = response_id
     return outcome
-
-
-def _ms_since(begun_at: float) -> int:
-    return round((time.perf_counter() - begun_at) * 1000)
