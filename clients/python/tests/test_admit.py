@@ -196,6 +196,13 @@ class TestRetries:
 
         assert (failure.value.retry_after_s, len(server.calls)) == (1, 1)
 
+    def test_take_a_page_of_a_proxy_for_no_answer(self, wm: Watermaster, server: FakeServer) -> None:
+        server.then(ADMIT, Reply(body={"html": "Sign in to this network."}))
+
+        assert wm.admit(action=COMPLETION).decision_id == "dec_1"
+
+        assert len(server.to(ADMIT)) == 2
+
     def test_say_who_did_not_answer(self, wm: Watermaster, server: FakeServer) -> None:
         server.go_away()
         try:

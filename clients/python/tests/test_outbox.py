@@ -209,6 +209,15 @@ class TestSettleWithTheServerAway:
         assert wm.outbox.waiting() == []
         assert [kept.message for kept in wm.outbox.refused()] == ["It is settled."]
 
+    def test_waits_while_something_else_answers(self, wm: Watermaster, server: FakeServer) -> None:
+        server.then(SETTLE, *[Reply(body={"html": "Sign in to this network."})] * QUICK.attempts_max)
+
+        with wm.admit(action=COMPLETION) as act:
+            assert act.settle(USAGE).status == "QUEUED"
+
+        drain(wm.outbox)
+        assert settled(server) == ["rsv_1"] * (QUICK.attempts_max + 1)
+
     def test_is_raised_without_an_outbox(self, server: FakeServer) -> None:
         with Watermaster(server.url, KEY, retry=QUICK, use_outbox=False) as wm:
             server.always(SETTLE, Reply(503))

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Final, TypedDict, Unpack
 from uuid import uuid4
 
-import msgspec
-
 from watermaster_client.errors import ApiError, Denied, WatermasterError
 from watermaster_client.outbox import Record
 from watermaster_client.usage import raw_usage
@@ -69,10 +67,6 @@ def admit_body(*, subject: Subject, action: Action, **question: Unpack[Question]
     """The request to admit; with a new idempotency key where none is given."""
     asked = {name: value for name, value in question.items() if value is not None}
     return {"idempotency_key": uuid4().hex, "ttl_ms": TTL_MS, "subject": subject, "action": action, **asked}
-
-
-def admission_of(content: bytes) -> Admission:
-    return msgspec.json.decode(content, type=Admission)
 
 
 def denial_of(refusal: ApiError) -> Denied | None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from functools import cached_property
 from itertools import count
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
@@ -20,7 +21,6 @@ from watermaster_client.act import (
     Admitted,
     Outcome,
     Question,
-    admission_of,
     denial_of,
     extend_path,
     release_path,
@@ -29,7 +29,7 @@ from watermaster_client.base import Base
 from watermaster_client.errors import ApiError, Denied, Failure, Unavailable, WatermasterError
 from watermaster_client.keeper import Keeper
 from watermaster_client.outbox import Record
-from watermaster_client.transport import failure_of, unreachable
+from watermaster_client.transport import T, answer_of, unreachable
 from watermaster_client.wire import Action, Admission, Extension, Settlement, Subject, ToolList
 
 logger = logging.getLogger(__name__)
@@ -41,9 +41,9 @@ R = TypeVar("R")
 class AsyncWatermaster(Base):
     """As `Watermaster`, for one event loop. The outbox works in threads, so a slow disk does not hold the loop up."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._client = httpx.AsyncClient(base_url=self._base_url, headers=self._headers, timeout=self._timeout)
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self._base_url, headers=self._headers, timeout=self._timeout)
 
     def admit(
         self,
@@ -60,8 +60,7 @@ class AsyncWatermaster(Base):
         self, tools: Sequence[Mapping[str, Any]], *, subject: Subject | None = None, tool_choice: object = None
     ) -> ToolList:
         """The schemas that may be shown to the model, in their order; a denied tool is absent. Raises `Failure`."""
-        content = await self._post(TOOLS, self._tools_body(tools, subject, tool_choice))
-        return msgspec.json.decode(content, type=ToolList)
+        return await self._post(TOOLS, self._tools_body(tools, subject, tool_choice), ToolList)
 
     def guard(
         self,
@@ -102,7 +101,7 @@ class AsyncWatermaster(Base):
 
     async def _admission(self, body: Mapping[str, Any]) -> Admission:
         try:
-            return admission_of(await self._post(ADMIT, body))
+            return await self._post(ADMIT, body, Admission)
         except ApiError as refusal:
             if denied := denial_of(refusal):
                 raise denied from refusal
@@ -111,7 +110,7 @@ class AsyncWatermaster(Base):
     async def _settle(self, record: Record) -> Settlement:
         keeper = Keeper(self.outbox, record)
         try:
-            content = await self._post(record.path, record.body, on_failure=keeper.failed)
+            settlement = await self._post(record.path, record.body, Settlement, on_failure=keeper.failed)
         except Failure as failure:
             if not keeper.is_kept:
                 raise
@@ -126,16 +125,16 @@ class AsyncWatermaster(Base):
         if keeper.is_kept:
             await asyncio.to_thread(keeper.took)
         self._wake()
-        return msgspec.json.decode(content, type=Settlement)
+        return settlement
 
     async def _post(
-        self, path: str, body: Mapping[str, Any], *, on_failure: Callable[[Failure], None] | None = None
-    ) -> bytes:
+        self, path: str, body: Mapping[str, Any], kind: type[T], *, on_failure: Callable[[Failure], None] | None = None
+    ) -> T:
         """The answer of success, after as many attempts as `retry` allows. Raises `Failure`."""
         content, begun_at = msgspec.json.encode(body), time.monotonic()
         for attempt in count(1):
             try:
-                return await self._post_async(path, content)
+                return await self._post_async(path, content, kind)
             except Failure as failure:
                 if on_failure is not None:
                     # Shielded by its thread: a cancelled caller does not stop the write.
@@ -146,14 +145,12 @@ class AsyncWatermaster(Base):
             await asyncio.sleep(wait_s)
         raise AssertionError("count() has no end")
 
-    async def _post_async(self, path: str, content: bytes) -> bytes:
+    async def _post_async(self, path: str, content: bytes, kind: type[T]) -> T:
         try:
             response = await self._client.post(path, content=content)
         except httpx.TransportError as error:
             raise unreachable(error) from error
-        if failure := failure_of(response):
-            raise failure
-        return response.content
+        return answer_of(response, kind)
 
 
 class AsyncAct(Admitted):
@@ -185,13 +182,13 @@ class AsyncAct(Admitted):
             self.has_happened = True
             self._stop_heartbeat()
             body = {"idempotency_key": self.idempotency_key, **({"reason": reason} if reason else {})}
-            await self._client._post(release_path(self.reservation_id), body)
+            await self._client._post(release_path(self.reservation_id), body, Settlement)
 
     async def extend(self) -> float:
         """As `Act.extend`."""
         body = {"idempotency_key": uuid4().hex, "extend_by_ms": self.ttl_ms}
-        content = await self._client._post(extend_path(self.reservation_id), body)
-        return (msgspec.json.decode(content, type=Extension).remaining_ttl_ms or self.ttl_ms) / 1000
+        extended = await self._client._post(extend_path(self.reservation_id), body, Extension)
+        return (extended.remaining_ttl_ms or self.ttl_ms) / 1000
 
     async def __aenter__(self) -> Self:
         return self

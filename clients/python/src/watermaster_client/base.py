@@ -13,10 +13,11 @@ import msgspec
 
 from watermaster_client.act import Question, admit_body
 from watermaster_client.errors import Failure
+from watermaster_client.heartbeat import Heartbeat
 from watermaster_client.outbox import Outbox, Record, default_folder
 from watermaster_client.replayer import Replayer
-from watermaster_client.transport import Retry, failure_of, unreachable
-from watermaster_client.wire import Action, Subject
+from watermaster_client.transport import Retry, T, answer_of, unreachable
+from watermaster_client.wire import Action, Settlement, Subject
 
 try:
     _VERSION = version("watermaster-client")
@@ -55,6 +56,7 @@ class Base:
         self._subject: Subject = subject or {}
         self._timeout = httpx.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s))
         self._retry = retry or Retry()
+        self._heartbeat = Heartbeat()
         self._blocking: httpx.Client | None = None
         self._guard = threading.Lock()
         self.outbox: Outbox | None = None
@@ -75,18 +77,16 @@ class Base:
         """Send what waits in the outbox now; answers how many settles still wait."""
         return self.outbox.replay(self._send) if self.outbox is not None else 0
 
-    def _send(self, record: Record) -> bytes:
+    def _send(self, record: Record) -> Settlement:
         """One settle out of the outbox, tried once: the replay itself waits and comes again. Raises `Failure`."""
-        return self._post_once(record.path, msgspec.json.encode(record.body))
+        return self._post_once(record.path, msgspec.json.encode(record.body), Settlement)
 
-    def _post_once(self, path: str, content: bytes) -> bytes:
+    def _post_once(self, path: str, content: bytes, kind: type[T]) -> T:
         try:
             response = self._http().post(path, content=content)
         except httpx.TransportError as error:
             raise unreachable(error) from error
-        if failure := failure_of(response):
-            raise failure
-        return response.content
+        return answer_of(response, kind)
 
     def _http(self) -> httpx.Client:
         """Made at its first use: the asynchronous client needs it only for the outbox."""
@@ -100,6 +100,7 @@ class Base:
         return self._retry.wait_s(failure, attempt=attempt, elapsed_s=elapsed_s, jitter=random.random())
 
     def _close_blocking(self) -> None:
+        self._heartbeat.stop()
         if self._replayer is not None:
             self._replayer.stop()
         with self._guard:

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from itertools import count
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
@@ -19,16 +18,15 @@ from watermaster_client.act import (
     Admitted,
     Outcome,
     Question,
-    admission_of,
     denial_of,
     extend_path,
     release_path,
 )
 from watermaster_client.base import Base
 from watermaster_client.errors import ApiError, Denied, Failure, Unavailable, WatermasterError
-from watermaster_client.heartbeat import Heartbeat
 from watermaster_client.keeper import Keeper
 from watermaster_client.outbox import Record
+from watermaster_client.transport import T
 from watermaster_client.wire import Action, Admission, Extension, Settlement, Subject, ToolList
 
 logger = logging.getLogger(__name__)
@@ -39,10 +37,6 @@ R = TypeVar("R")
 
 class Watermaster(Base):
     """One server and one API key. Safe to share between threads; keep one for the life of the process."""
-
-    @cached_property
-    def _heartbeat(self) -> Heartbeat:
-        return Heartbeat()
 
     def admit(
         self,
@@ -68,7 +62,7 @@ class Watermaster(Base):
         self, tools: Sequence[Mapping[str, Any]], *, subject: Subject | None = None, tool_choice: object = None
     ) -> ToolList:
         """The schemas that may be shown to the model, in their order; a denied tool is absent. Raises `Failure`."""
-        return msgspec.json.decode(self._post(TOOLS, self._tools_body(tools, subject, tool_choice)), type=ToolList)
+        return self._post(TOOLS, self._tools_body(tools, subject, tool_choice), ToolList)
 
     def guard(
         self,
@@ -99,7 +93,6 @@ class Watermaster(Base):
 
     def close(self) -> None:
         """Ends the threads. Holds that are still open expire by themselves; waiting settles stay on the disk."""
-        self._heartbeat.stop()
         self._close_blocking()
 
     def __enter__(self) -> Self:
@@ -112,7 +105,7 @@ class Watermaster(Base):
 
     def _admission(self, body: Mapping[str, Any]) -> Admission:
         try:
-            return admission_of(self._post(ADMIT, body))
+            return self._post(ADMIT, body, Admission)
         except ApiError as refusal:
             if denied := denial_of(refusal):
                 raise denied from refusal
@@ -121,7 +114,7 @@ class Watermaster(Base):
     def _settle(self, record: Record) -> Settlement:
         keeper = Keeper(self.outbox, record)
         try:
-            content = self._post(record.path, record.body, on_failure=keeper.failed)
+            settlement = self._post(record.path, record.body, Settlement, on_failure=keeper.failed)
         except Failure as failure:
             if not keeper.is_kept:
                 raise
@@ -135,16 +128,16 @@ class Watermaster(Base):
             raise
         keeper.took()
         self._wake()
-        return msgspec.json.decode(content, type=Settlement)
+        return settlement
 
     def _post(
-        self, path: str, body: Mapping[str, Any], *, on_failure: Callable[[Failure], None] | None = None
-    ) -> bytes:
+        self, path: str, body: Mapping[str, Any], kind: type[T], *, on_failure: Callable[[Failure], None] | None = None
+    ) -> T:
         """The answer of success, after as many attempts as `retry` allows. Raises `Failure`."""
         content, begun_at = msgspec.json.encode(body), time.monotonic()
         for attempt in count(1):
             try:
-                return self._post_once(path, content)
+                return self._post_once(path, content, kind)
             except Failure as failure:
                 if on_failure is not None:
                     on_failure(failure)
@@ -192,13 +185,13 @@ class Act(Admitted):
             self.has_happened = True
             self._client._heartbeat.forget(self.reservation_id)
             body = {"idempotency_key": self.idempotency_key, **({"reason": reason} if reason else {})}
-            self._client._post(release_path(self.reservation_id), body)
+            self._client._post(release_path(self.reservation_id), body, Settlement)
 
     def extend(self) -> float:
         """Make the hold longer by its own length; answers the seconds that it lasts now. The heartbeat calls it."""
         body = {"idempotency_key": uuid4().hex, "extend_by_ms": self.ttl_ms}
-        content = self._client._post(extend_path(self.reservation_id), body)
-        return (msgspec.json.decode(content, type=Extension).remaining_ttl_ms or self.ttl_ms) / 1000
+        extended = self._client._post(extend_path(self.reservation_id), body, Extension)
+        return (extended.remaining_ttl_ms or self.ttl_ms) / 1000
 
     def __enter__(self) -> Self:
         return self

@@ -1,12 +1,14 @@
 """When to send a request again, and what an HTTP answer means. Nothing here does input or output."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 import msgspec
 
 from watermaster_client.errors import ApiError, Failure, Unavailable
+
+T = TypeVar("T")
 
 _MESSAGE_LENGTH_MAX: Final = 500
 
@@ -53,6 +55,16 @@ def failure_of(response: httpx.Response) -> Failure | None:
         details=details if isinstance(details, dict) else {},
         retry_after_s=retry_after_s,
     )
+
+
+def answer_of(response: httpx.Response, kind: type[T]) -> T:
+    """The answer of success. Raises `Failure`, also for a 200 that is not Watermaster's, such as a proxy's own page."""
+    if failure := failure_of(response):
+        raise failure
+    try:
+        return msgspec.json.decode(response.content, type=kind)
+    except msgspec.MsgspecError as error:
+        raise Unavailable(f"The answer is not one of Watermaster's ({error}).", status=response.status_code) from error
 
 
 def unreachable(error: httpx.TransportError) -> Unavailable:
