@@ -49,6 +49,7 @@ class Decision(models.Model):
         ]
         indexes = [
             models.Index(fields=["at"], condition=Q(verdict=Verdict.DENY), name="decision_denied_at"),
+            models.Index(fields=["at"], condition=Q(would_deny__isnull=False), name="decision_would_deny_at"),
         ]
 
     def __str__(self) -> str:

@@ -78,7 +78,8 @@ class TestTable:
         for (_, method), right in RIGHTS.items():
             kind = "read" if method == "GET" else "write"
             assert right.platform == f"platform:{kind}"
-            assert right.tenant is None or right.tenant in {f"budgets:{kind}", f"keys:{kind}", "reservations:list"}
+            areas = {f"{area}:{kind}" for area in ("budgets", "keys", "policies")}
+            assert right.tenant is None or right.tenant in areas | {"reservations:list"}
 
     def test_asks_for_head_what_it_asks_for_get(self) -> None:
         assert right_to("tenants", "HEAD") == right_to("tenants", "GET")

@@ -5,6 +5,7 @@ from typing import Any, Final
 from accounts.keys.api.refusals import KEY_REFUSALS
 from accounts.keys.api.views import Refusals
 from budgets.scopes import InvalidScope
+from budgets.selectors.recommended_limits import TooMuchToRead
 from budgets.services import (
     corrections,
     funding,
@@ -85,6 +86,9 @@ REFUSALS: Final[Refusals] = {
     journal.BudgetNotFound: lambda _: error_of_status(404),
     journal.AmountOutOfRange: lambda _: invalid_request(
         "amount takes the budget beyond what an amount can be, 2^63 - 1.", field="amount"
+    ),
+    TooMuchToRead: lambda _: invalid_request(
+        "There are too many calls in so many periods. Name one scope, or a shorter period.", field="scope"
     ),
     InvalidSwitch: lambda refusal: invalid_request(f"{refusal.field} {refusal}.", field=refusal.field),
     periods.BooksBusy: lambda _: unavailable(

@@ -10,6 +10,7 @@ from budgets.api.management.funding import BudgetFund, Reallocations, Reallocati
 from budgets.api.management.keys import KeyRevoke, KeyRotate, Keys
 from budgets.api.management.plans import Plans, PlanVersions
 from budgets.api.management.run_templates import OneRunTemplate, RunTemplates
+from budgets.api.management.shadow import RecommendedLimits, ShadowReport
 from budgets.api.management.switches import PlatformSwitches, PlatformSwitchLift, TenantSwitches, TenantSwitchLift
 from budgets.api.management.tenants import OneTenant, TenantClose, TenantResume, Tenants, TenantSuspend
 
@@ -58,6 +59,8 @@ urlpatterns = [
     path(f"{_TENANT}/run-templates", RunTemplates.as_view(), name="run_templates"),
     path(f"{_TENANT}/run-templates/<name:name>", OneRunTemplate.as_view(), name="run_template"),
     path(f"{_TENANT}/reservations", Reservations.as_view(), name="reservations"),
+    path(f"{_TENANT}/shadow", ShadowReport.as_view(), name="shadow_report"),
+    path(f"{_TENANT}/shadow/limits", RecommendedLimits.as_view(), name="recommended_limits"),
     path(f"{_TENANT}/decisions", Decisions.as_view(), name="decisions"),
     path(f"{_TENANT}/ledger", Ledger.as_view(), name="ledger"),
     path(f"{_TENANT}/ledger/<seq:seq>/correct", ChargeCorrection.as_view(), name="charge_correction"),

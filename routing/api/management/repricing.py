@@ -80,7 +80,9 @@ class ChargeRepricing(TenantView):
         repriced = reprice_charge(tag=tag, repricing=repricing, actor=actor, now=now)
         corrected = repriced.corrected
         before = found.record.amount if corrected is None else corrected.amount_before
-        response = _answer(seq, None if corrected is None else corrected.seq, before, repriced.amount, repriced.warnings)
+        response = _answer(
+            seq, None if corrected is None else corrected.seq, before, repriced.amount, repriced.warnings
+        )
         if corrected is not None and corrected.is_replay:
             response.headers["X-Watermaster-Replayed"] = "true"
         return response

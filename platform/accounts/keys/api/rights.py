@@ -22,6 +22,8 @@ _BUDGETS_READ: Final = Right(Permission.PLATFORM_READ, Permission.BUDGETS_READ)
 _BUDGETS_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.BUDGETS_WRITE)
 _KEYS_READ: Final = Right(Permission.PLATFORM_READ, Permission.KEYS_READ)
 _KEYS_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.KEYS_WRITE)
+_POLICIES_READ: Final = Right(Permission.PLATFORM_READ, Permission.POLICIES_READ)
+_POLICIES_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.POLICIES_WRITE)
 _RESERVATIONS_LIST: Final = Right(Permission.PLATFORM_READ, Permission.RESERVATIONS_LIST)
 
 RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
@@ -65,6 +67,8 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("run_template", "PATCH"): _BUDGETS_WRITE,
     ("run_template", "DELETE"): _BUDGETS_WRITE,
     ("reservations", "GET"): _RESERVATIONS_LIST,
+    ("shadow_report", "GET"): _POLICIES_READ,
+    ("recommended_limits", "GET"): _POLICIES_READ,
     ("decisions", "GET"): _RESERVATIONS_LIST,
     ("ledger", "GET"): _BUDGETS_READ,
     ("charge_correction", "POST"): _PLATFORM_WRITES,
