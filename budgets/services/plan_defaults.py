@@ -39,6 +39,11 @@ class BudgetDefault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     rollover: Rollover = Rollover.NONE
     period_allocation: Amount | None = None
 
+    @property
+    def allocated_a_period(self) -> int:
+        """What each period is granted; all that there is, for a budget without periods."""
+        return self.allocated if self.period_allocation is None else self.period_allocation
+
 
 class RunTemplateDefault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: Annotated[str, Meta(pattern=r"\A[a-z0-9_.-]{1,128}\Z")]
@@ -123,6 +128,10 @@ def apply_plan_defaults(journal: Journal, plan: PlanDefaults) -> None:
         )
 
 
+def scope_of(slug: str, below: str) -> str:
+    """The path of a scope that a plan names below the tenant."""
+    return f"tenant:{slug}/{below.lower()}" if below else f"tenant:{slug}"
+
+
 def _path(budget: BudgetDefault, *, slug: str) -> ScopePath:
-    root = f"tenant:{slug}"
-    return read_scope_path(f"{root}/{budget.scope}" if budget.scope else root, slug=slug)
+    return read_scope_path(scope_of(slug, budget.scope), slug=slug)

@@ -66,30 +66,45 @@ def create_template_in(
 def update_template(*, name: str, edit: TemplateEdit, actor: Actor) -> RunTemplate:
     """Change a template. Raises `TemplateNotFound`, `TenantIsClosed`."""
     with open_journal(actor=actor) as journal:
-        require_not_closed(journal)
-        template = _template(name)
-        before = _facts(template)
-        if edit.is_default and not template.is_default:
-            _clear_default()
-        template.unit = template.unit if edit.unit is None else edit.unit
-        template.amount = template.amount if edit.amount is None else edit.amount
-        template.is_default = template.is_default if edit.is_default is None else edit.is_default
-        if (after := _facts(template)) != before:
-            template.save(force_update=True)
-            audit.record(
-                actor=actor, action="run_template.updated", target=name, at=journal.now, before=before, after=after
-            )
-        return template
+        return update_template_in(journal, name=name, edit=edit)
+
+
+def update_template_in(journal: Journal, *, name: str, edit: TemplateEdit) -> RunTemplate:
+    """As `update_template`, within an open journal."""
+    require_not_closed(journal)
+    template = _template(name)
+    before = _facts(template)
+    if edit.is_default and not template.is_default:
+        _clear_default()
+    template.unit = template.unit if edit.unit is None else edit.unit
+    template.amount = template.amount if edit.amount is None else edit.amount
+    template.is_default = template.is_default if edit.is_default is None else edit.is_default
+    if (after := _facts(template)) != before:
+        template.save(force_update=True)
+        audit.record(
+            actor=journal.actor,
+            action="run_template.updated",
+            target=name,
+            at=journal.now,
+            before=before,
+            after=after,
+        )
+    return template
 
 
 def delete_template(*, name: str, actor: Actor) -> None:
     """Remove a template; open runs keep their budgets. Raises `TemplateNotFound`, `TenantIsClosed`."""
     with open_journal(actor=actor) as journal:
-        require_not_closed(journal)
-        template = _template(name)
-        before = _facts(template)
-        template.delete()
-        audit.record(actor=actor, action="run_template.deleted", target=name, at=journal.now, before=before)
+        delete_template_in(journal, name=name)
+
+
+def delete_template_in(journal: Journal, *, name: str) -> None:
+    """As `delete_template`, within an open journal."""
+    require_not_closed(journal)
+    template = _template(name)
+    before = _facts(template)
+    template.delete()
+    audit.record(actor=journal.actor, action="run_template.deleted", target=name, at=journal.now, before=before)
 
 
 def _template(name: str) -> RunTemplate:

@@ -5,8 +5,8 @@ from datetime import datetime
 from budgets.services.plan_catalogue import CATALOGUE
 from kernel.actor import Actor
 from routing.pricing.book import ModelUnknown
+from routing.rules.model_names import lookups, named_model
 from routing.selectors.prices import model_prices, proposals
-from routing.services.model_names import lookups, named_model
 from routing.services.price_approval import approve_prices
 from routing.services.price_import import import_prices
 from routing.services.price_source import read_source

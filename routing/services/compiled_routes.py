@@ -8,8 +8,8 @@ from msgspec import UNSET
 from budgets.services.routing_policy import ModelTraits, RoutingPolicy, TierLevel, TrafficClass
 from budgets.services.rule_parts import as_document
 from routing.pricing.book import ModelUnknown, PriceBook
-from routing.services.effective_rules import EffectiveRules
-from routing.services.model_names import NamedModel, named_model
+from routing.rules.effective import EffectiveRules
+from routing.rules.model_names import NamedModel, named_model
 from routing.services.output_holds import output_hold
 from routing.services.timeouts import TierTimeouts
 

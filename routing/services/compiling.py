@@ -14,8 +14,8 @@ from budgets.services.rule_parts import as_document
 from budgets.services.shadow_policy import RouterSwitchPolicy, read_shadow_policy
 from budgets.services.tool_policy import ToolPolicy, read_tool_policy
 from routing.pricing.book import PriceBook
+from routing.rules.effective import EffectiveRules, PlanSource, Policies, effective_rules
 from routing.services.compiled_routes import compiled_routes
-from routing.services.effective_rules import EffectiveRules, PlanSource, Policies, effective_rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

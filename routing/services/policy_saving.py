@@ -10,9 +10,9 @@ from budgets.services.routing_policy import RoutingPolicy
 from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
-from routing.services.effective_rules import effective_rules
+from routing.rules.effective import effective_rules
+from routing.selectors.rule_sources import prices_of, read_own, read_shared, with_policy
 from routing.services.routing_checks import check_models_left, check_routing
-from routing.services.rule_sources import prices_of, read_own, read_shared, with_policy
 from routing.services.rulesets import publish_ruleset
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from msgspec import UNSET
 from budgets.services.policies import InvalidPolicy
 from budgets.services.routing_policy import RoutingPolicy, TierLevel, TrafficClass
 from routing.pricing.book import ModelUnknown, PriceBook
+from routing.rules.effective import EffectiveRules
+from routing.rules.model_names import named_model
 from routing.services.compiled_routes import tier_models, timeouts_of
-from routing.services.effective_rules import EffectiveRules
-from routing.services.model_names import named_model
 from routing.services.timeouts import TimeoutsDoNotFit, check_timeouts
 
 type Complaint = tuple[str, str]

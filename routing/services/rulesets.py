@@ -13,8 +13,8 @@ from budgets.services.ruleset import current_document, publish
 from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
+from routing.selectors.rule_sources import Own, Shared, read_own, read_shared
 from routing.services.compiling import Sources, compile_ruleset
-from routing.services.rule_sources import Own, Shared, read_own, read_shared
 from tenants.selectors.tags import tenant_tags
 
 #: How often somebody else may change the plan, the policies or the prices while they are being compiled.

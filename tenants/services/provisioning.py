@@ -120,3 +120,10 @@ def set_directory_status(tag: Tag, status: str, *, closed_at: datetime | None = 
     with in_public():
         open_tenants = Tenant.objects.filter(schema_name=schema_name(tag)).exclude(status=TenantStatus.CLOSED)
         open_tenants.update(status=status, closed_at=closed_at)
+
+
+def set_directory_plan(tag: Tag, *, code: str, version: int) -> None:
+    """Let the directory follow the tenant's own subscription. Safe to repeat."""
+    with in_public():
+        plan = Plan.objects.get(code=code, version=version)
+        Tenant.objects.filter(schema_name=schema_name(tag)).update(plan=plan)

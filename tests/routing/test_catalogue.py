@@ -10,9 +10,9 @@ from budgets.services.plan_catalogue import CATALOGUE, USD, CataloguePlan
 from budgets.services.plan_defaults import InvalidPlanDefaults, read_new_plan, read_plan_defaults
 from kernel.tenancy import in_public, in_tenant
 from routing.models import PriceStatus, PriceVersion
+from routing.rules.effective import PlanSource, effective_rules
 from routing.selectors.prices import price_book
 from routing.services.catalogue_prices import catalogue_models, ensure_catalogue_prices
-from routing.services.effective_rules import PlanSource, effective_rules
 from routing.services.routing_checks import check_models_left, check_routing
 from tests.support.books import TEST_ACTOR
 from tests.support.plans import a_plan, money, tenant_on

@@ -18,8 +18,8 @@ from budgets.services.policies import InvalidPolicy, NewPolicy, save_policy
 from kernel.tenancy import in_tenant
 from routing.pricing.book import PriceBook, layer_of
 from routing.pricing.price import Price, PriceSource
+from routing.rules.effective import PlanSource, PolicySource
 from routing.services.compiling import Sources, compile_ruleset
-from routing.services.effective_rules import PlanSource, PolicySource
 from routing.services.policy_saving import put_policy, put_policy_back
 from routing.services.price_setting import NewPrice, set_multiplier, set_price
 from routing.services.rulesets import publish_ruleset

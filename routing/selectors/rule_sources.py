@@ -16,9 +16,9 @@ from budgets.services.plan_defaults import InvalidPlanDefaults, PlanDefaults, re
 from budgets.services.policies import PolicyKind
 from kernel.ids import Tag
 from routing.pricing.book import PriceBook
+from routing.rules.effective import PlanSource, Policies, PolicySource, effective_rules
+from routing.rules.model_names import lookups
 from routing.selectors.prices import model_prices
-from routing.services.effective_rules import PlanSource, Policies, PolicySource, effective_rules
-from routing.services.model_names import lookups
 from tenants.selectors.plans import latest_plans, plan_version
 
 

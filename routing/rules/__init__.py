@@ -1,0 +1,1 @@
+"""What holds for a tenant, worked out of what people decided. Pure."""
