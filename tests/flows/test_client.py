@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.outputs import ChatResult
+from langchain_core.tools import tool
 
 from routing.pricing.kinds import Kind
 from routing.pricing.price import Price, PriceSource
@@ -19,6 +23,9 @@ from tests.support.proxy import proxy_before
 from tests.support.rules import LARGE as LARGE_MODEL
 from tests.support.rules import SMALL as SMALL_MODEL
 from tests.support.rules import rule
+
+# By name, as mypy fails on the sources of the package.
+create_agent = importlib.import_module("langchain.agents").create_agent
 
 SOURCES = Path(__file__).parents[2] / "clients" / "python" / "src"
 SMALL = "openai:gpt-4o-mini"
@@ -39,6 +46,38 @@ TOOLS = {
     "rules": [{"pattern": "wire_*", "verdict": "deny"}, {"pattern": "mail", "verdict": "gated"}],
     "version": 1,
 }
+
+
+@tool
+def search() -> str:
+    """Searches."""
+    return "found"
+
+
+@tool
+def wire_money() -> str:
+    """Wires money."""
+    raise AssertionError("never called")
+
+
+class ScriptedModel(FakeMessagesListChatModel):
+    """Says its messages one after the other, and keeps what it is asked with."""
+
+    asked: list[dict[str, Any]]
+
+    def bind_tools(self, tools: Any, **options: Any) -> Any:
+        return self.bind(tools_seen=[each.name for each in tools], **options)
+
+    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **asked: Any) -> ChatResult:
+        self.asked.append(asked)
+        return super()._generate(messages, stop, run_manager)
+
+
+def says(text: str, *, calls: str = "") -> AIMessage:
+    """As a model answers that took 1,000 tokens in and gave 100."""
+    wanted = [{"name": calls, "args": {}, "id": f"call_{calls}"}] if calls else []
+    counted = {"input_tokens": 1_000, "output_tokens": 100, "total_tokens": 1_100}
+    return AIMessage(text, tool_calls=wanted, usage_metadata=counted)
 
 
 @pytest.fixture(scope="module")
@@ -213,3 +252,23 @@ class TestPreToolUse:
         decided, reason = hook.decide(json.dumps(event), environ)
 
         assert decided == decision, reason
+
+
+class TestLangChainAgent:
+    @pytest.mark.usefixtures("library")
+    def test_is_routed_capped_and_paid_for(self, wm: Any, books: Books) -> None:
+        integration = importlib.import_module("watermaster_client.integrations.langchain")
+        answers: list[BaseMessage] = [says("", calls="wire_money"), says("", calls="search"), says("Done.")]
+        small, own = ScriptedModel(responses=answers, asked=[]), ScriptedModel(responses=[], asked=[])
+        middleware = integration.WatermasterMiddleware(wm, models={SMALL: small})
+        agent = create_agent(own, tools=[search, wire_money], middleware=[middleware])
+
+        messages = agent.invoke({"messages": [{"role": "user", "content": "Pay."}]})["messages"]
+
+        assert messages[-1].content == "Done."
+        assert [(asked["max_tokens"], asked["tools_seen"]) for asked in small.asked] == [(1_000, ["search"])] * 3
+        assert [message.content for message in messages if isinstance(message, ToolMessage)] == [
+            "The tool wire_money was not called: The tool policy denies wire_money.",
+            "found",
+        ]
+        assert (books.budget().spent, books.budget().reserved) == (3 * COST + 700, 0)

@@ -231,6 +231,13 @@ class TestHeartbeat:
 
         assert [call.path for call in server.calls if call.path.endswith("extend")] == ["/v1/reservations/rsv_2/extend"]
 
+    def test_ends_with_the_block_though_the_hold_is_left_unsettled(self, wm: Watermaster, server: FakeServer) -> None:
+        with wm.admit(action=COMPLETION, ttl_ms=100) as act:
+            act.leave_unsettled()
+        time.sleep(0.15)
+
+        assert [call.path for call in server.calls] == [ADMIT]
+
     def test_leaves_a_hold_that_cannot_be_extended(self, wm: Watermaster, server: FakeServer) -> None:
         server.always("/v1/reservations/rsv_1/extend", refusal(409, "MAX_EXTENSIONS_EXCEEDED"))
 

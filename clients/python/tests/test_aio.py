@@ -85,6 +85,16 @@ class TestAsyncAdmit:
 
         assert 2 <= len(server.to("/v1/reservations/rsv_1/extend")) <= 3
 
+    def test_extends_nothing_after_the_block(self, play: Play, server: FakeServer) -> None:
+        async def scene(wm: AsyncWatermaster) -> None:
+            async with wm.admit(action=COMPLETION, ttl_ms=100) as act:
+                act.leave_unsettled()
+            await asyncio.sleep(0.15)
+
+        play(scene)
+
+        assert [call.path for call in server.calls] == [ADMIT]
+
     def test_queues_the_settle_while_the_server_is_away(self, play: Play, server: FakeServer) -> None:
         async def scene(wm: AsyncWatermaster) -> None:
             async with wm.admit(action=COMPLETION) as act:

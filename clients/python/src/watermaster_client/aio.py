@@ -196,6 +196,8 @@ class AsyncAct(Admitted):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # A hold that the block leaves unsettled on purpose is to end by itself.
+        self._stop_heartbeat()
         try:
             await self.release(kind.__name__ if kind else "left without a settle")
         except WatermasterError as failure:

@@ -199,6 +199,8 @@ class Act(Admitted):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # A hold that the block leaves unsettled on purpose is to end by itself.
+        self._client._heartbeat.forget(self.reservation_id)
         try:
             self.release(kind.__name__ if kind else "left without a settle")
         except WatermasterError as failure:
