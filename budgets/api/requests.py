@@ -217,6 +217,8 @@ class CallFacts(_Wire, frozen=True, kw_only=True, omit_defaults=True):
     stream: bool | UnsetType = UNSET
     input_tokens: Count = 0
     input_tokens_source: TokenSource | UnsetType = UNSET
+    #: Of the request in UTF-8, where nobody counted tokens: three bytes are taken for one.
+    input_bytes: Count | UnsetType = UNSET
     max_output_tokens: Count | UnsetType = UNSET
     tools: Annotated[list[FreeName], Meta(max_length=512)] | UnsetType = UNSET
     capabilities: Annotated[list[FreeName], Meta(max_length=32)] | UnsetType = UNSET

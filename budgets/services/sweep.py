@@ -5,6 +5,7 @@ import logging
 from django.db import Error
 
 from budgets.selectors.due_reservations import next_due_at
+from budgets.services.forgetting import forget_what_is_over
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant, schema_exists
 from tenants.selectors.tags import tenant_tags
@@ -14,7 +15,7 @@ _logger = logging.getLogger(__name__)
 
 
 def sweep_tenants() -> None:
-    """Note for every tenant when it is due next. Safe to repeat and to cut off. One short query a tenant."""
+    """Note for every tenant when it is due next, and forget what is over. Safe to repeat and to cut off."""
     forget_strangers()
     for tag in tenant_tags():
         try:
@@ -31,5 +32,6 @@ def _sweep(tag: Tag) -> None:
         return
     with in_tenant(tag):
         due_at = next_due_at()
+        forget_what_is_over()
     if due_at is not None:
         lower_due({tag: due_at})

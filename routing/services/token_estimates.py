@@ -17,7 +17,7 @@ SETTLEMENTS_MAX: Final = 2_000
 _FACTOR_MIN: Final = 500_000
 _FACTOR_MAX: Final = 3_000_000
 #: One settlement pulls no harder than this many times its estimate.
-_PULL_MAX: Final = 4
+PULL_MAX: Final = 4
 
 
 class CountedBy(StrEnum):
@@ -47,7 +47,7 @@ class Calibration:
         """With one more settlement: the count before any factor, and what the provider charged for."""
         if estimated <= 0 or actual < 0:
             return self
-        actual = min(max(actual, estimated // _PULL_MAX), estimated * _PULL_MAX)
+        actual = min(max(actual, estimated // PULL_MAX), estimated * PULL_MAX)
         settlements, divisor = self.settlements + 1, 1
         if settlements >= SETTLEMENTS_MAX:
             settlements, divisor = settlements // 2, 2

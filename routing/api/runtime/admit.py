@@ -23,6 +23,7 @@ from budgets.services.operations import Answer
 from kernel.http.drf import ProtocolView
 from kernel.ids import Tag
 from routing.services.pools import note_use, without_room
+from routing.services.token_estimates import BYTES_PER_TOKEN
 
 #: Refusals of the request itself, and of when it comes: they stay errors.
 _ERRORS: Final = frozenset(
@@ -156,6 +157,7 @@ def admit_body(answer: Answer, *, tag: Tag, suffixes: list[str]) -> AdmitBody:
 
 def _facts(body: AdmitRequest) -> dict[str, Any]:
     facts: dict[str, Any] = msgspec.to_builtins(body.request)
+    facts["input_tokens"] = _input_tokens(body)
     if not isinstance(body.run, UnsetType):
         facts["run"] = msgspec.to_builtins(body.run)
     if not isinstance(body.attempt, UnsetType):
@@ -165,7 +167,14 @@ def _facts(body: AdmitRequest) -> dict[str, Any]:
 
 def _tokens(body: AdmitRequest) -> int:
     output = body.request.max_output_tokens
-    return body.request.input_tokens + (0 if isinstance(output, UnsetType) else output)
+    return _input_tokens(body) + (0 if isinstance(output, UnsetType) else output)
+
+
+def _input_tokens(body: AdmitRequest) -> int:
+    request = body.request
+    if request.input_tokens or isinstance(request.input_bytes, UnsetType):
+        return request.input_tokens
+    return -(-request.input_bytes // BYTES_PER_TOKEN)
 
 
 def _route(route: dict[str, Any], *, is_degraded: bool) -> Route:

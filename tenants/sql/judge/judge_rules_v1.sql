@@ -221,7 +221,7 @@ BEGIN
             CONTINUE WHEN v_amount IS NULL OR v_amount > 9223372036854775807;
             v_candidates := v_candidates || jsonb_strip_nulls(jsonb_build_object(
                 'tier', v_tier, 'provider', v_model -> 'provider', 'model', v_model -> 'model', 'deployment', v_model -> 'deployment', 'key', v_key,
-                'amount', v_amount::bigint, 'price', v_model -> 'price', 'tokens', v_counted + v_output_held,
+                'amount', v_amount::bigint, 'price', v_model -> 'price', 'input', v_input, 'tokens', v_counted + v_output_held,
                 'max_tokens', CASE WHEN v_output = v_asked_output THEN NULL ELSE v_output END
             ));
         END LOOP;
