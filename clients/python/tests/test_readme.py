@@ -9,7 +9,7 @@ from tests.conftest import KEY
 from tests.fake_server import ADMIT, SETTLE, FakeServer
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+BLOCKS = re.findall(r"```py\n(.*?)```", README, re.DOTALL)
 
 
 def test_blocks_run_in_order(
