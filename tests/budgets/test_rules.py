@@ -121,6 +121,18 @@ class TestPolicy:
         assert call.admission is not None
         assert call.admission["caps"]["tool_denylist"] == ["slack.post"]
 
+    @pytest.mark.parametrize("name", ["wire_money", "Wire_Money", "WIRE_MONEY"])
+    @pytest.mark.parametrize("pattern", ["wire_*", "Wire_*"])
+    def test_a_denied_tool_is_denied_however_it_is_written(self, books: Books, name: str, pattern: str) -> None:
+        rule(books, tools={"default": "allow", "rules": [{"pattern": pattern, "verdict": "deny"}]})
+
+        dispatch = books.ask("reserve", amount=1, action={"kind": "tool.call", "name": name})
+        call = admit(books, {"tools": [name]})
+
+        assert dispatch.status == "TOOL_DENIED"
+        assert call.admission is not None
+        assert call.admission["caps"]["tool_denylist"] == [name]
+
     def test_a_pattern_s_underscore_is_an_underscore(self, books: Books) -> None:
         rule(books, tools={"default": "allow", "rules": [{"pattern": "a_b", "verdict": "deny"}]})
 

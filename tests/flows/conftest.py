@@ -3,14 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from pytest_django import DjangoDbBlocker
 
+from accounts.models import User
+from budgets.services.demo.cast import OPERATOR_EMAIL
+from budgets.services.plan_catalogue import CATALOGUE
+from kernel.lanes import shared_lanes
+from tenants.models import Plan, Tenant
 from tests.plugins.live_api import free_port, start_api
 from tests.support.books import Books
+from tests.support.owner import delete_shared
 from tests.support.standing import standing_tenant
+from tests.support.tenants import drop_tenant
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +70,17 @@ def mortal_api(_mortal_api: MortalApi) -> MortalApi:
     """Runs when the test begins."""
     _mortal_api.start()
     return _mortal_api
+
+
+@pytest.fixture
+def folder(database: None, settings: Any, tmp_path: Path) -> Iterator[Path]:
+    """An empty var folder; what the demo made is cleared away after the test."""
+    settings.VAR_DIR = tmp_path
+    yield tmp_path
+    shared_lanes().close()
+    for tenant in Tenant.objects.filter(slug__in=["acme", "initech"]):
+        drop_tenant(tenant)
+    delete_shared(
+        User.objects.filter(email=OPERATOR_EMAIL),
+        Plan.objects.filter(code__in=[plan.code for plan in CATALOGUE], tenants=None),
+    )

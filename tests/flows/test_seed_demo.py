@@ -1,21 +1,16 @@
 """The demo: what `make up` puts on the stage, once, and again without doing it twice."""
 
 import stat
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.contrib.auth import authenticate
-from django.core.management import call_command
 from django.db import connections
 
 from accounts.keys.models import ApiKey
 from accounts.keys.selectors.keys import verified_key
 from accounts.keys.tokens import parse_token
-from accounts.models import User
 from budgets.models import Budget, Decision, LedgerEntry, Reservation, RunTemplate
 from budgets.selectors.audit import audit
 from budgets.services.demo.access import RUNTIME_PERMISSIONS, ensure_key, read_file
@@ -23,33 +18,11 @@ from budgets.services.demo.cast import ACME, INITECH, OPERATOR_EMAIL
 from budgets.services.demo.play import play_day
 from budgets.services.demo.stage import ensure_plans, ensure_tenant
 from budgets.services.demo.traffic import day_of_calls
-from budgets.services.plan_catalogue import CATALOGUE, USD
+from budgets.services.plan_catalogue import USD
 from kernel.ids import PLATFORM_TAG, Tag
-from kernel.lanes import shared_lanes
 from kernel.tenancy import in_public, in_tenant
 from tenants.models import Plan, Tenant
-from tests.support.owner import delete_shared
-from tests.support.tenants import drop_tenant
-
-
-@pytest.fixture
-def folder(database: None, settings: Any, tmp_path: Path) -> Iterator[Path]:
-    """An empty var folder; what the demo made is cleared away after the test."""
-    settings.VAR_DIR = tmp_path
-    yield tmp_path
-    shared_lanes().close()
-    for tenant in Tenant.objects.filter(slug__in=["acme", "initech"]):
-        drop_tenant(tenant)
-    delete_shared(
-        User.objects.filter(email=OPERATOR_EMAIL),
-        Plan.objects.filter(code__in=[plan.code for plan in CATALOGUE], tenants=None),
-    )
-
-
-def seed(*arguments: str) -> str:
-    said = StringIO()
-    call_command("seed_demo", *arguments, stdout=said)
-    return said.getvalue()
+from tests.support.demo import seed
 
 
 def tag_of(slug: str) -> Tag:

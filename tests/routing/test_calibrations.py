@@ -3,7 +3,7 @@
 import pytest
 
 from kernel.tenancy import in_tenant
-from routing.selectors.calibrations import input_factors
+from routing.services.calibrations import input_factors
 from routing.services.token_estimates import SETTLEMENTS_MIN
 from tenants.models import Tenant
 from tests.support.books import Books
