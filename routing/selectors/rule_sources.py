@@ -70,9 +70,11 @@ def read_shared(own: Own, *, tag: Tag, at: datetime) -> Shared:
     return Shared(plan=plan, book=prices_of([*named, *catalogue], tag=tag, at=at), catalogue=catalogue)
 
 
-def prices_of(names: Iterable[str], *, tag: Tag, at: datetime) -> PriceBook:
-    """The prices of models, as policies name them, and of all tools."""
-    return model_prices(models=[pair for name in names for pair in lookups(name)], at=at, tag=tag, with_tools=True)
+def prices_of(names: Iterable[str], *, tag: Tag | None, at: datetime) -> PriceBook:
+    """The prices of models, as policies name them, and of all tools. Without `tag`: those for everybody."""
+    return model_prices(
+        models=[pair for name in names for pair in lookups(name)], at=at, tag=tag or "", with_tools=True
+    )
 
 
 def plan_source(code: str, version: int) -> PlanSource | None:

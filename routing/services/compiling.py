@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec import UNSET
-
 from budgets.services.action_policy import read_action_policy
 from budgets.services.action_rules import action_rules
 from budgets.services.policies import PolicyKind
 from budgets.services.policy_refusal import read_part
 from budgets.services.rule_parts import as_document
 from budgets.services.shadow_policy import RouterSwitchPolicy, read_shadow_policy
-from budgets.services.tool_policy import ToolPolicy, read_tool_policy
 from routing.pricing.book import PriceBook
 from routing.rules.effective import EffectiveRules, PlanSource, Policies, effective_rules
+from routing.rules.tools import tool_policy_of
 from routing.services.compiled_routes import compiled_routes
 
 
@@ -58,16 +56,6 @@ def _limits(rules: EffectiveRules) -> dict[str, Any]:
 def _tools(sources: Sources) -> dict[str, Any]:
     tools, version = tool_policy_of(plan=sources.plan, policies=sources.policies)
     return {} if tools is None else {"tools": tools.as_rules(version=version)}
-
-
-def tool_policy_of(*, plan: PlanSource | None, policies: Policies) -> tuple[ToolPolicy | None, int]:
-    """The tool policy that holds, and its version; 0 for the plan's own."""
-    own = policies.get(PolicyKind.TOOLS)
-    if own is not None and own.document:
-        return read_tool_policy(own.document), own.version
-    if plan is not None and plan.defaults.tools is not UNSET:
-        return plan.defaults.tools, 0
-    return None, 0
 
 
 def _own(sources: Sources) -> dict[str, Any]:

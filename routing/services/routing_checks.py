@@ -6,6 +6,7 @@ from msgspec import UNSET
 
 from budgets.services.policies import InvalidPolicy
 from budgets.services.routing_policy import RoutingPolicy, TierLevel, TrafficClass
+from kernel.http.explain import join
 from routing.pricing.book import ModelUnknown, PriceBook
 from routing.rules.effective import EffectiveRules
 from routing.rules.model_names import named_model
@@ -53,14 +54,14 @@ def _complaints(policy: RoutingPolicy, rules: EffectiveRules, book: PriceBook) -
 
 def _about_models(policy: RoutingPolicy, rules: EffectiveRules, book: PriceBook) -> Iterator[Complaint]:
     fields = [(f"tiers.{tier}[{n}]", name) for tier, names in policy.tiers.items() for n, name in enumerate(names)]
-    fields += [(f"models[{name}]", name) for name in policy.models]
+    fields += [(join("models", name), name) for name in policy.models]
     for field, name in fields:
         try:
             named_model(name, book=book)
         except ModelUnknown:
-            yield field, f"is a model without a price: {name}. Import and approve its price first, or set one"
+            yield field, "is a model without a price. Import and approve its price first, or set one"
         if not rules.allows_model(name):
-            yield field, f"is a model that {rules.single['models'].place} does not allow: {name}"
+            yield field, f"is a model that {rules.single['models'].place} does not allow"
     for tier, names in policy.tiers.items():
         for number, name in enumerate(names):
             if name in names[:number]:
@@ -82,7 +83,7 @@ def _about_fallbacks(policy: RoutingPolicy) -> Iterator[Complaint]:
 
 
 def _about_class(policy: RoutingPolicy, name: str, traffic: TrafficClass) -> Iterator[Complaint]:
-    at = f"classes.{name}"
+    at = join("classes", name)
     if not tier_models(policy, traffic.tier):
         yield f"{at}.tier", f"is {traffic.tier}, and that tier has no models"
     timeouts = timeouts_of(traffic)

@@ -42,6 +42,8 @@ SAMPLES = {
     "<seq:seq>": "999999",
     "<name:name>": "chat",
     "<name:code>": "trial",
+    "<policy_kind:kind>": "tools",
+    "<seq:version>": "1",
 }
 OPERATIONS = [
     (str(pattern.name), method, path)

@@ -276,7 +276,8 @@ def usd(number: int) -> dict[str, Any]:
 class TestPlans:
     def test_are_published_version_by_version(self, olive: Caller) -> None:
         for name in ("Team", "Team plus"):
-            response = olive.post("plans", {"code": "team", "name": name, "price": usd(10**10)})
+            defaults = {"limits": {"runs_per_day_max": 5}}
+            response = olive.post("plans", {"code": "team", "name": name, "price": usd(10**10), "defaults": defaults})
             assert response.status_code == 201
 
         versions = olive.get("plans/team").json()["plans"]

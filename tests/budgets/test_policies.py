@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from budgets.models import PolicyVersion
 from budgets.models.choices import PolicyKind
 from budgets.selectors.policies import PolicyVersionNotFound, newest_policies, newest_policy, policy_versions
+from budgets.selectors.tool_verdicts import tool_verdicts
 from budgets.services import lifecycle
 from budgets.services.action_policy import read_action_policy
 from budgets.services.action_rules import action_rules
@@ -26,8 +27,9 @@ from budgets.services.policies import (
     restore_policy,
     save_policy,
 )
+from budgets.services.policy_refusal import read_part
 from budgets.services.scope_patterns import ScopeNeverMatches, scope_regex
-from budgets.services.tool_policy import read_tool_policy
+from budgets.services.tool_policy import ToolPolicy, read_tool_policy
 from kernel.actor import Actor
 from kernel.tenancy import in_tenant
 from telemetry.models import AuditEntry, OutboxEvent
@@ -157,7 +159,7 @@ class TestBadInput:
             ("tools", {"rules": [{"pattern": "a b", "verdict": "deny"}]}, "rules[...].pattern", "without spaces"),
             (
                 "tools",
-                {"rules": [{"pattern": "slack.*", "verdict": "deny"}, {"pattern": "Slack.post", "verdict": "allow"}]},
+                {"rules": [{"pattern": "slack.*", "verdict": "deny"}, {"pattern": "slack.post", "verdict": "allow"}]},
                 "rules[1]",
                 "never decides, because rules[0]",
             ),
@@ -260,12 +262,27 @@ class TestPatterns:
 
 
 class TestTools:
-    def test_the_first_that_fits_decides_whatever_the_case(self) -> None:
+    def test_the_first_that_fits_decides_by_the_runtimes_spelling(self) -> None:
         policy = read_tool_policy(
-            {"rules": [{"pattern": "Web.fetch", "verdict": "gated"}, {"pattern": "web.*", "verdict": "deny"}]}
+            {"rules": [{"pattern": "Web.fetch", "verdict": "gated"}, {"pattern": "Web.*", "verdict": "deny"}]}
         )
 
-        assert [policy.deciding_rule(tool) for tool in ("web.FETCH", "web.search", "bash")] == [0, 1, None]
+        assert [policy.deciding_rule(tool) for tool in ("Web.fetch", "Web.search", "web.fetch")] == [0, 1, None]
+
+    @given(
+        rules=st.lists(st.tuples(NAMES.filter(bool), st.sampled_from(["allow", "deny", "gated"])), max_size=6),
+        tools=st.lists(st.text("ab.%_\\*", max_size=6), min_size=1, max_size=6),
+    )
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_the_database_decides_by_the_same_rule(
+        self, database: None, rules: list[tuple[str, str]], tools: list[str]
+    ) -> None:
+        document = {"default": "gated", "rules": [{"pattern": name, "verdict": verdict} for name, verdict in rules]}
+        policy = read_part(document, ToolPolicy)
+
+        deciding = [policy.deciding_rule(tool) for tool in tools]
+        expected = ["gated" if number is None else rules[number][1] for number in deciding]
+        assert tool_verdicts(policy.as_rules(version=1), tools) == expected
 
 
 class TestScopes:

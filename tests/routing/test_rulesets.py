@@ -190,7 +190,7 @@ class TestCompile:
 
         assert compile_ruleset(sources(plan=plan))["tools"] == {
             "default": "deny",
-            "rules": [{"pattern": "slack.*", "verdict": "allow"}],
+            "rules": [{"pattern": "Slack.*", "verdict": "allow"}],
             "version": 0,
         }
         own = compile_ruleset(
@@ -386,8 +386,8 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("kind", "document", "field", "words"),
         [
-            ("routing", routing(tiers={"small": ["openai:nope"]}), "tiers.small[0]", "without a price: openai:nope"),
-            ("routing", routing(models={"openai:nope": {}}), "models[openai:nope]", "without a price"),
+            ("routing", routing(tiers={"small": ["openai:nope"]}), "tiers.small[0]", "a model without a price."),
+            ("routing", routing(models={"openai:nope": {}}), "models[...]", "without a price"),
             ("routing", routing(default_class="none"), "default_class", "no class of this policy"),
             ("routing", {k: v for k, v in ROUTING.items() if k != "default_class"}, "default_class", "is missing"),
             (
@@ -436,7 +436,7 @@ class TestBadInput:
     def test_a_model_outside_the_plan_is_refused_until_an_override_allows_it(self, umbrella: Tenant) -> None:
         put_in_force(MINI, BIG, listed("o3"), now=datetime.now(UTC))
         document = routing(tiers={"small": ["openai:mini"], "large": ["openai:o3"]})
-        with pytest.raises(InvalidPolicy, match=r"a model that plan .* v1 does not allow: openai:o3"):
+        with pytest.raises(InvalidPolicy, match=r"a model that plan .* v1 does not allow"):
             put(umbrella, PolicyKind.ROUTING, document)
 
         put(umbrella, PolicyKind.LIMITS, {"models": ["openai:*"]})

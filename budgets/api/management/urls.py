@@ -1,4 +1,4 @@
-"""Addresses of plans, tenants and their books, below `/api/v1/`."""
+"""Addresses of tenants and their books, below `/api/v1/`."""
 
 from django.urls import path, register_converter
 from django.urls.converters import IntConverter, StringConverter
@@ -8,7 +8,6 @@ from budgets.api.management.budgets import BudgetClose, BudgetFreeze, Budgets, B
 from budgets.api.management.corrections import ChargeCorrection
 from budgets.api.management.funding import BudgetFund, Reallocations, ReallocationUndo
 from budgets.api.management.keys import KeyRevoke, KeyRotate, Keys
-from budgets.api.management.plans import Plans, PlanVersions
 from budgets.api.management.run_templates import OneRunTemplate, RunTemplates
 from budgets.api.management.shadow import RecommendedLimits, ShadowReport
 from budgets.api.management.switches import PlatformSwitches, PlatformSwitchLift, TenantSwitches, TenantSwitchLift
@@ -34,8 +33,6 @@ _TENANT = "tenants/<name:slug>"
 _BUDGET = f"{_TENANT}/budgets/<uuid:budget_id>"
 
 urlpatterns = [
-    path("plans", Plans.as_view(), name="plans"),
-    path("plans/<name:code>", PlanVersions.as_view(), name="plan_versions"),
     path("switches", PlatformSwitches.as_view(), name="platform_switches"),
     path("switches/lift", PlatformSwitchLift.as_view(), name="platform_switch_lift"),
     path("tenants", Tenants.as_view(), name="tenants"),

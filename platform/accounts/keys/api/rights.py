@@ -24,6 +24,8 @@ _KEYS_READ: Final = Right(Permission.PLATFORM_READ, Permission.KEYS_READ)
 _KEYS_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.KEYS_WRITE)
 _POLICIES_READ: Final = Right(Permission.PLATFORM_READ, Permission.POLICIES_READ)
 _POLICIES_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.POLICIES_WRITE)
+_POLICIES_READ: Final = Right(Permission.PLATFORM_READ, Permission.POLICIES_READ)
+_POLICIES_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.POLICIES_WRITE)
 _RESERVATIONS_LIST: Final = Right(Permission.PLATFORM_READ, Permission.RESERVATIONS_LIST)
 
 RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
@@ -51,6 +53,17 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("keys", "POST"): _KEYS_WRITE,
     ("key_rotate", "POST"): _KEYS_WRITE,
     ("key_revoke", "POST"): _KEYS_WRITE,
+    ("subscription", "GET"): _POLICIES_READ,
+    ("subscription", "PUT"): _PLATFORM_WRITES,
+    ("subscription_preview", "GET"): _POLICIES_READ,
+    ("effective_limits", "GET"): _POLICIES_READ,
+    # A policy may widen what the plan gives, so operators write them; their test box is for tenants too.
+    ("policies", "GET"): _POLICIES_READ,
+    ("policy", "GET"): _POLICIES_READ,
+    ("policy", "PUT"): _PLATFORM_WRITES,
+    ("policy_versions", "GET"): _POLICIES_READ,
+    ("policy_restore", "POST"): _PLATFORM_WRITES,
+    ("policy_trial", "POST"): _POLICIES_WRITE,
     ("budgets", "GET"): _BUDGETS_READ,
     ("budgets", "POST"): _BUDGETS_WRITE,
     ("budget", "GET"): _BUDGETS_READ,

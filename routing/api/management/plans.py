@@ -10,11 +10,11 @@ from rest_framework.response import Response
 from accounts.keys.api.views import KeyedView, answer
 from budgets.api.management.fields import amount
 from budgets.api.management.refusals import REFUSALS
-from budgets.services.plan_defaults import read_plan_defaults
 from kernel.http.described import described
 from kernel.http.errors import error_of_status, invalid_request
 from kernel.http.serialized import AmountFields, Fields, FreeObject, ReasonFields, Text
 from kernel.money import Unit
+from routing.services.plan_checks import check_new_plan
 from tenants.selectors.plans import latest_plans, plan_versions
 from tenants.services.plans import publish_plan
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _TAG = "plans"
 _DEFAULTS = (
     "What a new tenant starts with: `budgets` (scope below the tenant, unit, allocated, overdraft_limit, period, "
-    "rollover, period_allocation) and `run_templates` (name, unit, amount, is_default). Amounts are plain integers."
+    "rollover, period_allocation) and `run_templates` (name, unit, amount, is_default). What holds while it is on the "
+    "plan: `limits`, `run`, `rate`, `tools`, `routing`, `models`, `priority`, `on_exhaustion`, `share_weight`, each "
+    "as in the policies. Amounts are plain integers. At least one of them must be a limit."
 )
 
 
@@ -76,7 +78,7 @@ class Plans(KeyedView):
         if price["unit"] != Unit.USD_MICROCENTS:
             raise invalid_request("price must be in USD_MICROCENTS.", field="price.unit")
         defaults = values.get("defaults", {})
-        read_plan_defaults(defaults)
+        check_new_plan(defaults, now=datetime.now(UTC))
         plan = publish_plan(
             code=code,
             name=values["name"],
