@@ -24,8 +24,6 @@ _KEYS_READ: Final = Right(Permission.PLATFORM_READ, Permission.KEYS_READ)
 _KEYS_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.KEYS_WRITE)
 _POLICIES_READ: Final = Right(Permission.PLATFORM_READ, Permission.POLICIES_READ)
 _POLICIES_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.POLICIES_WRITE)
-_POLICIES_READ: Final = Right(Permission.PLATFORM_READ, Permission.POLICIES_READ)
-_POLICIES_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.POLICIES_WRITE)
 _RESERVATIONS_LIST: Final = Right(Permission.PLATFORM_READ, Permission.RESERVATIONS_LIST)
 
 RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
