@@ -81,7 +81,8 @@ class TestTable:
             kind = "read" if method == "GET" else "write"
             assert right.platform == f"platform:{kind}"
             areas = {f"{area}:{kind}" for area in ("budgets", "keys", "policies")}
-            assert right.tenant is None or right.tenant in areas | {"reservations:list"}
+            of_runtimes = {"reservations:list" if kind == "read" else "reservations:create"}
+            assert right.tenant is None or right.tenant in areas | of_runtimes
 
     def test_asks_for_head_what_it_asks_for_get(self) -> None:
         assert right_to("tenants", "HEAD") == right_to("tenants", "GET")
@@ -163,6 +164,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "tenant_switches": {"level": "tenant", "reason": "x"},
     "tenant_switch_lift": {"level": "tenant"},
     "keys": {"name": "x", "permissions": ["budgets:read"]},
+    "router_labels": {"labels": [{"decision_id": "dec_x", "needed": "small"}]},
+    "router_training": {"examples": [{"text": "x", "class": "chat"}]},
+    "router_classification": {"text": "x"},
     "budgets": {"scope": "tenant:acme", "unit": "TOKENS", "allocated": AMOUNT},
     "budget": {"overdraft_limit": AMOUNT},
     "budget_fund": {"operation": "CREDIT", "amount": AMOUNT, "idempotency_key": "k"},
