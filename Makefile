@@ -1,6 +1,6 @@
 # Two commands are the whole set-up: `make up` and `make test`. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: up down test check bench replay help
+.PHONY: up down test test-client check bench replay help
 SHELL := /bin/sh
 
 PYTHON_IN_VENV := .venv/bin/python
@@ -18,6 +18,10 @@ test: ## Run the tests (ARGS="-k name" for some)
 	@scripts/prepare all
 	@exec $(PYTHON_IN_VENV) -m pytest -n $(PYTEST_WORKERS) $(ARGS)
 
+test-client: ## Check and test the Python client by itself (ARGS="-k name" for some)
+	@scripts/prepare all
+	@exec scripts/test-client $(ARGS)
+
 check: ## Lint, types, import contracts, templates, migrations
 	@scripts/prepare all
 	@exec scripts/check
@@ -31,4 +35,4 @@ replay: ## Play both recorded traces in full, with budgets that run out half-way
 	@WATERMASTER_FULL_REPLAY=1 exec $(PYTHON_IN_VENV) -m pytest tests/flows/test_replay.py -k whole
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
