@@ -28,6 +28,7 @@ class Hold(msgspec.Struct, kw_only=True):
 
     status: str
     slug: str = ""
+    subject: Mapping[str, Any] = {}
     action: Mapping[str, Any] = {}
     unit: str = ""
     tokens: int | None = None

@@ -2305,7 +2305,7 @@ END
 $$;
 
 -- What a settlement goes by: the reservation as it was made, and the route that its decision chose. Locks nothing.
--- Answers {status, slug, action, unit, tokens, scope_path, created_at_ms, route}; the route has the price of the moment of the decision.
+-- Answers {status, slug, subject, action, unit, tokens, scope_path, created_at_ms, route}; the route has the price of the moment of the decision.
 CREATE FUNCTION read_hold_v1(p_query jsonb) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -2325,7 +2325,7 @@ BEGIN
     END IF;
     SELECT d.admission -> 'route' INTO v_route FROM decision AS d WHERE d.id = v_hold.id;
     RETURN json_build_object(
-        'status', 'OK', 'slug', v_key.slug, 'action', v_hold.action, 'unit', v_hold.unit, 'tokens', v_hold.tokens,
+        'status', 'OK', 'slug', v_key.slug, 'subject', v_hold.subject, 'action', v_hold.action, 'unit', v_hold.unit, 'tokens', v_hold.tokens,
         'scope_path', v_hold.scope_path, 'created_at_ms', (extract(EPOCH FROM v_hold.created_at) * 1000)::bigint, 'route', v_route
     );
 END

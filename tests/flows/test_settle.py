@@ -1,5 +1,6 @@
 """POST /v1/x-watermaster/settle, /tools and GET /isolation over HTTP."""
 
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -165,6 +166,24 @@ class TestSettle:
         answer = settle(api_url, books, hold)
 
         assert (answer.status_code, answer.json()["error"]) == (409, "RESERVATION_FINALIZED")
+
+    def test_books_what_comes_after_the_hold_was_over(self, books: Books, api_url: str) -> None:
+        subject = {"tenant": "acme", "agent": "triage", "dimensions": {"run": "r1"}}
+        hold = admit(api_url, books, subject=subject, ttl_ms=1_000, grace_period_ms=0)
+        time.sleep(1.1)
+        key = str(uuid4())
+
+        first, again = (settle(api_url, books, hold, idempotency_key=key) for _ in range(2))
+
+        assert first.json()["status"] == "BOOKED_LATE"
+        assert first.json()["event_id"].startswith("evt_")
+        assert first.json()["charged"]["amount"] == CHAT_COST
+        assert again.json() == first.json()
+        assert books.budget().spent == CHAT_COST
+        with in_tenant(books.tenant.tag):
+            entry = LedgerEntry.objects.get(kind="EVENT")
+        assert (entry.price or {})["version"] == "v1"
+        assert (entry.subject or {})["agent"] == "triage"
 
     @pytest.mark.parametrize(
         ("usage", "field"),

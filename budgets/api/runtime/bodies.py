@@ -150,10 +150,14 @@ class ChargedPrice(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class SettleBody(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """`cost` is what the usage costs, `charged` what the budgets paid of it; the rest is uncovered, and recorded."""
+    """`cost` is what the usage costs, `charged` what the budgets paid of it; the rest is uncovered, and recorded.
+
+    What comes after the hold was over is booked as an event: BOOKED_LATE, with the event's id.
+    """
 
     status: str
     reservation_id: str
+    event_id: str | None = None
     charged: Amount
     cost: Amount
     balances: list[Balance]

@@ -61,7 +61,7 @@ _CLOSER: Final[dict[tuple[str, str], JsonSchema]] = {
     ("AdmitBody", "decision"): {"enum": ["ALLOW", "ALLOW_WITH_CAPS", "DENY"]},
     ("Reason", "numbers"): {"type": "object"},
     ("CommitBody", "status"): {"enum": ["COMMITTED"]},
-    ("SettleBody", "status"): {"enum": ["COMMITTED"]},
+    ("SettleBody", "status"): {"enum": ["COMMITTED", "BOOKED_LATE"]},
     ("ReleaseBody", "status"): {"enum": ["RELEASED"]},
     ("ExtendBody", "status"): {"enum": ["ACTIVE"]},
     ("EventBody", "status"): {"enum": ["APPLIED"]},

@@ -7,17 +7,18 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from msgspec import UnsetType
 
-from budgets.api.requests import Metrics, SettleRequest, UsageEndpoint
+from budgets.api.requests import Metrics, OveragePolicy, SettleRequest, Subject, UsageEndpoint
 from budgets.api.runtime.bodies import Amount, ChargedPrice, ChargeLine, SettleBody, balances
 from budgets.api.runtime.caller import Caller, key_first, own_id, read_caller
 from budgets.api.runtime.refusals import refusal_response
-from budgets.api.runtime.views import operation, read_body, respond, submit
+from budgets.api.runtime.views import operation, read_body, respond, scope_fields, submit
 from budgets.services import engine, rates
 from budgets.services.front import front_of
 from budgets.services.operations import Answer
 from kernel.http.drf import ProtocolView
 from kernel.http.errors import ErrorCode, ProtocolError, error_of_status, invalid_request, unavailable
 from kernel.http.planes import closes_shared_connections
+from kernel.ids import mint_wire_id
 from kernel.money import Unit
 from routing.pricing.charge import AmountTooLarge, Charge
 from routing.pricing.parsing import Endpoint
@@ -46,40 +47,42 @@ class SettleView(ProtocolView):
         hold = _hold(caller, target.hex)
         settlement = _settlement(hold, body, caller)
         amount = settlement.charge.total if hold.unit == Unit.USD_MICROCENTS else settlement.usage.total_tokens
-        answer = submit(
-            caller.tag,
-            operation(
-                "commit",
-                caller,
-                request,
-                body,
-                target=target,
-                unit=hold.unit,
-                amount=amount,
-                metrics=Metrics(
-                    tokens_input=settlement.usage.input_tokens,
-                    tokens_output=settlement.usage.output_tokens,
-                    latency_ms=body.latency_ms,
-                ),
-                price=settlement.as_document() | _identity(body, settlement),
+        booked: dict[str, Any] = {
+            "unit": hold.unit,
+            "amount": amount,
+            "metrics": Metrics(
+                tokens_input=settlement.usage.input_tokens,
+                tokens_output=settlement.usage.output_tokens,
+                latency_ms=body.latency_ms,
             ),
-        )
+            "price": settlement.as_document() | _identity(body, settlement),
+        }
+        answer = submit(caller.tag, operation("commit", caller, request, body, target=target, **booked))
+        is_late = answer.status == "RESERVATION_EXPIRED"
+        if is_late:
+            # What was really spent is booked all the same: the hold is over, the cost is not.
+            answer = submit(caller.tag, operation("event", caller, request, body, **booked, **_where(hold)))
         if answer.status != "OK":
             return refusal_response(answer, tag=caller.tag, request=request)
         if not answer.replayed:
             _put_rates_right(caller, hold, settlement)
-        return respond(settle_body(answer, settlement, reservation_id=body.reservation_id), answer, tag=caller.tag)
+        event_id = mint_wire_id("evt", caller.tag, answer.id) if is_late else None
+        whole = settle_body(answer, settlement, reservation_id=body.reservation_id, event_id=event_id)
+        return respond(whole, answer, tag=caller.tag)
 
 
-def settle_body(answer: Answer, settlement: Settlement, *, reservation_id: str) -> SettleBody:
-    """What was charged, line by line."""
+def settle_body(
+    answer: Answer, settlement: Settlement, *, reservation_id: str, event_id: str | None = None
+) -> SettleBody:
+    """What was charged, line by line; as an event where one is named."""
     charge = settlement.charge
     unit, charged = answer.unit or "", answer.charged or 0
     cost = charge.total if unit == Unit.USD_MICROCENTS else settlement.usage.total_tokens
     released = (answer.held or 0) - charged
     return SettleBody(
-        status="COMMITTED",
+        status="COMMITTED" if event_id is None else "BOOKED_LATE",
         reservation_id=reservation_id,
+        event_id=event_id,
         charged=Amount(unit, charged),
         cost=Amount(unit, cost),
         released=Amount(unit, released) if released > 0 else None,
@@ -144,6 +147,12 @@ def _identity(body: SettleRequest, settlement: Settlement) -> dict[str, Any]:
     said = settlement.usage.response_id
     response_id = said if isinstance(body.response_id, UnsetType) else body.response_id
     return {"response_id": response_id} if response_id else {}
+
+
+def _where(hold: Hold) -> dict[str, Any]:
+    """Where a late cost belongs: where its reservation did."""
+    subject = msgspec.convert(hold.subject, Subject)
+    return scope_fields(subject) | {"action": hold.action, "policy": OveragePolicy.ALLOW_IF_AVAILABLE}
 
 
 def _put_rates_right(caller: Caller, hold: Hold, settlement: Settlement) -> None:
