@@ -239,7 +239,7 @@ class TestAsync:
 
 
 class TestPreToolUse:
-    @pytest.mark.parametrize(("tool", "decision"), [("search", "allow"), ("wire_money", "deny"), ("mail", "ask")])
+    @pytest.mark.parametrize(("tool", "decision"), [("search", "none"), ("wire_money", "deny"), ("mail", "ask")])
     @pytest.mark.usefixtures("library")
     def test_decides_by_the_tool_policy(
         self, books: Books, api_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, tool: str, decision: str

@@ -53,7 +53,7 @@ def run(environ: dict[str, str]) -> dict[str, Any]:
 
 class TestPreToolUse:
     def test_allows_what_is_admitted_and_books_its_price(self, environ: dict[str, str], server: FakeServer) -> None:
-        assert run(environ) == {
+        assert run(environ | {"WATERMASTER_HOOK_ON_ALLOW": "allow"}) == {
             "hookEventName": "PreToolUse",
             "permissionDecision": "allow",
             "permissionDecisionReason": "Watermaster admits Bash.",
@@ -83,8 +83,8 @@ class TestPreToolUse:
         keys = [call.body["idempotency_key"] for call in server.to(ADMIT)]
         assert keys[0] == keys[1] != keys[2]
 
-    def test_leaves_it_to_the_users_own_rules_where_that_is_set(self, environ: dict[str, str]) -> None:
-        assert run(environ | {"WATERMASTER_HOOK_ON_ALLOW": "none"}) == {}
+    def test_leaves_what_is_admitted_to_the_users_own_rules(self, environ: dict[str, str]) -> None:
+        assert run(environ) == run(environ | {"WATERMASTER_HOOK_ON_ALLOW": "none"}) == {}
 
     def test_takes_the_subject_from_the_environment(self, environ: dict[str, str], server: FakeServer) -> None:
         decide(json.dumps(EVENT), environ | {"WATERMASTER_SUBJECT": '{"workspace": "prod", "agent": "coder"}'})

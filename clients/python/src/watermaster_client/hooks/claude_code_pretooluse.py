@@ -8,7 +8,8 @@ Settings, from the environment:
 - `WATERMASTER_URL`, `WATERMASTER_API_KEY`: the server, and a key of the tenant.
 - `WATERMASTER_SUBJECT`: whom it is for, as a JSON object; `{"agent": "claude-code"}` without it.
 - `WATERMASTER_HOOK_ON_ERROR`: what to decide when there is no answer: `deny` (without it), `ask` or `allow`.
-- `WATERMASTER_HOOK_ON_ALLOW`: `allow`, or `none` to leave an admitted call to Claude Code's own permission rules.
+- `WATERMASTER_HOOK_ON_ALLOW`: `none` (without it) leaves an admitted call to Claude Code's own permission rules; `allow`
+  skips its question.
 - `WATERMASTER_HOOK_TIMEOUT_S`: seconds for an answer, 5 without it. Claude Code's own limit for the hook must be
   longer, because it lets a call through whose hook takes too long.
 """
@@ -73,7 +74,7 @@ def _decide(event: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, 
             return ("ask" if denied.codes == {"TOOL_GATED"} else "deny"), why
         # Nobody tells us how the call ends, so its price is booked as it begins.
         book_tool(act)
-    decision = "allow" if environ.get("WATERMASTER_HOOK_ON_ALLOW", "allow") == "allow" else "none"
+    decision = "allow" if environ.get("WATERMASTER_HOOK_ON_ALLOW") == "allow" else "none"
     return decision, f"Watermaster admits {tool}."
 
 
