@@ -8,8 +8,8 @@ Settings, from the environment:
 - `WATERMASTER_URL`, `WATERMASTER_API_KEY`: the server, and a key of the tenant.
 - `WATERMASTER_SUBJECT`: whom it is for, as a JSON object; `{"agent": "claude-code"}` without it.
 - `WATERMASTER_HOOK_ON_ERROR`: what to decide when there is no answer: `deny` (without it), `ask` or `allow`.
-- `WATERMASTER_HOOK_ON_ALLOW`: `none` (without it) leaves an admitted call to Claude Code's own permission rules; `allow`
-  skips its question.
+- `WATERMASTER_HOOK_ON_ALLOW`: `none` (without it) leaves an admitted call to Claude Code's own permission rules;
+  `allow` skips its question.
 - `WATERMASTER_HOOK_TIMEOUT_S`: seconds for an answer, 5 without it. Claude Code's own limit for the hook must be
   longer, because it lets a call through whose hook takes too long.
 """
