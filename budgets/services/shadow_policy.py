@@ -1,10 +1,11 @@
 """Shadow mode, and the switch that takes the router out: what may stand in their documents."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from budgets.scopes import InvalidScope, read_scope_path
 from budgets.services.policy_refusal import InvalidPolicy, read_part
@@ -25,11 +26,20 @@ class Check(StrEnum):
 
 
 class ShadowPolicy(Part, frozen=True, kw_only=True):
-    """`is_on`: the whole tenant. Else some checks everywhere, and all checks on the budgets of some scopes."""
+    """`is_on`: the whole tenant. Else some checks everywhere, and all checks on the budgets of some scopes.
+
+    `enforce_from` ends all of it by itself at that moment.
+    """
 
     is_on: bool = False
     checks: Annotated[tuple[Check, ...], Meta(max_length=7)] = ()
     scopes: Annotated[tuple[str, ...], Meta(max_length=1_000)] = ()
+    enforce_from: Annotated[datetime, Meta(tz=True)] | UnsetType = UNSET
+
+    @property
+    def is_any(self) -> bool:
+        """Whether anything is in shadow, until `enforce_from`."""
+        return self.is_on or bool(self.checks) or bool(self.scopes)
 
 
 class RouterSwitchPolicy(Part, frozen=True, kw_only=True):

@@ -65,7 +65,7 @@ def _own(sources: Sources) -> dict[str, Any]:
     if actions.policies:
         parts["actions"] = action_rules(actions, slug=sources.slug)
     shadow = read_shadow_policy(_document(sources, PolicyKind.SHADOW), slug=sources.slug)
-    if shadow.is_on or shadow.checks or shadow.scopes:
+    if shadow.is_any:
         parts["shadow"] = as_document(shadow) | {"scopes": [scope.lower() for scope in shadow.scopes]}
     switch = read_part(_document(sources, PolicyKind.ROUTER_SWITCH), RouterSwitchPolicy)
     if switch.is_on:

@@ -164,6 +164,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "tenant_switches": {"level": "tenant", "reason": "x"},
     "tenant_switch_lift": {"level": "tenant"},
     "keys": {"name": "x", "permissions": ["budgets:read"]},
+    "shadow_enforcement": {"reason": "x"},
     "router_labels": {"labels": [{"decision_id": "dec_x", "needed": "small"}]},
     "router_training": {"examples": [{"text": "x", "class": "chat"}]},
     "router_classification": {"text": "x"},

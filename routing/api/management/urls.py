@@ -10,6 +10,7 @@ from routing.api.management.policies import OnePolicy, Policies, PolicyRestore, 
 from routing.api.management.policy_trial import PolicyTrial
 from routing.api.management.repricing import ChargeRepricing
 from routing.api.management.router import Router, RouterClassification, RouterLabels, RouterTraining
+from routing.api.management.shadow import ShadowEnforcement
 from routing.api.management.subscription import OneSubscription, SubscriptionPreview
 
 
@@ -29,6 +30,7 @@ _TENANT = "tenants/<name:slug>"
 _POLICY = f"{_TENANT}/policies/<policy_kind:kind>"
 
 urlpatterns = [
+    path(f"{_TENANT}/shadow/enforce", ShadowEnforcement.as_view(), name="shadow_enforcement"),
     path(f"{_TENANT}/router", Router.as_view(), name="router"),
     path(f"{_TENANT}/router/labels", RouterLabels.as_view(), name="router_labels"),
     path(f"{_TENANT}/router/train", RouterTraining.as_view(), name="router_training"),

@@ -84,6 +84,7 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("router_classification", "POST"): Right(Permission.PLATFORM_WRITE, Permission.RESERVATIONS_CREATE),
     ("shadow_report", "GET"): _POLICIES_READ,
     ("recommended_limits", "GET"): _POLICIES_READ,
+    ("shadow_enforcement", "POST"): _POLICIES_WRITE,
     ("decisions", "GET"): _RESERVATIONS_LIST,
     ("ledger", "GET"): _BUDGETS_READ,
     ("charge_correction", "POST"): _PLATFORM_WRITES,
