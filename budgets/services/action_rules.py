@@ -50,7 +50,7 @@ def _count(quota: CallQuota) -> dict[str, Any]:
         "threshold": quota.threshold,
     }
     if quota.per_run_counter_ttl_ms is not UNSET:
-        count["ttl_ms"] = quota.per_run_counter_ttl_ms
+        count["run_ttl_ms"] = quota.per_run_counter_ttl_ms
     return count
 
 

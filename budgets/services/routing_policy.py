@@ -57,15 +57,20 @@ class TrafficClass(Part, frozen=True, kw_only=True):
     priority: Priority | UnsetType = UNSET
     context_target_tokens: Limit | UnsetType = UNSET
     timeouts: Timeouts | UnsetType = UNSET
+    cooldown_ms: Annotated[int, Meta(ge=1, le=3_600_000)] | UnsetType = UNSET
     fallback: Fallback | UnsetType = UNSET
 
 
 class ModelTraits(Part, frozen=True, kw_only=True):
-    """What is known of a model beside its price. Here named, a model may be asked for though it is in no tier."""
+    """What is known of a model beside its price. Here named, a model may be asked for though it is in no tier.
+
+    A model that has the capability `reasoning` is never capped below what it needs to say anything at all;
+    `output_tokens_min` says it otherwise.
+    """
 
     capabilities: Annotated[tuple[Name, ...], Meta(max_length=32)] = ()
     context_window: Limit | UnsetType = UNSET
-    pool: Name | UnsetType = UNSET
+    output_tokens_min: Limit | UnsetType = UNSET
     input_factor_ppm: Annotated[int, Meta(ge=1_000, le=10**8)] | UnsetType = UNSET
 
 

@@ -1,8 +1,8 @@
 """The contract's scope patterns, as regular expressions for scope paths.
 
-`tenant:acme/workspace:prod` is that scope with all below it, for a cost below it is a cost of it too;
-`tenant:acme/workspace:prod/*` is what lies below only; `agent:*` is every agent, wherever it is. A `*` stands for a
-segment, or for a part of its name.
+They are held against every scope of a request, from the tenant's own down to the deepest. `tenant:acme/workspace:prod`
+is that scope, and so everything in it; `tenant:acme/workspace:prod/*` is each scope below it; `agent:*` is every agent,
+wherever it is. A `*` stands for a segment, or for a part of its name.
 """
 
 import re
@@ -12,7 +12,6 @@ from budgets.scopes import LEVELS
 
 _SEGMENT: Final = re.compile(r"([a-z]+):([a-z0-9_.*-]{1,128})")
 _BELOW: Final = "/.+$"
-_AND_BELOW: Final = "(/.*)?$"
 
 
 class ScopeNeverMatches(Exception):
@@ -21,7 +20,7 @@ class ScopeNeverMatches(Exception):
 
 def scope_regex(pattern: str, *, slug: str) -> str:
     """The anchored expression, in what POSIX and Python understand alike. Raises `ScopeNeverMatches`."""
-    # A star alone is everything that there is.
+    # A star alone is the tenant's own scope, which every request has.
     segments = ["tenant:*"] if pattern == "*" else pattern.lower().split("/")
     is_below_only = len(segments) > 1 and segments[-1] == "*"
     if is_below_only:
@@ -50,7 +49,7 @@ def scope_regex(pattern: str, *, slug: str) -> str:
         expression += f"{match[1]}:{_name(match[2])}"
     if last_level >= len(LEVELS) or (is_below_only and last_level == len(LEVELS) - 1):
         raise ScopeNeverMatches(f"never fits: there are {len(LEVELS)} levels below the tenant")
-    return expression + (_BELOW if is_below_only else _AND_BELOW)
+    return expression + (_BELOW if is_below_only else "$")
 
 
 def _check_tenant(segment: str, slug: str) -> None:

@@ -1,4 +1,4 @@
-"""Which tools may be called: the first rule that fits decides, else the default. Names are spelt as the runtime's."""
+"""Which tools may be called: the first rule that fits decides, else the default. Case does not count."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -38,11 +38,12 @@ class ToolPolicy(Part, frozen=True, kw_only=True):
 
     def deciding_rule(self, tool: str) -> int | None:
         """The position of the rule that decides on the tool; None for the default."""
-        return next((n for n, rule in enumerate(self.rules) if fits(rule.pattern, tool)), None)
+        name = tool.lower()
+        return next((n for n, rule in enumerate(self.rules) if fits(rule.pattern.lower(), name)), None)
 
     def as_rules(self, *, version: int) -> dict[str, Any]:
         """As decisions read it. `version` is that of the policy, zero for the plan's own."""
-        rules = [{"pattern": rule.pattern, "verdict": str(rule.verdict)} for rule in self.rules]
+        rules = [{"pattern": rule.pattern.lower(), "verdict": str(rule.verdict)} for rule in self.rules]
         return {"default": str(self.default), "rules": rules, "version": version}
 
 
@@ -55,7 +56,7 @@ def read_tool_policy(document: Mapping[str, Any]) -> ToolPolicy:
 
 def check_tools(policy: ToolPolicy, *, at: str) -> None:
     """Refuse rules that never decide. `at` is put before the field's name. Raises `InvalidPolicy`."""
-    patterns = [rule.pattern for rule in policy.rules]
+    patterns = [rule.pattern.lower() for rule in policy.rules]
     for number, pattern in enumerate(patterns):
         for earlier, before in enumerate(patterns[:number]):
             if covers(before, pattern):

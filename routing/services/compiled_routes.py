@@ -10,7 +10,7 @@ from budgets.services.rule_parts import as_document
 from routing.pricing.book import ModelUnknown, PriceBook
 from routing.rules.effective import EffectiveRules
 from routing.rules.model_names import NamedModel, named_model
-from routing.services.output_holds import output_hold
+from routing.services.output_holds import REASONING_CAP_MIN, output_hold
 from routing.services.timeouts import TierTimeouts
 
 _AS_THEY_ARE = (
@@ -19,8 +19,11 @@ _AS_THEY_ARE = (
     "output_tokens_max",
     "priority",
     "context_target_tokens",
+    "cooldown_ms",
     "fallback",
 )
+
+_REASONING = "reasoning"
 
 
 def compiled_routes(rules: EffectiveRules, *, book: PriceBook, catalogue: Iterable[str]) -> dict[str, Any]:
@@ -34,7 +37,7 @@ def compiled_routes(rules: EffectiveRules, *, book: PriceBook, catalogue: Iterab
     known = _priced([*policy.named_models, *catalogue], book)
     models = {name: known[name] for name in rules.usable(policy.named_models) if name in known}
     parts: dict[str, Any] = {
-        "models": {name: _model(model, policy.models.get(name)) for name, model in models.items()},
+        "models": _with_deployments({name: _model(model, policy.models.get(name)) for name, model in models.items()}),
         "models_refused": sorted(known.keys() - models.keys()),
         "tiers": {
             str(tier): [name for name in tier_models(policy, tier) if name in models]
@@ -95,7 +98,26 @@ def _model(model: NamedModel, traits: ModelTraits | None) -> dict[str, Any]:
         entry["deployment"] = model.deployment
     if model.price.context_window is not None:
         entry["context_window"] = model.price.context_window
-    return entry | own | {"price": model.price.as_document()}
+    entry |= own
+    if _REASONING in entry["capabilities"]:
+        entry.setdefault("output_tokens_min", REASONING_CAP_MIN)
+    return entry | {"price": model.price.as_document()}
+
+
+def _with_deployments(models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """A request names a model and no deployment: the model by itself knows the deployments that it may be sent to."""
+    deployed: dict[str, list[str]] = {}
+    for key, model in models.items():
+        if "deployment" in model:
+            deployed.setdefault(f"{model['provider']}:{model['model']}", []).append(key)
+    for name, keys in deployed.items():
+        itself = models.get(name)
+        if itself is None:
+            models[name] = {field: value for field, value in models[keys[0]].items() if field != "deployment"}
+            models[name]["deployments"] = keys
+        else:
+            itself["deployments"] = [name, *keys]
+    return models
 
 
 def _traffic(traffic: TrafficClass) -> dict[str, Any]:

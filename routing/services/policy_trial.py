@@ -81,8 +81,12 @@ def _tool_trial(policy: ToolPolicy, tool: str, verdict: str, place: str) -> Tool
 
 
 def _at(actions: ActionPolicy, path: str, slug: str) -> Iterator[Policy]:
+    """The policies that hold there: those that fit the scope or one above it."""
+    segments = path.split("/")
+    paths = ["/".join(segments[:length]) for length in range(1, len(segments) + 1)]
     for policy in actions.policies:
-        if policy.scope_pattern == "*" or re.search(scope_regex(policy.scope_pattern, slug=slug), path):
+        expression = scope_regex(policy.scope_pattern, slug=slug)
+        if any(re.search(expression, each) for each in paths):
             yield policy
 
 

@@ -159,7 +159,7 @@ class TestBadInput:
             ("tools", {"rules": [{"pattern": "a b", "verdict": "deny"}]}, "rules[...].pattern", "without spaces"),
             (
                 "tools",
-                {"rules": [{"pattern": "slack.*", "verdict": "deny"}, {"pattern": "slack.post", "verdict": "allow"}]},
+                {"rules": [{"pattern": "slack.*", "verdict": "deny"}, {"pattern": "Slack.post", "verdict": "allow"}]},
                 "rules[1]",
                 "never decides, because rules[0]",
             ),
@@ -262,16 +262,16 @@ class TestPatterns:
 
 
 class TestTools:
-    def test_the_first_that_fits_decides_by_the_runtimes_spelling(self) -> None:
+    def test_the_first_that_fits_decides_in_whatever_case(self) -> None:
         policy = read_tool_policy(
             {"rules": [{"pattern": "Web.fetch", "verdict": "gated"}, {"pattern": "Web.*", "verdict": "deny"}]}
         )
 
-        assert [policy.deciding_rule(tool) for tool in ("Web.fetch", "Web.search", "web.fetch")] == [0, 1, None]
+        assert [policy.deciding_rule(tool) for tool in ("web.FETCH", "web.search", "bash")] == [0, 1, None]
 
     @given(
         rules=st.lists(st.tuples(NAMES.filter(bool), st.sampled_from(["allow", "deny", "gated"])), max_size=6),
-        tools=st.lists(st.text("ab.%_\\*", max_size=6), min_size=1, max_size=6),
+        tools=st.lists(st.text("abAB.%_\\*", max_size=6), min_size=1, max_size=6),
     )
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_the_database_decides_by_the_same_rule(
@@ -289,16 +289,16 @@ class TestScopes:
     @pytest.mark.parametrize(
         ("pattern", "fitting", "others"),
         [
-            ("*", ["tenant:acme", "tenant:acme/workspace:a"], ["tenant:acme2"]),
-            ("tenant:acme", ["tenant:acme", "tenant:acme/agent:x"], ["tenant:acmex"]),
+            ("*", ["tenant:acme"], ["tenant:acme2", "tenant:acme/workspace:a"]),
+            ("tenant:acme", ["tenant:acme"], ["tenant:acmex", "tenant:acme/agent:x"]),
             ("tenant:acme/*", ["tenant:acme/agent:x", "tenant:acme/workspace:a/agent:x"], ["tenant:acme"]),
             (
                 "tenant:acme/workspace:prod",
-                ["tenant:acme/workspace:prod", "tenant:acme/workspace:prod/agent:x"],
-                ["tenant:acme/workspace:prod2", "tenant:acme/workspace:production/agent:x", "tenant:acme"],
+                ["tenant:acme/workspace:prod"],
+                ["tenant:acme/workspace:prod2", "tenant:acme/workspace:prod/agent:x", "tenant:acme"],
             ),
             ("agent:*", ["tenant:acme/agent:x", "tenant:acme/workspace:a/agent:y"], ["tenant:acme/workspace:agent"]),
-            ("tenant:acme/workspace:p-*", ["tenant:acme/workspace:p-1/agent:x"], ["tenant:acme/workspace:p/agent:p-1"]),
+            ("tenant:acme/workspace:p-*", ["tenant:acme/workspace:p-1"], ["tenant:acme/workspace:p/agent:p-1"]),
             ("tenant:acme/agent:v1.2", ["tenant:acme/agent:v1.2"], ["tenant:acme/agent:v1x2"]),
             ("Tenant:ACME/Agent:X", ["tenant:acme/agent:x"], ["tenant:acme/agent:y"]),
         ],
@@ -342,7 +342,7 @@ class TestActionRules:
                 }
             ]
         }
-        scope = r"^tenant:acme/workspace:prod(/.*)?$"
+        scope = r"^tenant:acme/workspace:prod$"
 
         assert action_rules(read_action_policy(document, slug="acme"), slug="acme") == {
             "risk_classes": {"llm.completion": "side_effect"},

@@ -159,14 +159,28 @@ class TestCompile:
     def test_traits_and_deployments_stand_with_the_model(self) -> None:
         policy = {
             "tiers": {"small": ["openai:mini@eu", "openai:mini"]},
-            "models": {"openai:mini@eu": {"capabilities": ["vision"], "pool": "eu", "context_window": 5}},
+            "models": {"openai:mini@eu": {"capabilities": ["vision"], "context_window": 5}},
         }
         models = compile_ruleset(sources(routing=policy))["models"]
 
         eu = models["openai:mini@eu"]
-        assert (eu["model"], eu["deployment"], eu["pool"], eu["context_window"]) == ("mini", "eu", "eu", 5)
+        assert (eu["model"], eu["deployment"], eu["context_window"]) == ("mini", "eu", 5)
         assert eu["capabilities"] == ["vision"]
         assert "deployment" not in models["openai:mini"]
+        assert models["openai:mini"]["deployments"] == ["openai:mini", "openai:mini@eu"]
+
+    def test_a_model_knows_its_deployments_though_only_they_are_named(self) -> None:
+        models = compile_ruleset(sources(routing={"tiers": {"small": ["openai:mini@eu", "openai:mini@us"]}}))["models"]
+
+        itself = models["openai:mini"]
+        assert (itself["model"], itself["deployments"]) == ("mini", ["openai:mini@eu", "openai:mini@us"])
+        assert "deployment" not in itself
+
+    def test_a_model_that_reasons_keeps_room_to(self) -> None:
+        traits = {"openai:mini": {"capabilities": ["reasoning"]}, "openai:big": {"output_tokens_min": 5}}
+        models = compile_ruleset(sources(routing=ROUTING | {"models": traits}))["models"]
+
+        assert [model["output_tokens_min"] for model in models.values()] == [1_024, 5]
 
     def test_a_tier_falls_back_to_the_models_of_another(self) -> None:
         document = compile_ruleset(sources(routing=ROUTING | {"fallbacks": {"large": "small"}}))
@@ -190,7 +204,7 @@ class TestCompile:
 
         assert compile_ruleset(sources(plan=plan))["tools"] == {
             "default": "deny",
-            "rules": [{"pattern": "Slack.*", "verdict": "allow"}],
+            "rules": [{"pattern": "slack.*", "verdict": "allow"}],
             "version": 0,
         }
         own = compile_ruleset(
