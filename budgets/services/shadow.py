@@ -3,8 +3,6 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET
-
 from budgets.models.choices import PolicyKind
 from budgets.selectors.policies import newest_policy
 from budgets.services.journal import Journal, open_journal
@@ -28,8 +26,7 @@ def enforce_from(*, moment: datetime | None, reason: str, actor: Actor) -> "Poli
     """
     with open_journal(actor=actor) as journal:
         policy = _policy(journal)
-        is_over = policy.enforce_from is not UNSET and policy.enforce_from <= journal.now
-        if not policy.is_any or is_over:
+        if not policy.is_any or policy.is_over(journal.now):
             raise NotInShadow
         document: dict[str, Any] = {"is_on": False}
         if moment is not None and moment > journal.now:

@@ -41,6 +41,10 @@ class ShadowPolicy(Part, frozen=True, kw_only=True):
         """Whether anything is in shadow, until `enforce_from`."""
         return self.is_on or bool(self.checks) or bool(self.scopes)
 
+    def is_over(self, at: datetime | None) -> bool:
+        """Whether `enforce_from` has come."""
+        return at is not None and self.enforce_from is not UNSET and self.enforce_from <= at
+
 
 class RouterSwitchPolicy(Part, frozen=True, kw_only=True):
     """On: everything goes to one tier, whatever the router would choose."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from budgets.services.action_policy import read_action_policy
@@ -18,13 +19,17 @@ from routing.services.compiled_routes import compiled_routes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """All that the rules are made of. `slug` is the tenant's, `catalogue` the models that some plan names."""
+    """All that the rules are made of. `slug` is the tenant's, `catalogue` the models that some plan names.
+
+    `at` is when they are compiled: what has ended by then is left out.
+    """
 
     slug: str
     plan: PlanSource | None
     policies: Policies
     book: PriceBook
     catalogue: tuple[str, ...] = ()
+    at: datetime | None = None
 
 
 def compile_ruleset(sources: Sources) -> dict[str, Any]:
@@ -65,7 +70,7 @@ def _own(sources: Sources) -> dict[str, Any]:
     if actions.policies:
         parts["actions"] = action_rules(actions, slug=sources.slug)
     shadow = read_shadow_policy(_document(sources, PolicyKind.SHADOW), slug=sources.slug)
-    if shadow.is_any:
+    if shadow.is_any and not shadow.is_over(sources.at):
         parts["shadow"] = as_document(shadow) | {"scopes": [scope.lower() for scope in shadow.scopes]}
     switch = read_part(_document(sources, PolicyKind.ROUTER_SWITCH), RouterSwitchPolicy)
     if switch.is_on:

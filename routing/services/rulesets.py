@@ -90,6 +90,7 @@ def _write(own: Own, shared: Shared, *, tag: Tag, actor: Actor) -> bool | None:
                 policies=own.policies,
                 book=shared.book,
                 catalogue=shared.catalogue,
+                at=journal.now,
             )
         )
         # The same rules again are no new version; none at all cost the least.

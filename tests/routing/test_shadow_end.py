@@ -1,5 +1,6 @@
 """Enforce from: what shadow mode only wrote down is refused from a moment on."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from budgets.services.ruleset import current_document
 from kernel.actor import Actor
 from kernel.tenancy import in_tenant
 from routing.services.policy_saving import put_policy
+from routing.tasks import follow_rules
 from tenants.models import Tenant
 from tests.support.books import Books
 from tests.support.management import Caller, as_tenant
@@ -73,6 +75,15 @@ class TestEnforceFrom:
         assert books.ask("reserve", amount=11).status == "OK"
         with in_tenant(books.tenant.tag):
             assert current_document()["shadow"]["enforce_from"] == "2198-01-01T00:00:00Z"
+
+    def test_a_moment_that_has_come_ends_it_when_the_rules_are_compiled_again(self, ada: Caller, books: Books) -> None:
+        put_shadow(books, is_on=True, enforce_from=(datetime.now(UTC) + timedelta(seconds=1)).isoformat())
+        assert books.ask("reserve", amount=11).status == "OK"
+        time.sleep(1.1)
+
+        follow_rules()
+
+        assert books.ask("reserve", amount=11).status == "BUDGET_EXCEEDED"
 
     def test_of_what_is_not_in_shadow_is_409(self, ada: Caller, books: Books) -> None:
         assert enforce(ada).status_code == 409
