@@ -8,6 +8,7 @@ from routing.api.management.effective_limits import EffectiveLimits
 from routing.api.management.plans import Plans, PlanVersions
 from routing.api.management.policies import OnePolicy, Policies, PolicyRestore, PolicyVersions
 from routing.api.management.policy_trial import PolicyTrial
+from routing.api.management.pools import Pools
 from routing.api.management.repricing import ChargeRepricing
 from routing.api.management.router import Router, RouterClassification, RouterLabels, RouterTraining
 from routing.api.management.shadow import ShadowEnforcement
@@ -35,6 +36,7 @@ urlpatterns = [
     path(f"{_TENANT}/router/labels", RouterLabels.as_view(), name="router_labels"),
     path(f"{_TENANT}/router/train", RouterTraining.as_view(), name="router_training"),
     path(f"{_TENANT}/router/classify", RouterClassification.as_view(), name="router_classification"),
+    path("pools", Pools.as_view(), name="pools"),
     path("plans", Plans.as_view(), name="plans"),
     path("plans/<name:code>", PlanVersions.as_view(), name="plan_versions"),
     path(f"{_TENANT}/subscription", OneSubscription.as_view(), name="subscription"),

@@ -34,6 +34,8 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("plans", "GET"): _PLATFORM_READS,
     ("plans", "POST"): _PLATFORM_WRITES,
     ("plan_versions", "GET"): _PLATFORM_READS,
+    ("pools", "GET"): _PLATFORM_READS,
+    ("pools", "PUT"): _PLATFORM_WRITES,
     ("platform_switches", "GET"): _PLATFORM_READS,
     ("platform_switches", "POST"): _PLATFORM_WRITES,
     ("platform_switch_lift", "POST"): _PLATFORM_WRITES,
