@@ -42,6 +42,7 @@ class NewPoolFields(NeededReasonFields):
 
 
 class Pools(KeyedView):
+    http_method_names = ["get", "head", "put"]
     refusals = _REFUSALS
 
     @described(name="list_pools", summary="Every deployment that has a limit", tag=_TAG, answer=PoolListFields)
