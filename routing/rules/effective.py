@@ -12,6 +12,7 @@ from budgets.services.policies import PolicyKind
 from budgets.services.policy_refusal import read_part
 from budgets.services.routing_policy import RoutingPolicy
 from budgets.services.rule_parts import RateBucket, RuleParts, as_document
+from routing.rules.model_names import lookups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,8 @@ class EffectiveRules:
         return ("*",) if held is None else tuple(held.value)
 
     def allows_model(self, name: str) -> bool:
-        return fits_any(self.models_allowed, name)
+        """Whether the model may be used; one that is allowed is allowed wherever it is deployed."""
+        return any(fits_any(self.models_allowed, f"{provider}:{model}") for provider, model in lookups(name))
 
     def usable(self, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in names if self.allows_model(name))

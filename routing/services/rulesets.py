@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import DatabaseError
 
+from budgets.selectors.granted import slug_and_time_zone
 from budgets.services.guards import TenantIsClosed, require_not_closed
 from budgets.services.journal import open_journal
 from budgets.services.ruleset import current_document, publish
@@ -31,7 +32,7 @@ def publish_ruleset(*, tag: Tag, actor: Actor) -> bool:
     """Make the rules what plan, policies and prices say now; whether they were something else. Safe to repeat.
 
     Two at once end with the newest of both: the tenant's own part is compared again under the ledger head, and the
-    shared part is read again after it was written. Not to be called in a transaction. Raises `RulesBusy`.
+    shared part is read again after the rules are written. Not to be called in a transaction. Raises `RulesBusy`.
     """
     is_changed = False
     for _ in range(_TRIES):
@@ -41,10 +42,15 @@ def publish_ruleset(*, tag: Tag, actor: Actor) -> bool:
             return is_changed
         now = datetime.now(UTC)
         shared = read_shared(own, tag=tag, at=now)
-        written = _write(own, shared, tag=tag, actor=actor)
-        if written is None:
+        document = _compile(own, shared, tag=tag)
+        with in_tenant(tag):
+            is_in_force = document == current_document()
+        # The same rules again are no new version, and take no lock. Whoever changes something now comes after us.
+        if is_in_force:
+            return is_changed
+        if not _write(document, own, tag=tag, actor=actor):
             continue
-        is_changed = is_changed or written
+        is_changed = True
         if read_shared(own, tag=tag, at=now) == shared:
             return is_changed
     raise RulesBusy(tag)
@@ -74,27 +80,23 @@ def _has_rules(tag: Tag) -> bool:
         return bool(current_document())
 
 
-def _write(own: Own, shared: Shared, *, tag: Tag, actor: Actor) -> bool | None:
-    """Whether the rules were others before; None where the tenant's own part has changed since it was read."""
+def _compile(own: Own, shared: Shared, *, tag: Tag) -> dict[str, Any]:
+    with in_tenant(tag):
+        slug, _ = slug_and_time_zone()
+    return compile_ruleset(
+        Sources(slug=slug, plan=shared.plan, policies=own.policies, book=shared.book, catalogue=shared.catalogue)
+    )
+
+
+def _write(document: dict[str, Any], own: Own, *, tag: Tag, actor: Actor) -> bool:
+    """Put it in force; False where the tenant's own part has changed since it was read."""
     with in_tenant(tag), open_journal(actor=actor) as journal:
+        if read_own() != own:
+            return False
         try:
             require_not_closed(journal)
         except TenantIsClosed:
-            return False
-        if read_own() != own:
-            return None
-        document = compile_ruleset(
-            Sources(
-                slug=journal.head.slug,
-                plan=shared.plan,
-                policies=own.policies,
-                book=shared.book,
-                catalogue=shared.catalogue,
-                at=journal.now,
-            )
-        )
-        # The same rules again are no new version; none at all cost the least.
-        if document == current_document():
-            return False
+            # Its rules stay as they were.
+            return True
         publish(journal, document=document)
         return True

@@ -176,6 +176,12 @@ class TestCompile:
         assert (itself["model"], itself["deployments"]) == ("mini", ["openai:mini@eu", "openai:mini@us"])
         assert "deployment" not in itself
 
+    def test_a_model_that_is_allowed_is_allowed_wherever_it_is_deployed(self) -> None:
+        policy = {"tiers": {"small": ["openai:mini@eu", "openai:big@eu"]}}
+        document = compile_ruleset(sources(plan={"models": ["openai:mini"], "routing": policy}))
+
+        assert document["tiers"] == {"small": ["openai:mini@eu"]}
+
     def test_a_model_that_reasons_keeps_room_to(self) -> None:
         traits = {"openai:mini": {"capabilities": ["reasoning"]}, "openai:big": {"output_tokens_min": 5}}
         models = compile_ruleset(sources(routing=ROUTING | {"models": traits}))["models"]
