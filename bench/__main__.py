@@ -18,6 +18,8 @@ PARTS: Final = (
     "lifecycle",
     "raw",
     "bare",
+    "admit",
+    "tools",
     "batch",
     "quiet",
     "footprint",

@@ -1,6 +1,7 @@
 """A Django view that only reads the body and answers: what the stack can do on this machine without any work of ours.
 
-Served by granian with the settings of the api process. The answer is one that the api gave to a reserve, byte for byte.
+Served by granian with the settings of the api process. The answers are those that the api gave to a reserve and to a
+question about tools, byte for byte.
 """
 
 import os
@@ -11,7 +12,7 @@ from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from bench.traffic import BARE_ANSWER_VARIABLE
+from bench.traffic import BARE_ANSWER_VARIABLE, BARE_TOOLS_VARIABLE
 
 if not settings.configured:
     settings.configure(
@@ -24,17 +25,35 @@ if not settings.configured:
         USE_I18N=False,
     )
 
-_answer_file = os.environ.get(BARE_ANSWER_VARIABLE)
-_ANSWER = Path(_answer_file).read_bytes() if _answer_file else b"{}"
+
+def _answer_in(variable: str) -> bytes:
+    file = os.environ.get(variable)
+    return Path(file).read_bytes() if file else b"{}"
 
 
-def answer(request: HttpRequest) -> HttpResponse:
+_RESERVED = _answer_in(BARE_ANSWER_VARIABLE)
+_TOOLS = _answer_in(BARE_TOOLS_VARIABLE)
+
+
+def reserve(request: HttpRequest) -> HttpResponse:
+    return _answer(request, _RESERVED)
+
+
+def tools(request: HttpRequest) -> HttpResponse:
+    return _answer(request, _TOOLS)
+
+
+def _answer(request: HttpRequest, answer: bytes) -> HttpResponse:
     # Reading it is part of the work: the server hands it over when asked.
     _body = request.body
-    response = HttpResponse(_ANSWER, content_type="application/json")
-    response.headers["Content-Length"] = str(len(_ANSWER))
+    response = HttpResponse(answer, content_type="application/json")
+    response.headers["Content-Length"] = str(len(answer))
     return response
 
 
-urlpatterns = [path("v1/reservations", answer), path("healthz", answer)]
+urlpatterns = [
+    path("v1/reservations", reserve),
+    path("v1/x-watermaster/tools", tools),
+    path("healthz", reserve),
+]
 application = get_wsgi_application()

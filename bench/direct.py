@@ -40,7 +40,11 @@ class OneConnection:
         self._lanes.close()
 
     def apply(self, tag: Tag, payload: bytes) -> bytes:
-        query = f"SELECT \"{schema_name(tag)}\".door_v1('apply', %s)"
+        return self.call(tag, "apply", payload)
+
+    def call(self, tag: Tag, name: str, payload: bytes) -> bytes:
+        """What the tenant's door answers to the call `name`."""
+        query = f"SELECT \"{schema_name(tag)}\".door_v1('{name}', %s)"
         with self._lanes.lane(tag) as lane:
             assert lane.connection is not None
             row = lane.connection.execute(query, (payload.decode(),)).fetchone()

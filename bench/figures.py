@@ -13,7 +13,8 @@ class Figures:
     `units` and `rate` (a second) are those of accepted units. Latencies, in milliseconds, are those of all that were
     answered: who is refused after a second has waited a second. `statuses` counts the answers of the counted seconds by
     HTTP status. `accepted` and `other_answers` count requests of the whole run, warm-up and end included, and
-    `unanswered` those that were given up: together they say how many ledger entries there must be.
+    `unanswered` those that were given up: together they say how many ledger entries there must be. `declined` are those
+    of the `other_answers` that say that nothing was done: they wrote none.
     """
 
     units: int
@@ -25,6 +26,7 @@ class Figures:
     statuses: Mapping[str, int] = field(default_factory=dict)
     accepted: int = 0
     other_answers: int = 0
+    declined: int = 0
     unanswered: int = 0
 
     @property
@@ -33,7 +35,7 @@ class Figures:
         return sum(number for status, number in self.statuses.items() if not status.startswith("2"))
 
 
-_COUNTS: Final = {"accepted", "other_answers", "unanswered"}
+_COUNTS: Final = {"accepted", "other_answers", "declined", "unanswered"}
 
 
 def figures_of(latencies_s: Sequence[float], *, seconds: float, units: int | None = None, **counts: Any) -> Figures:

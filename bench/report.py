@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from bench.figures import Figures
-from bench.results import Results, Row
+from bench.results import AdmitRow, Neighbour, Results, Row
 from bench.targets import TARGETS
 
 BEGIN: Final = "<!-- figures: written by `make bench`, do not edit -->"
@@ -46,6 +46,16 @@ def _with_ratios(results: Results) -> dict[str, object]:
         }
         for row in results.rows
     ]
+    whole["admit_ratios"] = [
+        {
+            "connections": row.connections,
+            "admit_to_reserve_p50": row.p50_ratio,
+            "admit_to_reserve_p99": row.p99_ratio,
+            "admit_to_reserve_rate": row.rate_ratio,
+            "reserve_with_to_without_rules_p50": row.ruled_p50_ratio,
+        }
+        for row in results.admits
+    ]
     return whole
 
 
@@ -69,7 +79,10 @@ def tables(results: Results) -> str:
             *_table(("what", "wanted", "measured", "verdict"), _target(results)),
             *_traffic(results, "reserve", "### Reserves"),
             *_traffic(results, "lifecycle", "### Lifecycles: reserve, then commit"),
+            *_admits(results),
+            *_answers(results),
             *_batches(results),
+            *_limited_neighbour(results),
             *_neighbour(results),
             *_new_tenants(results),
             *_many(results),
@@ -140,6 +153,77 @@ def _raw_rate(row: Row, raw: Figures) -> str:
     return f"{_number(raw.rate)}{clients}"
 
 
+def _admits(results: Results) -> Iterator[str]:
+    if not results.admits:
+        return
+    yield from ("", "### Admissions, beside plain reserves in turns", "")
+    yield from _table(
+        (
+            *("connections", "reserve without rules /s", "p50 ms", "p99", "reserve with rules /s", "p50 ms", "p99"),
+            *(
+                "admit /s",
+                "p50 ms",
+                "p99",
+                "refused",
+                "reserve with / without rules, p50",
+                "admit / reserve with rules",
+            ),
+            *("**admit / reserve without rules, p50**", "p99", "rate"),
+        ),
+        (_admit_row(row) for row in results.admits),
+    )
+
+
+def _admit_row(row: AdmitRow) -> Sequence[str]:
+    runs = (row.plain, row.ruled, row.admit)
+    return (
+        str(row.connections),
+        *(_number(value) for run in runs for value in (run.rate, run.p50_ms, run.p99_ms)),
+        str(sum(run.refused for run in runs)),
+        _number(row.ruled_p50_ratio),
+        _number(row.admit_to_ruled_p50),
+        f"**{_number(row.p50_ratio)}**",
+        _number(row.p99_ratio),
+        _number(row.rate_ratio),
+    )
+
+
+def _answers(results: Results) -> Iterator[str]:
+    found = results.answers
+    if found is None:
+        return
+    yield from ("", "### Answers that book nothing", "")
+    yield from _comparison(
+        f"{found.tools} tools, {found.rules} rules: {found.request_bytes / 1000:.0f} kB there, "
+        f"{found.answer_bytes / 1000:.0f} kB back",
+        {
+            "over HTTP, one connection": found.http,
+            "bare view, as many bytes": found.bare,
+            "the SQL function alone": found.function,
+            "planner, one agent's figures, in the process": found.plan,
+            "the same, its file read first": found.plan_with_file,
+        },
+    )
+    yield ""
+    yield f"Tool policy over HTTP less bare view: p50 {_number(found.server_p50_ms)} ms."
+
+
+def _limited_neighbour(results: Results) -> Iterator[str]:
+    found = results.limited_neighbour
+    if found is None:
+        return
+    yield from ("", "### A quiet tenant beside a flood at 100 times its limit", "")
+    yield from _comparison(
+        f"by the clock, {found.connections} and {found.flood_connections} connections",
+        {
+            f"{found.rate:g}/s of {found.limit}/s allowed, alone": found.alone,
+            "the same beside the flood": found.beside,
+            f"the flood: {found.flood_rate:g}/s, {found.flood_limit}/s allowed": found.flood,
+        },
+    )
+    yield from _beside(found)
+
+
 def _batches(results: Results) -> Iterator[str]:
     if not results.batches:
         return
@@ -164,8 +248,12 @@ def _neighbour(results: Results) -> Iterator[str]:
     if found is None:
         return
     flood = f"beside {found.flood_connections} connections of another tenant ({_number(found.flood.rate)}/s)"
-    yield from ("", "### A quiet tenant beside a flood", "")
+    yield from ("", "### A quiet tenant beside a flood that nothing limits", "")
     yield from _comparison("quiet tenant, one connection", {"alone": found.alone, flood: found.beside})
+    yield from _beside(found)
+
+
+def _beside(found: Neighbour) -> Iterator[str]:
     yield ""
     yield f"Beside / alone: p50 {_number(found.p50_ratio)}, p99 {_number(found.p99_ratio)}."
 

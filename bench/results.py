@@ -43,6 +43,43 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdmitRow:
+    """A tenant without rules that reserves, one with a whole rule book that reserves, and the latter that has its
+    requests admitted, in turns. The first three are medians of the runs.
+    """
+
+    connections: int
+    plain: Figures
+    ruled: Figures
+    admit: Figures
+    plain_runs: list[Figures]
+    ruled_runs: list[Figures]
+    admit_runs: list[Figures]
+
+    @property
+    def p50_ratio(self) -> float | None:
+        return _ratio(self.admit.p50_ms, self.plain.p50_ms)
+
+    @property
+    def p99_ratio(self) -> float | None:
+        return _ratio(self.admit.p99_ms, self.plain.p99_ms)
+
+    @property
+    def rate_ratio(self) -> float | None:
+        return _ratio(self.admit.rate, self.plain.rate)
+
+    @property
+    def ruled_p50_ratio(self) -> float | None:
+        """What the rules cost a plain reserve."""
+        return _ratio(self.ruled.p50_ms, self.plain.p50_ms)
+
+    @property
+    def admit_to_ruled_p50(self) -> float | None:
+        """What choosing and pricing a model costs on top of them."""
+        return _ratio(self.admit.p50_ms, self.ruled.p50_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRow:
     """One connection that sends batches; latencies are those of a batch, `rate` counts operations."""
 
@@ -67,6 +104,40 @@ class Neighbour:
     @property
     def p50_ratio(self) -> float | None:
         return _ratio(self.beside.p50_ms, self.alone.p50_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitedNeighbour(Neighbour):
+    """The same where both have a rate limit and requests come by the clock: limits and rates are requests a second."""
+
+    connections: int
+    limit: int
+    rate: float
+    flood_limit: int
+    flood_rate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """Answers that book nothing: a tool policy's over HTTP on one connection, beside the bare view with as many bytes
+    both ways, and by the SQL function alone; and the planner's figures in this process, without and with reading its
+    file.
+    """
+
+    tools: int
+    rules: int
+    request_bytes: int
+    answer_bytes: int
+    http: Figures
+    bare: Figures
+    function: Figures
+    plan: Figures
+    plan_with_file: Figures
+
+    @property
+    def server_p50_ms(self) -> float:
+        """What the stack alone takes for as many bytes left out."""
+        return round(self.http.p50_ms - self.bare.p50_ms, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +238,11 @@ class Results:
     versions: Mapping[str, str]
     settings: Mapping[str, str | int | float]
     rows: list[Row] = field(default_factory=list)
+    admits: list[AdmitRow] = field(default_factory=list)
     batches: list[BatchRow] = field(default_factory=list)
+    limited_neighbour: LimitedNeighbour | None = None
     neighbour: Neighbour | None = None
+    answers: Answers | None = None
     new_tenants: NewTenants | None = None
     provisioning: list[Provisioning] = field(default_factory=list)
     memory: Memory | None = None

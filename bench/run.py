@@ -8,19 +8,22 @@ from typing import Final
 from django.conf import settings
 from django.db import connections
 
+from bench.admission import measure_admit
+from bench.answers import measure_answers
 from bench.customers import equip, provision
 from bench.errors import BenchRefused
 from bench.machine import commit_of, this_machine, versions
 from bench.many import grow, measure_many, measure_migration, provisioning_of
 from bench.memory import memory_of
+from bench.neighbours import FLOOD_LIMIT, QUIET_LIMIT, measure_limited_neighbour, measure_neighbour
 from bench.pgbench import CLIENTS_MAX
 from bench.results import Results
+from bench.rulebook import limit_rate, rule_all
 from bench.scenarios import (
     Options,
     Session,
     measure_batches,
     measure_footprint,
-    measure_neighbour,
     measure_new_tenants,
     measure_rows,
     warm_up,
@@ -64,17 +67,10 @@ def run(options: Options, *, say: Callable[[str], None]) -> Results:
         results.provisioning.append(provisioning_of(seconds, existing=0))
         cast = Cast([equip(tenant) for tenant in tenants[:CAST_SIZE]])
         customers = list(cast.customers)
-        with set_stage(servers, cast.hot) as stage:
+        _rule(cast)
+        with set_stage(servers, cast) as stage:
             session = Session(stage=stage, cast=cast, options=options, results=results, say=say)
-            warm_up(session)
-            measure_rows(session)
-            if options.wants("batch"):
-                measure_batches(session)
-            if options.wants("footprint"):
-                measure_footprint(session)
-            if options.wants("quiet"):
-                measure_neighbour(session)
-                measure_new_tenants(session)
+            _measure(session)
             if options.many_tenants > len(tenants):
                 customers = grow(session, tenants)
                 measure_many(session, customers)
@@ -94,6 +90,31 @@ def run(options: Options, *, say: Callable[[str], None]) -> Results:
             results.many.migration = measure_migration(customers)
     results.seconds = round(time.monotonic() - started, 1)
     return results
+
+
+def _rule(cast: Cast) -> None:
+    """Put the rules in force that some of the cast are judged by."""
+    rule_all(cast.ruled.tag, cast.ruled.account.slug)
+    for limited, limit in ((cast.acme, QUIET_LIMIT), (cast.initech, FLOOD_LIMIT)):
+        limit_rate(limited.tag, limited.account.slug, per_second=limit)
+
+
+def _measure(session: Session) -> None:
+    wants = session.options.wants
+    warm_up(session)
+    measure_rows(session)
+    if wants("admit"):
+        measure_admit(session)
+    if wants("tools"):
+        measure_answers(session)
+    if wants("batch"):
+        measure_batches(session)
+    if wants("footprint"):
+        measure_footprint(session)
+    if wants("quiet"):
+        measure_limited_neighbour(session)
+        measure_neighbour(session)
+        measure_new_tenants(session)
 
 
 def _settings(options: Options) -> dict[str, str | int | float]:

@@ -1,4 +1,7 @@
-"""What is measured, one function a scenario. Each leaves its figures in the results and says so in a line."""
+"""What is measured, one function a scenario. Each leaves its figures in the results and says so in a line.
+
+More of them: `bench.admission`, `bench.neighbours`, `bench.answers`, `bench.many`.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,17 +14,16 @@ from bench import direct
 from bench.cpu import median_shares
 from bench.customers import Customer, provision
 from bench.disk import sync_p50_ms
-from bench.drive import Generator, drive
+from bench.drive import Generator
 from bench.figures import Figures, median_of
 from bench.pgbench import CLIENTS_MAX, pgbench
-from bench.results import BatchRow, Neighbour, NewTenants, Results, Row
+from bench.results import BatchRow, NewTenants, Results, Row
 from bench.stage import FIFTY, Cast, Stage
 from bench.traffic import Kind
 from bench.verify import books_of
 
 BATCH_SIZE: Final = 64
 BATCH_SECONDS: Final = 1.0
-FLOOD_CONNECTIONS: Final = 50
 NEW_TENANTS_CONNECTIONS: Final = 10
 _WARM_ROUNDS_MAX: Final = 8
 _WARM_ROUND_SECONDS: Final = 2.0
@@ -81,7 +83,7 @@ def measure_rows(session: Session) -> None:
         row = _measure_row(session, kind, over_http, without, connections=connections)
         row = replace(row, bare=bare.get(connections))
         session.results.rows.append(row)
-        session.say(_line(f"{kind}, {tenants} tenant{'s' * (tenants > 1)}, {connections} connections", row.http))
+        session.say(line(f"{kind}, {tenants} tenant{'s' * (tenants > 1)}, {connections} connections", row.http))
 
 
 def _measure_row(
@@ -120,7 +122,7 @@ def _measure_bare(session: Session, connections: int) -> Figures:
         )
         for _ in range(session.options.repeat)
     ]
-    session.say(_line(f"bare view, {connections} connections", median_of(runs)))
+    session.say(line(f"bare view, {connections} connections", median_of(runs)))
     return median_of(runs)
 
 
@@ -134,30 +136,7 @@ def measure_batches(session: Session) -> None:
             session.stage.mismatches += books.mismatches(runs[-1])
         figures = median_of(runs)
         session.results.batches.append(BatchRow(tenants=len(customers), size=BATCH_SIZE, raw=figures))
-        session.say(_line(f"batches of {BATCH_SIZE}, {len(customers)} tenants, 1 connection", figures))
-
-
-def measure_neighbour(session: Session) -> None:
-    """A quiet tenant's latency alone, then beside another tenant's flood. The flood is a process of its own."""
-    stage, cast, seconds = session.stage, session.cast, session.options.seconds
-    alone, beside, floods = [], [], []
-    for _ in range(session.options.repeat):
-        alone.append(stage.http("reserve", [cast.quiet], connections=1, seconds=seconds)[0])
-        books = books_of([cast.quiet, cast.hot])
-        flood = Generator(stage.order("reserve", [cast.hot], connections=FLOOD_CONNECTIONS, seconds=seconds + 2))
-        try:
-            flood.wait_for("begin")
-            beside.append(drive(stage.order("reserve", [cast.quiet], connections=1, seconds=seconds)))
-            floods.append(flood.figures())
-        finally:
-            flood.end()
-        stage.mismatches += books.mismatches(beside[-1], floods[-1])
-    found = Neighbour(
-        flood_connections=FLOOD_CONNECTIONS, alone=median_of(alone), beside=median_of(beside), flood=median_of(floods)
-    )
-    session.results.neighbour = found
-    session.say(_line("quiet tenant alone", found.alone))
-    session.say(_line(f"quiet tenant beside {FLOOD_CONNECTIONS} connections", found.beside))
+        session.say(line(f"batches of {BATCH_SIZE}, {len(customers)} tenants, 1 connection", figures))
 
 
 def measure_new_tenants(session: Session) -> None:
@@ -178,8 +157,8 @@ def measure_new_tenants(session: Session) -> None:
         load.end()
     stage.mismatches += books.mismatches(beside)
     session.results.new_tenants = NewTenants(made=made, connections=NEW_TENANTS_CONNECTIONS, alone=alone, beside=beside)
-    session.say(_line(f"{FIFTY} tenants, {NEW_TENANTS_CONNECTIONS} connections", alone))
-    session.say(_line(f"the same beside {made} new tenants", beside))
+    session.say(line(f"{FIFTY} tenants, {NEW_TENANTS_CONNECTIONS} connections", alone))
+    session.say(line(f"the same beside {made} new tenants", beside))
 
 
 def measure_footprint(session: Session) -> None:
@@ -192,7 +171,8 @@ def measure_footprint(session: Session) -> None:
     session.stage.mismatches += books.mismatches(written)
 
 
-def _line(what: str, figures: Figures) -> str:
+def line(what: str, figures: Figures) -> str:
+    """One run for the terminal."""
     return (
         f"  {what:<42} {figures.rate:>9,.0f}/s   p50 {figures.p50_ms:>7.2f}   p99 {figures.p99_ms:>7.2f} ms"
         f"{f'   {figures.refused} refused' if figures.refused else ''}"

@@ -4,12 +4,13 @@ import http.client
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 import psutil
 
+from bench.asks import tools_body
 from bench.cpu import CpuMeter, CpuShares
 from bench.customers import Customer
 from bench.drive import drive
@@ -18,7 +19,15 @@ from bench.figures import Figures
 from bench.generator import Order
 from bench.ports import free_port
 from bench.servers import api_spec, at_port, bare_spec, serving
-from bench.traffic import BARE_ANSWER_VARIABLE, Account, Kind, reserve_body
+from bench.traffic import (
+    BARE_ANSWER_VARIABLE,
+    BARE_TOOLS_VARIABLE,
+    QUESTIONS,
+    SUBJECT,
+    Account,
+    Traffic,
+    reserve_body,
+)
 from bench.verify import books_of
 from config.supervisor.ports import HOST
 from kernel.embedded import Servers
@@ -28,7 +37,8 @@ FIFTY: Final = 50
 WARM_SECONDS: Final = 0.5
 
 
-CAST_SIZE: Final = 4 + 2 * FIFTY
+_ALONE: Final = 4
+CAST_SIZE: Final = _ALONE + 2 * FIFTY + 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +65,29 @@ class Cast:
 
     @property
     def fifty(self) -> Sequence[Customer]:
-        return self.customers[4 : 4 + FIFTY]
+        return self.customers[_ALONE : _ALONE + FIFTY]
 
     @property
     def fifty_raw(self) -> Sequence[Customer]:
-        return self.customers[4 + FIFTY : 4 + 2 * FIFTY]
+        return self.customers[_ALONE + FIFTY : _ALONE + 2 * FIFTY]
+
+    @property
+    def plain(self) -> Customer:
+        """Who has no rules, beside `ruled`, who has a whole rule book. Both begin with empty books."""
+        return self.customers[-4]
+
+    @property
+    def ruled(self) -> Customer:
+        return self.customers[-3]
+
+    @property
+    def acme(self) -> Customer:
+        """Who keeps to half of its rate limit while `initech` floods at a hundred times its own."""
+        return self.customers[-2]
+
+    @property
+    def initech(self) -> Customer:
+        return self.customers[-1]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,25 +102,40 @@ class Stage:
     bare_port: int
     bare: psutil.Process
     postmaster: psutil.Process
+    tools_answer_bytes: int
     mismatches: list[str] = field(default_factory=list)
 
     def http(
-        self, kind: Kind, customers: Sequence[Customer], *, connections: int, seconds: float, is_tour: bool = False
+        self,
+        kind: Traffic,
+        customers: Sequence[Customer],
+        *,
+        connections: int,
+        seconds: float,
+        is_tour: bool = False,
+        rate: float | None = None,
     ) -> tuple[Figures, CpuShares]:
         """Drive the api, then hold what was acknowledged against the books."""
         books = books_of(customers)
-        order = self.order(kind, customers, connections=connections, seconds=seconds, is_tour=is_tour)
+        order = self.order(kind, customers, connections=connections, seconds=seconds, is_tour=is_tour, rate=rate)
         figures, shares = self._drive(order, CpuMeter({"api": self.api, "postgres": self.postmaster}))
-        self.mismatches += books.mismatches(figures)
+        self.mismatches += books.mismatches(replace(figures, accepted=0) if kind in QUESTIONS else figures)
         return figures, shares
 
-    def bare_http(self, account: Account, *, connections: int, seconds: float) -> Figures:
-        order = Order(port=self.bare_port, connections=connections, kind="reserve", accounts=[account], seconds=seconds)
+    def bare_http(self, account: Account, *, connections: int, seconds: float, kind: Traffic = "reserve") -> Figures:
+        order = Order(port=self.bare_port, connections=connections, kind=kind, accounts=[account], seconds=seconds)
         figures, _ = self._drive(order, CpuMeter({"api": self.bare, "postgres": self.postmaster}))
         return figures
 
     def order(
-        self, kind: Kind, customers: Sequence[Customer], *, connections: int, seconds: float, is_tour: bool = False
+        self,
+        kind: Traffic,
+        customers: Sequence[Customer],
+        *,
+        connections: int,
+        seconds: float,
+        is_tour: bool = False,
+        rate: float | None = None,
     ) -> Order:
         return Order(
             port=self.api_port,
@@ -102,6 +145,7 @@ class Stage:
             seconds=seconds,
             warm_seconds=0 if is_tour else WARM_SECONDS,
             is_tour=is_tour,
+            rate=rate,
         )
 
     @staticmethod
@@ -119,8 +163,8 @@ class Stage:
 
 
 @contextmanager
-def set_stage(servers: Servers, customer: Customer) -> Iterator[Stage]:
-    """Start both processes; the bare view answers what the api answers to `customer`."""
+def set_stage(servers: Servers, cast: Cast) -> Iterator[Stage]:
+    """Start both processes; the bare view answers what the api answers to one of the cast."""
     var = servers.layout.root
     api_port, bare_port = free_port(), free_port()
     postmaster_pid = Postgres(layout=servers.layout, account=servers.account()).postmaster_pid()
@@ -128,11 +172,9 @@ def set_stage(servers: Servers, customer: Customer) -> Iterator[Stage]:
         raise BenchRefused("PostgreSQL has ended by itself.")
     spec = api_spec(var=var, port=api_port)
     with serving(spec, port=api_port, var=var, environ={}) as api:
-        answer = _reserve_once(api_port, customer.account)
-        answer_file = var / "bare_answer.json"
-        answer_file.write_bytes(answer)
+        environ = _keep_answers(api_port, cast, folder=var)
         bare = at_port(bare_spec(spec), bare_port)
-        with serving(bare, port=bare_port, var=var, environ={BARE_ANSWER_VARIABLE: str(answer_file)}) as bare_process:
+        with serving(bare, port=bare_port, var=var, environ=environ) as bare_process:
             yield Stage(
                 var=var,
                 api_port=api_port,
@@ -140,21 +182,34 @@ def set_stage(servers: Servers, customer: Customer) -> Iterator[Stage]:
                 bare_port=bare_port,
                 bare=bare_process,
                 postmaster=psutil.Process(postmaster_pid),
+                tools_answer_bytes=Path(environ[BARE_TOOLS_VARIABLE]).stat().st_size,
             )
 
 
-def _reserve_once(port: int, account: Account) -> bytes:
+def _keep_answers(port: int, cast: Cast, *, folder: Path) -> dict[str, str]:
+    """Ask the api what the bare view is to answer; the files by the variables that name them."""
+    hot, ruled = cast.hot.account, cast.ruled.account
+    questions = (
+        (BARE_ANSWER_VARIABLE, hot, "/v1/reservations", reserve_body(hot.slug, "the-first-of-all")),
+        (BARE_TOOLS_VARIABLE, ruled, "/v1/x-watermaster/tools", tools_body({"tenant": ruled.slug, **SUBJECT})),
+    )
+    files = {}
+    for variable, account, path, body in questions:
+        file = folder / f"{variable.lower()}.json"
+        file.write_bytes(_ask_once(port, account, path, body))
+        files[variable] = str(file)
+    return files
+
+
+def _ask_once(port: int, account: Account, path: str, body: object) -> bytes:
     connection = http.client.HTTPConnection(HOST, port, timeout=10)
     try:
-        body = json.dumps(reserve_body(account.slug, "the-first-of-all"))
         headers = {"X-Cycles-API-Key": account.token, "Content-Type": "application/json"}
-        connection.request("POST", "/v1/reservations", body, headers)
+        connection.request("POST", path, json.dumps(body), headers)
         response = connection.getresponse()
         answer = response.read()
     finally:
         connection.close()
     if response.status != 200:
-        raise BenchRefused(
-            f"The api refused the first reserve with {response.status}: {answer.decode(errors='replace')}"
-        )
+        raise BenchRefused(f"The api refused {path} with {response.status}: {answer.decode(errors='replace')}")
     return answer

@@ -43,6 +43,10 @@ def _of_row(kind: str, connections: int, read: Callable[[Row], float | None]) ->
     return measured
 
 
+def _admit_ratio(results: Results) -> float | None:
+    return next((row.p50_ratio for row in results.admits if row.connections == 1), None)
+
+
 TARGETS: Final = (
     Target(
         name="Reserves, one hot tenant, 200 connections",
@@ -94,11 +98,32 @@ TARGETS: Final = (
         measured=_of_row("reserve", 200, lambda row: row.to_bare),
     ),
     Target(
-        name="Quiet tenant's p99 beside a flood / alone",
+        name="Admit / reserve of a tenant without rules, one connection, p50",
+        limit=1.25,
+        is_minimum=False,
+        unit="",
+        measured=_admit_ratio,
+    ),
+    Target(
+        name="Quiet tenant's p99 beside a flood at 100 times its limit / alone",
         limit=1.5,
         is_minimum=False,
         unit="",
-        measured=lambda results: results.neighbour.p99_ratio if results.neighbour else None,
+        measured=lambda results: results.limited_neighbour.p99_ratio if results.limited_neighbour else None,
+    ),
+    Target(
+        name="Tool policy's answer for 200 tools, over HTTP, p50",
+        limit=5,
+        is_minimum=False,
+        unit=" ms",
+        measured=lambda results: results.answers.http.p50_ms if results.answers else None,
+    ),
+    Target(
+        name="Planner's figures for one agent, p50",
+        limit=5,
+        is_minimum=False,
+        unit=" ms",
+        measured=lambda results: results.answers.plan_with_file.p50_ms if results.answers else None,
     ),
     Target(
         name="Provisioning of a tenant, p50",

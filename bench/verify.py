@@ -21,11 +21,12 @@ class BooksBefore:
     def mismatches(self, *runs: Figures) -> list[str]:
         """A sentence if the entries written since are not those of the requests; none when they are.
 
-        Each accepted request wrote one entry. One that was answered otherwise, or not at all, may have written one.
+        Each accepted request wrote one entry, and one that was declined none. One that was answered otherwise, or not
+        at all, may have written one.
         """
         booked = entries_of(self.customers) - self.entries
         accepted = sum(run.accepted for run in runs)
-        uncertain = sum(run.other_answers + run.unanswered for run in runs)
+        uncertain = sum(run.other_answers - run.declined + run.unanswered for run in runs)
         if accepted <= booked <= accepted + uncertain:
             return []
         return [f"{booked} ledger entries were written where {accepted} requests were accepted"]

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from bench import load
+from bench.answers import tool_verdicts
+from bench.asks import OFFERED, TOOLS
 from bench.customers import Customer, equip
 from bench.direct import batches
 from bench.drive import drive
@@ -13,10 +15,11 @@ from bench.figures import Figures, figures_of, median_of, quantile_ms
 from bench.generator import Order
 from bench.pgbench import pgbench, pgbench_script
 from bench.report import BEGIN, END, replace_figures
+from bench.rulebook import RULES, rule_all
 from bench.targets import Target
-from bench.traffic import Account, Kind, script_maker
+from bench.traffic import Account, Kind, Traffic, script_maker
 from bench.verify import audit_books, books_of
-from budgets.models import LedgerEntry
+from budgets.models import Decision, LedgerEntry, QuotaCounter, Run
 from budgets.models.choices import EntryKind
 from kernel.tenancy import in_tenant
 from tenants.models import Tenant
@@ -35,7 +38,7 @@ def entries(customer: Customer, kind: EntryKind) -> int:
 
 
 class TestHttpLoad:
-    def order(self, api_url: str, kind: Kind, customers: list[Customer], *, is_tour: bool = False) -> Order:
+    def order(self, api_url: str, kind: Traffic, customers: list[Customer], *, is_tour: bool = False) -> Order:
         return Order(
             port=urlsplit(api_url).port or 0,
             connections=3,
@@ -93,8 +96,50 @@ class TestHttpLoad:
         assert figures.refused == figures.statuses["401"]
         # Who is turned away has waited too.
         assert figures.max_ms > 0
-        assert figures.other_answers >= figures.statuses["401"] > 0
+        assert figures.other_answers == figures.declined >= figures.statuses["401"] > 0
         assert books.mismatches(figures) == []
+
+    def test_counts_an_admission_with_its_entry_and_its_run(self, api_url: str, customers: list[Customer]) -> None:
+        ruled = customers[0]
+        rule_all(ruled.tag, ruled.account.slug)
+        books = books_of([ruled])
+
+        figures = drive(self.order(api_url, "admit", [ruled]))
+
+        assert figures.statuses == {"200": figures.units}
+        assert books.mismatches(figures) == []
+        with in_tenant(ruled.tag):
+            decisions = list(Decision.objects.all())
+            runs = Run.objects.count()
+            counted = QuotaCounter.objects.filter(key__startswith="everywhere/").values_list("used", flat=True)
+            assert sum(counted) == 2 * figures.accepted
+        assert len(decisions) == figures.accepted
+        assert 3 <= runs < 3 + figures.accepted / 10
+        for decision in decisions:
+            assert decision.admission is not None
+            assert decision.admission["route"]["model"]
+            assert decision.admission["caps"]["tool_denylist"] == ["database.delete"]
+            assert set(decision.admission["caps"]["tool_allowlist"]) < set(OFFERED)
+
+    def test_counts_no_admission_that_was_denied(self, api_url: str, customers: list[Customer]) -> None:
+        # Without rules there is no model to choose, and the answer says so with a 200.
+        figures = drive(self.order(api_url, "admit", customers))
+
+        assert set(figures.statuses) == {"DENY"}
+        assert (figures.units, figures.accepted) == (0, 0)
+        assert figures.other_answers == figures.declined >= figures.refused > 0
+        assert figures.max_ms > 0
+
+    def test_asks_about_tools_without_a_trace_in_the_books(self, api_url: str, customers: list[Customer]) -> None:
+        ruled = customers[0]
+        rule_all(ruled.tag, ruled.account.slug)
+        books = books_of(customers)
+
+        figures = drive(self.order(api_url, "tools", [ruled]))
+
+        assert figures.statuses == {"200": figures.units}
+        assert figures.units > 0
+        assert books.mismatches(figures_of([], seconds=1)) == []
 
 
 class TestRawLoad:
@@ -120,6 +165,12 @@ class TestRawLoad:
         assert figures.accepted == figures.units + 5 * len(customers)
         assert books.mismatches(figures) == []
 
+    def test_asks_the_function_about_every_tool(self, customers: list[Customer]) -> None:
+        rule_all(customers[0].tag, customers[0].account.slug)
+
+        assert (len(TOOLS), len(RULES)) == (200, 20)
+        assert tool_verdicts(customers[0], seconds=0.01).units > 0
+
     def test_gives_each_client_tenants_of_its_own(self, customers: list[Customer]) -> None:
         assert "\\set tenant :client_id % 2" in pgbench_script("reserve", customers, clients=2)
         assert "\\set share (2 - :client_id + 1 - 1) / 1" in pgbench_script("reserve", customers, clients=1)
@@ -142,6 +193,13 @@ class TestBooks:
         assert books.mismatches(figures_of([], seconds=1, other_answers=1)) == []
         assert books.mismatches(figures_of([], seconds=1)) != []
 
+    def test_allow_for_nothing_where_a_request_was_declined(self, customers: list[Customer]) -> None:
+        books = books_of(customers)
+        batches(customers[:1], size=1, seconds=0)
+
+        assert books.mismatches(figures_of([], seconds=1, other_answers=1, declined=1)) != []
+        assert books.mismatches(figures_of([], seconds=1, other_answers=2, declined=1)) == []
+
 
 class TestFigures:
     def test_take_the_nearest_rank(self) -> None:
@@ -161,6 +219,11 @@ class TestFigures:
 
         assert (median.rate, median.p50_ms, median.units) == (3, 6, 3)
         assert (median.accepted, median.statuses) == (9, {"200": 9})
+
+    def test_of_several_runs_sum_what_was_declined(self) -> None:
+        runs = [figures_of([], seconds=1, other_answers=3, declined=n) for n in (1, 2)]
+
+        assert (median_of(runs).other_answers, median_of(runs).declined) == (6, 3)
 
 
 class TestTarget:
