@@ -5,6 +5,7 @@ from django.urls.converters import StringConverter
 
 from budgets.services.policies import PolicyKind
 from routing.api.management.effective_limits import EffectiveLimits
+from routing.api.management.planner import Planner
 from routing.api.management.plans import Plans, PlanVersions
 from routing.api.management.policies import OnePolicy, Policies, PolicyRestore, PolicyVersions
 from routing.api.management.policy_trial import PolicyTrial
@@ -39,6 +40,7 @@ urlpatterns = [
     path("pools", Pools.as_view(), name="pools"),
     path("plans", Plans.as_view(), name="plans"),
     path("plans/<name:code>", PlanVersions.as_view(), name="plan_versions"),
+    path("planner", Planner.as_view(), name="planner"),
     path(f"{_TENANT}/subscription", OneSubscription.as_view(), name="subscription"),
     path(f"{_TENANT}/subscription/preview", SubscriptionPreview.as_view(), name="subscription_preview"),
     path(f"{_TENANT}/effective-limits", EffectiveLimits.as_view(), name="effective_limits"),

@@ -53,6 +53,7 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("keys", "POST"): _KEYS_WRITE,
     ("key_rotate", "POST"): _KEYS_WRITE,
     ("key_revoke", "POST"): _KEYS_WRITE,
+    ("planner", "POST"): _POLICIES_WRITE,
     ("subscription", "GET"): _POLICIES_READ,
     ("subscription", "PUT"): _PLATFORM_WRITES,
     ("subscription_preview", "GET"): _POLICIES_READ,
