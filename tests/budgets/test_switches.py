@@ -13,7 +13,7 @@ from budgets.selectors.audit import audit
 from budgets.selectors.switches import switch_history, thrown_switches
 from budgets.services import lifecycle
 from budgets.services.guards import TenantIsClosed
-from budgets.services.platform_stops import stop_platform
+from budgets.services.platform_stops import PlatformStopped, stop_platform
 from budgets.services.switches import lift_switch, throw_switch
 from kernel.actor import Actor
 from kernel.ids import uuid7
@@ -26,7 +26,7 @@ from tenants.selectors.platform_switches import thrown_platform_switches
 from tenants.services.platform_switches import lift_platform_switch, throw_platform_switch
 from tests.support.books import Books
 from tests.support.bursts import burst
-from tests.support.owner import delete_shared, let_time_pass
+from tests.support.owner import delete_shared, head_held, let_time_pass
 from tests.support.rules import rule
 
 OLIVE = Actor(name="olive", actor_type="admin_on_behalf_of")
@@ -328,6 +328,26 @@ class TestPlatform:
         assert [states(each, one) for each, one in zip((books, others), gone, strict=True)] == [["RELEASED"]] * 2
         assert [states(each, one) for each, one in zip((books, others), kept, strict=True)] == [["ACTIVE"]] * 2
         assert [audit(each.tenant.tag) for each in (books, others)] == [[], []]
+
+    def test_says_which_tenants_it_could_not_reach_and_reaches_them_when_repeated(
+        self, books: Books, initech: Tenant
+    ) -> None:
+        others = Books(initech)
+        others.add_budget(allocated=100)
+        held = [hold(each) for each in (books, others)]
+
+        def stop() -> PlatformStopped:
+            return stop_platform(level=SwitchLevel.PLATFORM, mode=SwitchMode.CANCEL_HOLDS, reason="leak", actor=OLIVE)
+
+        with head_held(books.tenant):
+            first = stop()
+        between = [states(each, one)[0] for each, one in zip((books, others), held, strict=True)]
+        second = stop()
+
+        assert (first.holds_released, first.tenants_failed) == (1, 1)
+        assert between == ["ACTIVE", "RELEASED"]
+        assert (second.is_changed, second.holds_released, second.tenants_failed) == (False, 1, 0)
+        assert [states(each, one) for each, one in zip((books, others), held, strict=True)] == [["RELEASED"]] * 2
 
     def test_stops_nothing_of_one_tenant(self, database: None) -> None:
         with pytest.raises(InvalidSwitch):
