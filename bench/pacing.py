@@ -45,13 +45,13 @@ def run(
         deadline = counted_from + seconds + DRAIN_SECONDS_MAX
         now = plan.began
         while marks or (plan.is_under_way(len(clients)) and now < deadline):
-            while marks and marks[0][0] <= now:
-                on_window(marks.popleft()[1])
             plan.send_due(now)
             # Not epoll's own timeout, which knows whole milliseconds only.
             select.select([poll], [], [], max(0.0, plan.wake_at(marks[0][0] if marks else deadline) - now))
             _take_answers(poll, clients, tally, plan)
             now = time.perf_counter()
+            while marks and marks[0][0] <= now:
+                on_window(marks.popleft()[1])
         waiting = [client for client in clients.values() if client.is_waiting]
         given_up = [client.unit_started for client in waiting if client.counts] + plan.never_sent()
     return figures_of(
