@@ -16,9 +16,10 @@ from budgets.selectors.audit import audit
 from budgets.services.demo.access import RUNTIME_PERMISSIONS, ensure_key, read_file
 from budgets.services.demo.cast import ACME, INITECH, OPERATOR_EMAIL
 from budgets.services.demo.play import play_day
-from budgets.services.demo.stage import ensure_plans, ensure_tenant
+from budgets.services.demo.stage import ACTOR, ensure_tenant
 from budgets.services.demo.traffic import day_of_calls
 from budgets.services.plan_catalogue import USD
+from budgets.services.plan_seeding import ensure_plans
 from kernel.ids import PLATFORM_TAG, Tag
 from kernel.tenancy import in_public, in_tenant
 from tenants.models import Plan, Tenant
@@ -165,7 +166,7 @@ class TestTraffic:
 
     def test_a_day_that_was_cut_off_is_played_to_its_end(self, folder: Path) -> None:
         now = datetime.now(UTC)
-        ensure_plans(now=now)
+        ensure_plans(actor=ACTOR, now=now)
         tag = ensure_tenant(INITECH, now=now)
         with in_tenant(tag):
             token = ensure_key("", tag=tag, name="test", permissions=RUNTIME_PERMISSIONS, now=now)

@@ -1,9 +1,11 @@
 """The plans that come with the program can be published, priced, and mean what they say."""
 
 from datetime import UTC, datetime
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from budgets.models import RunTemplate, Subscription
 from budgets.services.plan_catalogue import CATALOGUE, USD, CataloguePlan
@@ -14,6 +16,7 @@ from routing.rules.effective import PlanSource, effective_rules
 from routing.selectors.prices import price_book
 from routing.services.catalogue_prices import catalogue_models, ensure_catalogue_prices
 from routing.services.routing_checks import check_models_left, check_routing
+from tenants.selectors.plans import latest_plans
 from tests.support.books import TEST_ACTOR
 from tests.support.plans import a_plan, money, tenant_on
 
@@ -64,6 +67,20 @@ class TestCatalogue:
         assert plan(code).defaults["limits"]["runs_per_day_max"] == runs_a_day
         templates = [(one.name, one.amount, one.is_default) for one in defaults.run_templates]
         assert templates == [("session", session * USD, True)]
+
+    @pytest.mark.usefixtures("empty_book")
+    def test_the_command_publishes_what_is_missing_and_asks_who_approves(self) -> None:
+        def run(*arguments: str) -> str:
+            said = StringIO()
+            call_command("seed_plans", *arguments, stdout=said)
+            return said.getvalue()
+
+        run()
+        assert run("--with-prices", "--by", "olive").startswith("Every plan is there already.")
+        assert run("--with-prices", "--by", "olive").endswith("\n0 prices approved.\n")
+        with pytest.raises(CommandError, match="needs --by"):
+            run("--with-prices")
+        assert {one.code for one in latest_plans()} >= {one.code for one in CATALOGUE}
 
     def test_a_trial_only_reads(self) -> None:
         tools = read_plan_defaults(plan("trial").defaults).tools

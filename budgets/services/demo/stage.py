@@ -1,4 +1,4 @@
-"""Setting the stage: the demo's plans, its tenants and their budgets. Each step makes what is missing, no more."""
+"""Setting the stage: the demo's tenants and their budgets. Each step makes what is missing, no more."""
 
 from datetime import datetime
 from typing import Final
@@ -9,24 +9,15 @@ from budgets.scopes import read_scope_path
 from budgets.services.demo.cast import DemoTenant
 from budgets.services.lifecycle import create_tenant
 from budgets.services.opening import BudgetExists, NewBudget, open_budget
-from budgets.services.plan_catalogue import CATALOGUE
 from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.money import Unit
 from kernel.tenancy import in_tenant
 from tenants.selectors.directory import tenant_by_slug
 from tenants.selectors.plans import latest_plan
-from tenants.services.plans import publish_plan
 from tenants.services.provisioning import NewTenant
 
 ACTOR: Final = Actor(name="seed_demo", actor_type="system", reason="The demo's opening stock.")
-
-
-def ensure_plans(*, now: datetime) -> None:
-    """The first version of each plan that has none."""
-    for plan in CATALOGUE:
-        if latest_plan(plan.code) is None:
-            publish_plan(code=plan.code, name=plan.name, price=plan.price, defaults=plan.defaults, actor=ACTOR, now=now)
 
 
 def ensure_tenant(tenant: DemoTenant, *, now: datetime) -> Tag:

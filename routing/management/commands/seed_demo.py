@@ -23,7 +23,8 @@ from budgets.services.demo.access import (
 )
 from budgets.services.demo.cast import OPERATOR_EMAIL, TENANTS, DemoTenant
 from budgets.services.demo.play import NotPlayable, play_day, was_played
-from budgets.services.demo.stage import ACTOR, ensure_plans, ensure_tenant, is_in_business
+from budgets.services.demo.stage import ACTOR, ensure_tenant, is_in_business
+from budgets.services.plan_seeding import ensure_plans
 from kernel.ids import PLATFORM_TAG, Tag
 from kernel.tenancy import in_public, in_tenant
 from routing.services.catalogue_prices import ensure_catalogue_prices
@@ -44,7 +45,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, seed: int, without_traffic: bool, **options: Any) -> None:
         now = datetime.now(UTC)
         path = settings.VAR_DIR / FILE_NAME
-        ensure_plans(now=now)
+        ensure_plans(actor=ACTOR, now=now)
         ensure_catalogue_prices(actor=ACTOR, now=now)
         tags = {tenant.slug: ensure_tenant(tenant, now=now) for tenant in TENANTS}
         values = self._access(path, tags, now=now)
