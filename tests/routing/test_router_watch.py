@@ -1,5 +1,7 @@
 """The router's accuracy as an indicator: labels of real decisions, an alarm once for each breach, and the switch."""
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -7,17 +9,20 @@ from uuid import uuid4
 import pytest
 
 from budgets.models import PolicyVersion, RouterLabel
+from budgets.services.plan_catalogue import CATALOGUE
 from budgets.services.policies import NewPolicy, PolicyKind, save_policy
 from budgets.services.ruleset import current_document
 from kernel.actor import Actor
 from kernel.ids import mint_wire_id, uuid7
 from kernel.tenancy import in_tenant
+from routing.services.catalogue_prices import ensure_catalogue_prices
 from routing.services.router_watch import WATCH, router_report, watch_router
 from telemetry.models import OutboxEvent
 from tenants.models import Tenant
 from tests.support.books import Books
 from tests.support.bursts import burst
 from tests.support.management import Caller, as_platform, as_tenant
+from tests.support.plans import a_plan, tenant_on
 from tests.support.rules import LARGE, SMALL, rule
 
 OLIVE = Actor(name="olive", actor_type="admin", reason="a look at it")
@@ -228,3 +233,39 @@ class TestDrift:
 
     def test_is_shown_to_operators_too(self, books: Books) -> None:
         assert as_platform().get("tenants/acme/router").status_code == 200
+
+
+class TestInForce:
+    """From a plan's routes to labels and back, with nothing in between put there by the test."""
+
+    @pytest.fixture
+    def pro(self, empty_book: None) -> Iterator[Books]:
+        ensure_catalogue_prices(actor=OLIVE, now=datetime.now(UTC))
+        defaults = next(plan.defaults for plan in CATALOGUE if plan.code == "pro")
+        with tenant_on(a_plan(**defaults), slug="acme") as tenant:
+            yield Books(tenant)
+
+    def admit(self, books: Books, count: int) -> tuple[list[str], set[str]]:
+        """Wire ids of so many requests of the class `deep`, and the tiers that they were sent to."""
+        facts = {"input_tokens": 10, "max_output_tokens": 10, "class_hint": {"class": "deep", "confidence": 0.9}}
+        answers = [books.ask("reserve", endpoint="admit", facts=facts, idem=uuid7().hex) for _ in range(count)]
+        for answer in answers:
+            assert answer.status == "OK", answer
+            books.ask("release", target=answer.id, idem=uuid7().hex)
+        tiers = {(answer.admission or {})["route"]["tier"] for answer in answers}
+        return [mint_wire_id("dec", books.tenant.tag, answer.id) for answer in answers], tiers
+
+    def test_a_router_that_drifts_is_taken_out_and_let_in_again(self, pro: Books) -> None:
+        caller = as_tenant(pro.tenant)
+        ids, tiers = self.admit(pro, 31)
+        assert tiers == {"large"}
+
+        assert label(caller, ids, "small")["is_switched"]
+
+        ids, tiers = self.admit(pro, 117)
+        assert tiers == {"medium"}
+        # Large was right all the while, though nobody heeded it.
+        assert label(caller, ids, "large")["is_switched"]
+        _, tiers = self.admit(pro, 1)
+        assert tiers == {"large"}
+        assert told(pro) == ["router.drifted", "router.recovered"]
