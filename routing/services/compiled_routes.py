@@ -26,7 +26,9 @@ _AS_THEY_ARE = (
 _REASONING = "reasoning"
 
 
-def compiled_routes(rules: EffectiveRules, *, book: PriceBook, catalogue: Iterable[str]) -> dict[str, Any]:
+def compiled_routes(
+    rules: EffectiveRules, *, book: PriceBook, catalogue: Iterable[str], input_factors: Mapping[str, int]
+) -> dict[str, Any]:
     """What decisions need to choose a model. Models without a price are left out: they cost nothing that we know.
 
     `catalogue` names the models of all plans: those that this tenant may not use are known, and refused as such.
@@ -37,7 +39,12 @@ def compiled_routes(rules: EffectiveRules, *, book: PriceBook, catalogue: Iterab
     known = _priced([*policy.named_models, *catalogue], book)
     models = {name: known[name] for name in rules.usable(policy.named_models) if name in known}
     parts: dict[str, Any] = {
-        "models": _with_deployments({name: _model(model, policy.models.get(name)) for name, model in models.items()}),
+        "models": _with_deployments(
+            {
+                name: _model(model, policy.models.get(name), input_factor=input_factors.get(name))
+                for name, model in models.items()
+            }
+        ),
         "models_refused": sorted(known.keys() - models.keys()),
         "tiers": {
             str(tier): [name for name in tier_models(policy, tier) if name in models]
@@ -91,13 +98,16 @@ def _priced(names: Iterable[str], book: PriceBook) -> Mapping[str, NamedModel]:
     return found
 
 
-def _model(model: NamedModel, traits: ModelTraits | None) -> dict[str, Any]:
+def _model(model: NamedModel, traits: ModelTraits | None, *, input_factor: int | None) -> dict[str, Any]:
     own = {} if traits is None else as_document(traits)
     entry: dict[str, Any] = {"provider": model.provider, "model": model.model, "capabilities": []}
     if model.deployment is not None:
         entry["deployment"] = model.deployment
     if model.price.context_window is not None:
         entry["context_window"] = model.price.context_window
+    if input_factor is not None:
+        entry["input_factor_ppm"] = input_factor
+    # What a policy says of a model goes before what was learnt.
     entry |= own
     if _REASONING in entry["capabilities"]:
         entry.setdefault("output_tokens_min", REASONING_CAP_MIN)

@@ -1,7 +1,7 @@
 """From what people decided to what decisions read: plan, policies and prices compiled into one document. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,8 @@ class Sources:
     policies: Policies
     book: PriceBook
     catalogue: tuple[str, ...] = ()
+    #: What settlements taught about estimates of input: parts per million by the model's name.
+    input_factors: Mapping[str, int] = field(default_factory=dict)
     at: datetime | None = None
 
 
@@ -40,7 +42,7 @@ def compile_ruleset(sources: Sources) -> dict[str, Any]:
     rules = effective_rules(plan=sources.plan, policies=sources.policies)
     parts = (
         _limits(rules)
-        | compiled_routes(rules, book=sources.book, catalogue=sources.catalogue)
+        | compiled_routes(rules, book=sources.book, catalogue=sources.catalogue, input_factors=sources.input_factors)
         | _tools(sources)
         | _own(sources)
     )

@@ -15,6 +15,7 @@ from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
 from routing.selectors.rule_sources import Own, Shared, read_own, read_shared
+from routing.services.calibrations import input_factors
 from routing.services.compiling import Sources, compile_ruleset
 from tenants.selectors.tags import tenant_tags
 
@@ -83,8 +84,16 @@ def _has_rules(tag: Tag) -> bool:
 def _compile(own: Own, shared: Shared, *, tag: Tag) -> dict[str, Any]:
     with in_tenant(tag):
         slug, _ = slug_and_time_zone()
+        learnt = input_factors()
     return compile_ruleset(
-        Sources(slug=slug, plan=shared.plan, policies=own.policies, book=shared.book, catalogue=shared.catalogue)
+        Sources(
+            slug=slug,
+            plan=shared.plan,
+            policies=own.policies,
+            book=shared.book,
+            catalogue=shared.catalogue,
+            input_factors=learnt,
+        )
     )
 
 

@@ -2,8 +2,13 @@
 
 import pytest
 
+from budgets.services.policies import PolicyKind
 from kernel.tenancy import in_tenant
+from routing.pricing.book import PriceBook, layer_of
+from routing.pricing.price import Price, PriceSource
+from routing.rules.effective import PolicySource
 from routing.services.calibrations import input_factors
+from routing.services.compiling import Sources, compile_ruleset
 from routing.services.token_estimates import SETTLEMENTS_MIN
 from tenants.models import Tenant
 from tests.support.books import Books
@@ -55,3 +60,18 @@ def test_what_was_learnt_is_held_for(books: Books) -> None:
     learnt = books.ask("reserve", endpoint="admit", facts={"input_tokens": 1_000})
 
     assert (plain.amount, learnt.amount) == (15_000 + 60_000, 19_500 + 60_000)
+
+
+def test_rules_are_compiled_with_what_was_learnt(books: Books) -> None:
+    routing = {"tiers": {"small": [MODEL]}, "classes": {"chat": {"tier": "small"}}, "default_class": "chat"}
+    policies = {PolicyKind.ROUTING: PolicySource(version=1, document=routing)}
+    price = Price(
+        provider="openai", model="gpt-4o-mini", source=PriceSource.LIST, version="v1", rates={"standard": {"input": 1}}
+    )
+    book = PriceBook(layers={PriceSource.LIST: layer_of([price])}, multipliers={})
+
+    document = compile_ruleset(
+        Sources(slug="acme", plan=None, policies=policies, book=book, input_factors={MODEL: 1_300_000})
+    )
+
+    assert document["models"][MODEL]["input_factor_ppm"] == 1_300_000
