@@ -1,7 +1,7 @@
 """The bodies of the runtime plane's operations, with every limit of the contract.
 
 An optional field that was left out is UNSET; a null is refused. Fields that the contract does not know are
-refused, except `observe_mode` and `policy_keys` of its published extension, which are accepted and checked.
+refused, except `observe_mode` and `policy_keys` of its published extension.
 """
 
 import hashlib

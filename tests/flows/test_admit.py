@@ -75,3 +75,25 @@ class TestAdmit:
         assert (reserved.status_code == 200) is (code is None)
         if code is not None:
             assert reserved.json()["details"]["reason_code"] == code
+
+
+class TestObserveMode:
+    """The contract's extension of a reservation: judged in full, and nothing is held."""
+
+    @pytest.mark.parametrize(("amount", "decision"), [(10**8, "ALLOW"), (10**8 + 1, "DENY")])
+    def test_observes_without_holding(self, books: Books, api_url: str, amount: int, decision: str) -> None:
+        estimate = {"unit": "USD_MICROCENTS", "amount": amount}
+
+        answer = post(api_url, books, "/v1/reservations", estimate=estimate, observe_mode="OBSERVE")
+
+        assert (answer.status_code, answer.json()["decision"]) == (200, decision)
+        assert "reservation_id" not in answer.json()
+        assert books.budget().reserved == 0
+
+    @pytest.mark.parametrize("mode", ["ENFORCE", "DISABLED"])
+    def test_enforces_as_ever(self, books: Books, api_url: str, mode: str) -> None:
+        estimate = {"unit": "USD_MICROCENTS", "amount": 10**8 + 1}
+
+        answer = post(api_url, books, "/v1/reservations", estimate=estimate, observe_mode=mode)
+
+        assert answer.status_code == 409

@@ -13,6 +13,7 @@ from budgets.api.requests import (
     DecideRequest,
     EventRequest,
     ExtendRequest,
+    ObserveMode,
     ReleaseRequest,
     ReserveRequest,
     SettleRequest,
@@ -211,6 +212,8 @@ class ReserveView(ProtocolView):
         with key_first(caller):
             body = read_body(request, ReserveRequest)
         fields = scope_fields(body.subject)
+        # To observe is to be judged in full and to hold nothing, as in a dry run.
+        is_dry = body.dry_run or body.observe_mode == ObserveMode.OBSERVE
         answer = submit_limited(
             caller.tag,
             operation(
@@ -223,12 +226,12 @@ class ReserveView(ProtocolView):
                 ttl_ms=body.ttl_ms,
                 grace_ms=body.grace_period_ms,
                 policy=body.overage_policy,
-                is_dry=body.dry_run,
+                is_dry=is_dry,
                 action=body.action,
                 **fields,
             ),
             tokens=tokens_of(body.estimate),
-            is_live=not body.dry_run,
+            is_live=not is_dry,
         )
         if answer.status != "OK":
             return refusal_response(answer, tag=caller.tag, request=request)
