@@ -17,6 +17,7 @@ ModelName = Annotated[
         description="provider:model in lower case, with @deployment where there are several",
     ),
 ]
+ForecastPpm = Annotated[int, Meta(ge=1, le=100_000_000)]
 Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
 
 
@@ -75,10 +76,12 @@ class ModelTraits(Part, frozen=True, kw_only=True):
 
 
 class LowWater(Part, frozen=True, kw_only=True):
-    """Shares of an allocation that are left, in parts per million."""
+    """Shares of an allocation that are left, in parts per million; of the forecast, shares that will be spent."""
 
     enter_ppm: Ppm = 200_000
     leave_ppm: Ppm = 250_000
+    forecast_enter_ppm: ForecastPpm = 1_000_000
+    forecast_leave_ppm: ForecastPpm = 900_000
     hard_floor_ppm: Ppm = 50_000
     normal_floor_ppm: Ppm = 50_000
     low_floor_ppm: Ppm = 100_000

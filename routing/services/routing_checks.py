@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec import UNSET
 
 from budgets.services.policies import InvalidPolicy
-from budgets.services.routing_policy import RoutingPolicy, TierLevel, TrafficClass
+from budgets.services.routing_policy import LowWater, RoutingPolicy, TierLevel, TrafficClass
 from kernel.http.explain import join
 from routing.pricing.book import ModelUnknown, PriceBook
 from routing.rules.effective import EffectiveRules
@@ -48,8 +48,15 @@ def _complaints(policy: RoutingPolicy, rules: EffectiveRules, book: PriceBook) -
             yield "default_class", "is missing: a request that names no class would have none"
     elif policy.default_class not in policy.classes:
         yield "default_class", "is no class of this policy; add it to classes, or name one of them"
-    if policy.low_water is not UNSET and policy.low_water.leave_ppm < policy.low_water.enter_ppm:
+    if policy.low_water is not UNSET:
+        yield from _about_low_water(policy.low_water)
+
+
+def _about_low_water(marks: LowWater) -> Iterator[Complaint]:
+    if marks.leave_ppm < marks.enter_ppm:
         yield "low_water.leave_ppm", "must not be below enter_ppm: a budget would recover while it still runs low"
+    if marks.forecast_leave_ppm > marks.forecast_enter_ppm:
+        yield "low_water.forecast_leave_ppm", "must not be above forecast_enter_ppm, for the same reason"
 
 
 def _about_models(policy: RoutingPolicy, rules: EffectiveRules, book: PriceBook) -> Iterator[Complaint]:

@@ -43,7 +43,7 @@ def publish_ruleset(*, tag: Tag, actor: Actor) -> bool:
             return is_changed
         now = datetime.now(UTC)
         shared = read_shared(own, tag=tag, at=now)
-        document = _compile(own, shared, tag=tag)
+        document = _compile(own, shared, tag=tag, at=now)
         with in_tenant(tag):
             is_in_force = document == current_document()
         # The same rules again are no new version, and take no lock. Whoever changes something now comes after us.
@@ -81,7 +81,7 @@ def _has_rules(tag: Tag) -> bool:
         return bool(current_document())
 
 
-def _compile(own: Own, shared: Shared, *, tag: Tag) -> dict[str, Any]:
+def _compile(own: Own, shared: Shared, *, tag: Tag, at: datetime) -> dict[str, Any]:
     with in_tenant(tag):
         slug, _ = slug_and_time_zone()
         learnt = input_factors()
@@ -93,6 +93,7 @@ def _compile(own: Own, shared: Shared, *, tag: Tag) -> dict[str, Any]:
             book=shared.book,
             catalogue=shared.catalogue,
             input_factors=learnt,
+            at=at,
         )
     )
 

@@ -1,7 +1,7 @@
 """From what people save to what decisions say: nothing in between is lost or understood otherwise."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -173,6 +173,12 @@ class TestPolicies:
         put(trial.tenant, PolicyKind.SHADOW, {"checks": ["tools"]})
 
         assert call_tool(trial, "zendesk.tickets.update").status == "OK"
+
+    def test_shadow_that_is_over_lets_nothing_pass(self, trial: Books) -> None:
+        ended = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+        put(trial.tenant, PolicyKind.SHADOW, {"checks": ["tools"], "enforce_from": ended})
+
+        assert call_tool(trial, "zendesk.tickets.update").status == "TOOL_DENIED"
 
     def test_the_router_switch_sends_all_to_one_tier(self, trial: Books) -> None:
         put(trial.tenant, PolicyKind.ROUTER_SWITCH, {"is_on": True})

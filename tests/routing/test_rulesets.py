@@ -437,6 +437,12 @@ class TestBadInput:
                 "0.5 s overhead + 2 × 2.5 s model + 3.0 s slowest parallel tool + 1.6 s margin = 10.1 s",
             ),
             ("routing", routing(low_water={"enter_ppm": 250_001}), "low_water.leave_ppm", "not be below enter_ppm"),
+            (
+                "routing",
+                routing(low_water={"forecast_leave_ppm": 1_000_001}),
+                "low_water.forecast_leave_ppm",
+                "not be above",
+            ),
             ("limits", {"models": ["openai:mini"]}, "models", "would leave the class deep without any model"),
         ],
     )
