@@ -4,10 +4,13 @@ So when `throw_switch` returns, nothing that it forbids is under way: what held 
 whoever takes the head after it reads the switch. No process has to be told.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+
+from django.db import connection, transaction
 
 from budgets.models import KillSwitch
 from budgets.scopes import LEVELS
@@ -22,6 +25,9 @@ from kernel.stops import InvalidSwitch, Stop
 from kernel.switches import SwitchLevel, SwitchMode
 from kernel.tenancy import in_tenant
 from telemetry.services import audit, outbox
+
+#: A stop is worth waiting for: so long it stands in line for the books, where others would have given up.
+WAIT_SECONDS_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +58,7 @@ def throw_switch(
     """
     _require_of_a_tenant(level)
     stop = Stop(level=level, name=name, mode=mode, reason=reason, ends_at=ends_at)
-    with in_tenant(tag), open_journal(actor=replace(actor, reason=reason)) as journal:
+    with in_tenant(tag), _patience(), open_journal(actor=replace(actor, reason=reason)) as journal:
         require_not_closed(journal)
         thrown = stops.throw(KillSwitch, stop, actor=actor.name, now=journal.now)
         released = 0
@@ -71,7 +77,7 @@ def lift_switch(*, tag: Tag, level: SwitchLevel, name: str = "", reason: str = "
     Raises `InvalidSwitch`, `TenantIsClosed`.
     """
     _require_of_a_tenant(level)
-    with in_tenant(tag), open_journal(actor=replace(actor, reason=reason or actor.reason)) as journal:
+    with in_tenant(tag), _patience(), open_journal(actor=replace(actor, reason=reason or actor.reason)) as journal:
         require_not_closed(journal)
         lifted = stops.lift(KillSwitch, level=level, name=name, actor=actor.name, now=journal.now)
         if lifted is None:
@@ -79,6 +85,18 @@ def lift_switch(*, tag: Tag, level: SwitchLevel, name: str = "", reason: str = "
         after = {"lifted_at": journal.now.isoformat()}
         _leave_trace(journal, "kill_switch.lifted", lifted, before=stops.facts_of(lifted), after=after)
         return line_of(lifted)
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """The transaction of the block, which waits for its lock longer than others do."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            milliseconds = [f"{WAIT_SECONDS_MAX * 1000}ms"] * 2
+            cursor.execute(
+                "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)", milliseconds
+            )
+        yield
 
 
 def _require_of_a_tenant(level: SwitchLevel) -> None:

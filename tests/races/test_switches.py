@@ -232,6 +232,20 @@ class TestPlatformSwitch:
 
 
 class TestBarrier:
+    def test_a_tenant_s_switch_waits_where_others_have_given_up(self, books: Books) -> None:
+        tag = books.tenant.tag
+        with watcher() as seen, head_held(tag):
+            stopping = Running(
+                lambda: throw_switch(tag=tag, level=SwitchLevel.TENANT, reason="runaway", actor=OLIVE).is_changed
+            )
+            until(lambda: waiting_for_locks(seen) >= 1)
+            # Longer than the time after which a request is answered with 503.
+            time.sleep(2.5)
+            assert not stopping.has_ended
+
+        assert stopping.result()
+        assert books.ask("reserve", amount=1).status == "KILL_SWITCH"
+
     def test_a_platform_switch_is_seen_by_what_waits_for_the_head(self, books: Books) -> None:
         try:
             with watcher() as seen, head_held(books.tenant.tag):

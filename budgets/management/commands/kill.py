@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
 
 from budgets.management.switch_options import add_switch_arguments, level_of, named, tag_of
 from budgets.services.guards import TenantIsClosed
@@ -59,6 +60,8 @@ class Command(BaseCommand):
             raise CommandError(f"{error.field} {error}.") from None
         except TenantIsClosed:
             raise CommandError(f"{tenant} is closed, and nothing of it works any more.") from None
+        except OperationalError:
+            raise CommandError("The database is away, or others hold the books. Repeat the command.") from None
         end = "until it is resumed" if switch.ends_at is None else f"until {switch.ends_at.isoformat()}"
         self.stdout.write(f"Stopped {named(what, switch.name, tenant=tenant)} {end}; {released} holds given back.")
         if failed:

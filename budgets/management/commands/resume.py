@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
 
 from budgets.management.switch_options import add_switch_arguments, level_of, named, tag_of
 from budgets.services.guards import TenantIsClosed
@@ -40,5 +41,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error.field} {error}.") from None
         except TenantIsClosed:
             raise CommandError(f"{tenant} is closed, and nothing of it works any more.") from None
+        except OperationalError:
+            raise CommandError("The database is away, or others hold the books. Repeat the command.") from None
         which = named(what, name, tenant=tenant)
         self.stdout.write(f"Resumed {which}." if lifted else f"No switch was thrown on {which}; nothing has changed.")
