@@ -56,7 +56,8 @@ def run(
         given_up = [client.unit_started for client in waiting if client.counts] + plan.never_sent()
     return figures_of(
         [*tally.latencies_s, *(now - due for due in given_up)],
-        seconds=seconds,
+        # The seconds that the counted units stand for.
+        seconds=(plan.total - plan.uncounted) / rate,
         units=tally.units,
         statuses=tally.statuses,
         accepted=tally.accepted,
