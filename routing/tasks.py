@@ -1,4 +1,4 @@
-"""The worker's door to routing: rules follow prices whose time has come, and plans that change at a period's end.
+"""The worker's door to routing: rules follow prices whose time has come, plans that change, and shadow that ends.
 
 While PostgreSQL is away a tick says so in a line; the sweep finds what it missed.
 """
@@ -10,10 +10,12 @@ from typing import Final
 from celery import shared_task
 from django.db import OperationalError
 
+from budgets.selectors.rulesets import shadow_ends_at
 from budgets.services.guards import TenantIsClosed, TenantIsSuspended
 from budgets.services.subscribing import SubscriptionChanged
 from kernel.actor import Actor
 from kernel.ids import Tag
+from kernel.tenancy import in_tenant
 from routing.selectors.prices import tenants_repriced
 from routing.services.plan_changes import PlanDoesNotFit, PlanNotFound, apply_due_plan
 from routing.services.rulesets import publish_all, publish_rulesets
@@ -41,18 +43,27 @@ def follow_prices() -> None:
         publish_rulesets([Tag(tag) for tag in sorted(tags)], actor=_ACTOR)
 
 
-@shared_task(name="routing.apply_due_plan_changes", time_limit=600)
-def apply_due_plan_changes() -> None:
-    """Put tenants on the plans that were to follow. May run twice; a suspended tenant's change waits."""
+@shared_task(name="routing.follow_dates", time_limit=600)
+def follow_dates() -> None:
+    """Put tenants on the plans that were to follow, and end shadow mode whose end has come. May run twice."""
     now = datetime.now(UTC)
     try:
         for tag in tenant_tags():
-            try:
-                apply_due_plan(tag=tag, now=now, actor=_ACTOR)
-            except (PlanDoesNotFit, PlanNotFound, SubscriptionChanged, TenantIsClosed, TenantIsSuspended) as refusal:
-                _logger.warning("The plan of tenant %s was not changed: %s", tag, type(refusal).__name__)
+            _follow_dates_of(tag, now)
     except OperationalError as error:
-        _logger.warning("Plan changes were cut off and will be tried again: %s", str(error).partition("\n")[0])
+        _logger.warning("Dates were not followed and will be tried again: %s", str(error).partition("\n")[0])
+
+
+def _follow_dates_of(tag: Tag, now: datetime) -> None:
+    try:
+        apply_due_plan(tag=tag, now=now, actor=_ACTOR)
+    except (PlanDoesNotFit, PlanNotFound, SubscriptionChanged, TenantIsClosed, TenantIsSuspended) as refusal:
+        # A suspended tenant's change waits.
+        _logger.warning("The plan of tenant %s was not changed: %s", tag, type(refusal).__name__)
+    with in_tenant(tag):
+        ends_at = shadow_ends_at()
+    if ends_at is not None and ends_at <= now:
+        publish_rulesets([tag], actor=_ACTOR)
 
 
 @shared_task(name="routing.follow_rules", time_limit=3600)

@@ -22,7 +22,7 @@ app.conf.beat_schedule = {
     "dispatch expiry": {"task": "budgets.dispatch_expiry", "schedule": 1.0, "options": {"expires": 5}},
     "sweep due": {"task": "budgets.sweep_due", "schedule": 3600.0, "options": {"expires": 3600}},
     "follow prices": {"task": "routing.follow_prices", "schedule": 60.0, "options": {"expires": 60}},
-    "plan changes": {"task": "routing.apply_due_plan_changes", "schedule": 300.0, "options": {"expires": 300}},
+    "follow dates": {"task": "routing.follow_dates", "schedule": 300.0, "options": {"expires": 300}},
     "follow rules": {"task": "routing.follow_rules", "schedule": 3600.0, "options": {"expires": 3600}},
 }
 

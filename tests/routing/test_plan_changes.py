@@ -29,7 +29,7 @@ from routing.services.plan_changes import (
 )
 from routing.services.plan_comparison import PlanChange
 from routing.services.policy_saving import put_policy
-from routing.tasks import apply_due_plan_changes
+from routing.tasks import follow_dates
 from telemetry.models import AuditEntry, OutboxEvent
 from tenants.models import Plan, Tenant
 from tests.support.books import TEST_ACTOR, Books
@@ -283,7 +283,7 @@ class TestMonthEnd:
             # The month in the books began a while ago, and so did the change that was to come with it.
             root = Budget.objects.get(scope_path="tenant:umbrella", unit="USD_MICROCENTS")
             Subscription.objects.update(next_at=root.period_starts_at)
-        apply_due_plan_changes()
+        follow_dates()
 
         with in_tenant(umbrella.tag):
             root.refresh_from_db()
@@ -328,11 +328,11 @@ class TestRefused:
 
         with pytest.raises(TenantIsSuspended):
             put_on(umbrella, large)
-        apply_due_plan_changes()
+        follow_dates()
         assert subscription(umbrella).next_plan_code == large.code
 
         lifecycle.resume_tenant(tag=umbrella.tag, actor=TEST_ACTOR)
-        apply_due_plan_changes()
+        follow_dates()
         assert subscription(umbrella).plan_code == large.code
 
 

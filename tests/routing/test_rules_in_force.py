@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from time import sleep
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from kernel.tenancy import in_tenant
 from routing.services.catalogue_prices import ensure_catalogue_prices
 from routing.services.plan_changes import change_plan
 from routing.services.policy_saving import put_policy
+from routing.tasks import follow_dates
 from tenants.models import Tenant
 from tests.support.books import TEST_ACTOR, Books
 from tests.support.plans import a_plan, tenant_on
@@ -177,6 +179,16 @@ class TestPolicies:
     def test_shadow_that_is_over_lets_nothing_pass(self, trial: Books) -> None:
         ended = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
         put(trial.tenant, PolicyKind.SHADOW, {"checks": ["tools"], "enforce_from": ended})
+
+        assert call_tool(trial, "zendesk.tickets.update").status == "TOOL_DENIED"
+
+    def test_shadow_ends_with_the_first_tick_after_its_end(self, trial: Books) -> None:
+        soon = datetime.now(UTC) + timedelta(seconds=1)
+        put(trial.tenant, PolicyKind.SHADOW, {"checks": ["tools"], "enforce_from": soon.isoformat()})
+        assert call_tool(trial, "zendesk.tickets.update").status == "OK"
+
+        sleep(1.1)
+        follow_dates()
 
         assert call_tool(trial, "zendesk.tickets.update").status == "TOOL_DENIED"
 
