@@ -1,10 +1,13 @@
 """Changing plans: what is shown is what happens, money is prorated in whole units, nothing spent is taken."""
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.db import connections
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +19,7 @@ from budgets.services.plan_money import share_left
 from budgets.services.policies import NewPolicy, PolicyKind
 from budgets.services.ruleset import current_document
 from budgets.services.run_templates import TemplateEdit, update_template
-from budgets.services.subscribing import month_end
+from budgets.services.subscribing import SubscriptionChanged, month_end
 from kernel.money import Unit
 from kernel.tenancy import in_public, in_tenant
 from routing.selectors.effective_limits import effective_limits
@@ -254,6 +257,68 @@ class TestOverAtOnce:
         plan = a_plan(limits={"concurrent_runs_max": 1})
 
         assert [(over.name, over.used) for over in seen(umbrella, plan).over] == [("limits.concurrent_runs_max", 2)]
+
+
+class TestUnderLoad:
+    def test_plans_that_change_while_money_moves_leave_the_books_right(
+        self, umbrella: Tenant, small: Plan, large: Plan
+    ) -> None:
+        books = Books(umbrella)
+        is_over = threading.Event()
+        statuses: set[str] = set()
+
+        def spend() -> None:
+            while not is_over.is_set():
+                hold = books.ask("reserve", amount=USD // 10, idem=uuid4().hex)
+                statuses.add(hold.status)
+                if hold.status == "OK":
+                    books.ask("commit", target=hold.id, amount=USD // 20, idem=uuid4().hex)
+
+        threads = [threading.Thread(target=spend) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for plan in (large, small, large, small):
+            put_on(umbrella, plan)
+        is_over.set()
+        for thread in threads:
+            thread.join()
+
+        assert audit(umbrella.tag) == []
+        assert statuses <= {"OK", "BUDGET_EXCEEDED"}
+        root = books.budget()
+        assert root.remaining >= 0
+        assert subscription(umbrella).plan_code == small.code
+
+    def test_two_changes_at_once_end_on_one_plan_with_its_rules(
+        self, umbrella: Tenant, small: Plan, large: Plan
+    ) -> None:
+        other = a_plan(budgets=[money(20 * USD, period="MONTH")], limits={"runs_per_day_max": 20})
+        barrier = threading.Barrier(2)
+        outcomes: list[str] = []
+
+        def change(plan: Plan) -> None:
+            try:
+                barrier.wait()
+                put_on(umbrella, plan)
+                outcomes.append("changed")
+            except SubscriptionChanged:
+                outcomes.append("refused")
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=change, args=(plan,)) for plan in (large, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert "changed" in outcomes
+        plan = {large.code: large, other.code: other}[subscription(umbrella).plan_code]
+        with in_tenant(umbrella.tag):
+            assert current_document()["limits"] == plan.defaults["limits"]
+        with in_public():
+            assert Tenant.objects.get(pk=umbrella.pk).plan_id == plan.pk
+        assert audit(umbrella.tag) == []
 
 
 class TestMonthEnd:
