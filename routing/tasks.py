@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from celery import shared_task
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
 
 from budgets.selectors.rulesets import shadow_ends_at
 from budgets.services.guards import TenantIsClosed, TenantIsSuspended
@@ -17,8 +17,8 @@ from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
 from routing.selectors.prices import tenants_repriced
-from routing.services.plan_changes import PlanDoesNotFit, PlanNotFound, apply_due_plan
-from routing.services.rulesets import publish_all, publish_rulesets
+from routing.services.plan_changes import PlanDoesNotFit, PlanNotFound, apply_due_plan, follow_books
+from routing.services.rulesets import RulesBusy, publish_all, publish_rulesets
 from tenants.selectors.tags import tenant_tags
 
 _ACTOR: Final = Actor(name="rules", actor_type="scheduler")
@@ -69,4 +69,11 @@ def _follow_dates_of(tag: Tag, now: datetime) -> None:
 @shared_task(name="routing.follow_rules", time_limit=3600)
 def follow_rules() -> None:
     """Compile every tenant's rules again, in case a change was cut off. Slow and rare; what is right stays."""
-    publish_all(actor=_ACTOR)
+    try:
+        for tag in tenant_tags():
+            try:
+                follow_books(tag, actor=_ACTOR)
+            except (RulesBusy, DatabaseError) as error:
+                _logger.warning("The rules of tenant %s were left to the next sweep: %s", tag, type(error).__name__)
+    except OperationalError as error:
+        _logger.warning("The rules were not followed to the end: %s", str(error).partition("\n")[0])

@@ -76,7 +76,7 @@ def change_plan(
             money = change_plan_in(journal, old=plans.old, new=plans.new, at=now)
         change = compare(plans, money, at=at, is_now=not at_month_end, time_zone=time_zone)
     if not at_month_end:
-        _follow(tag, actor=actor)
+        follow_books(tag, actor=actor)
     return change
 
 
@@ -92,7 +92,7 @@ def apply_due_plan(*, tag: Tag, now: datetime, actor: Actor) -> bool:
     plans = _read(tag, subscription.next_plan_code or "", subscription.next_plan_version)
     with in_tenant(tag), open_journal(actor=actor) as journal:
         change_plan_in(journal, old=plans.old, new=plans.new, at=subscription.next_at)
-    _follow(tag, actor=actor)
+    follow_books(tag, actor=actor)
     return True
 
 
@@ -117,11 +117,11 @@ def _ref(source: PlanSource) -> PlanRef:
     return PlanRef(code=source.code, version=source.version, defaults=source.defaults)
 
 
-def _follow(tag: Tag, *, actor: Actor) -> None:
-    """What follows the books: the directory's line, and the rules.
+def follow_books(tag: Tag, *, actor: Actor) -> None:
+    """Bring what follows the tenant's books to what they say: the directory's line, and the rules. Safe to repeat.
 
     The directory is written outside of the books' transaction, so the books are asked again afterwards: of two changes
-    at once, the one that came first must not have the last word here.
+    at once, the one that came first must not have the last word here. Raises `RulesBusy`.
     """
     written: tuple[str, int] | None = None
     while (plan := _plan_in_the_books(tag)) is not None and plan != written:

@@ -126,4 +126,5 @@ def set_directory_plan(tag: Tag, *, code: str, version: int) -> None:
     """Let the directory follow the tenant's own subscription. Safe to repeat."""
     with in_public():
         plan = Plan.objects.get(code=code, version=version)
-        Tenant.objects.filter(schema_name=schema_name(tag)).update(plan=plan)
+        # A row that says so already is not written again: sweeps ask for every tenant.
+        Tenant.objects.filter(schema_name=schema_name(tag)).exclude(plan=plan).update(plan=plan)

@@ -11,7 +11,7 @@ from django.db import connections
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgets.models import Budget, Run, RunTemplate, Subscription
+from budgets.models import Budget, Ruleset, Run, RunTemplate, Subscription
 from budgets.selectors.audit import audit
 from budgets.services import lifecycle
 from budgets.services.guards import TenantIsSuspended
@@ -32,7 +32,7 @@ from routing.services.plan_changes import (
 )
 from routing.services.plan_comparison import PlanChange
 from routing.services.policy_saving import put_policy
-from routing.tasks import follow_dates
+from routing.tasks import follow_dates, follow_rules
 from telemetry.models import AuditEntry, OutboxEvent
 from tenants.models import Plan, Tenant
 from tests.support.books import TEST_ACTOR, Books
@@ -288,6 +288,20 @@ class TestUnderLoad:
         root = books.budget()
         assert root.remaining >= 0
         assert subscription(umbrella).plan_code == small.code
+
+    def test_a_change_that_was_cut_off_is_followed_by_the_sweep(self, umbrella: Tenant, large: Plan) -> None:
+        put_on(umbrella, large)
+        with in_public():
+            Tenant.objects.filter(pk=umbrella.pk).update(plan=None)
+        with in_tenant(umbrella.tag):
+            Ruleset.objects.update(document={})
+
+        follow_rules()
+
+        with in_public():
+            assert Tenant.objects.get(pk=umbrella.pk).plan_id == large.pk
+        with in_tenant(umbrella.tag):
+            assert current_document()["limits"] == {"runs_per_day_max": 50}
 
     def test_two_changes_at_once_end_on_one_plan_with_its_rules(
         self, umbrella: Tenant, small: Plan, large: Plan
