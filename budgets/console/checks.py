@@ -3,19 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
 
-from budgets.console.wording import scope_words
+from budgets.console.stages import REFUSALS_OF_BUDGETS, REFUSALS_OF_QUOTAS, stages_of
+from budgets.console.wording import reason_words, scope_words
 from budgets.models.choices import Verdict
 from budgets.selectors.decision_records import BudgetThen, DecisionRecord
-from kernel.pages.amounts import exact_amount_text, unit_name
+from kernel.pages.amounts import exact_amount_text
 from kernel.pages.bars import Tone
-from kernel.pages.phrases import Sentence, code, sentence, strong
+from kernel.pages.phrases import Sentence, sentence, strong
 
 
 class Outcome(Enum):
     PASS = ("Pass", Tone.GOOD)
     DENY = ("Deny", Tone.BAD)
+    WOULD_DENY = ("Would deny", Tone.WARN)
     NOT_REACHED = ("Not reached", Tone.INFO)
 
     @property
@@ -33,66 +34,55 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line. `note` says how much was missing, where something was."""
+    """One line. `note` says what or how much was missing, where something was."""
 
     words: Sentence
     outcome: Outcome
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Stage:
-    words: Sentence
-    refusals: frozenset[str]
-
-
-_SETTLEMENTS: Final = frozenset({"commit", "release", "extend"})
-
-
 def checks_of(record: DecisionRecord) -> tuple[Check, ...]:
     """Stages first, then the path's budgets, root first; the first refusal ends the reckoning."""
-    checks: list[Check] = []
-    is_over = False
-    for stage in _stages(record):
-        is_refused = record.verdict == Verdict.DENY and record.reason_code in stage.refusals
-        checks.append(Check(stage.words, _outcome(is_over=is_over, is_refused=is_refused)))
-        is_over = is_over or is_refused
+    return (*_stage_checks(record), *_budget_checks(record))
+
+
+def _stage_checks(record: DecisionRecord) -> Iterator[Check]:
+    is_over = is_skipping = False
+    for stage in stages_of(record):
+        if is_over or (is_skipping and stage.is_rule):
+            yield Check(stage.words, Outcome.NOT_REACHED)
+        elif record.verdict == Verdict.DENY and record.reason_code in stage.refusals:
+            is_over = True
+            yield Check(stage.words, Outcome.DENY, reason_words(record.reason_code))
+        elif record.would_deny in stage.refusals:
+            # The rules end at the first that speaks, also where shadow mode lets it through; quotas are the last.
+            is_skipping = record.would_deny not in REFUSALS_OF_QUOTAS
+            yield Check(stage.words, Outcome.WOULD_DENY, reason_words(record.would_deny))
+        else:
+            yield Check(stage.words, Outcome.PASS)
+
+
+def _budget_checks(record: DecisionRecord) -> Iterator[Check]:
+    is_denied = record.verdict == Verdict.DENY
+    is_over = is_denied and record.reason_code not in REFUSALS_OF_BUDGETS
     for budget in _budgets(record):
-        is_refused = not is_over and record.verdict == Verdict.DENY and budget.scope_path == record.failed_scope
-        outcome = _outcome(is_over=is_over, is_refused=is_refused)
-        note = _shortfall(record) if is_refused else ""
-        checks.append(Check(_budget_words(record, budget, outcome), outcome, note))
-        is_over = is_over or is_refused
-    return tuple(checks)
-
-
-def _outcome(*, is_over: bool, is_refused: bool) -> Outcome:
-    if is_over:
-        return Outcome.NOT_REACHED
-    return Outcome.DENY if is_refused else Outcome.PASS
-
-
-def _stages(record: DecisionRecord) -> Iterator[_Stage]:
-    key = code(record.api_key_id) if record.api_key_id else "of an operator or worker"
-    yield _Stage(sentence("Key ", key, ": may do this here"), frozenset({"FORBIDDEN", "NOT_FOUND"}))
-    if record.idempotency_key:
-        words = sentence("Idempotency key ", code(record.idempotency_key), ": not used for anything else")
-        yield _Stage(words, frozenset({"IDEMPOTENCY_MISMATCH"}))
-    yield _Stage(sentence("Tenant switch: on"), frozenset({"TENANT_SUSPENDED", "TENANT_CLOSED"}))
-    if record.endpoint in _SETTLEMENTS:
-        yield _Stage(
-            sentence("Reservation: open, in time and in this unit"),
-            frozenset({"RESERVATION_FINALIZED", "RESERVATION_EXPIRED", "UNIT_MISMATCH", "MAX_EXTENSIONS_EXCEEDED"}),
-        )
-    else:
-        words = sentence("Budgets on the path: at least one in ", unit_name(record.unit or ""))
-        yield _Stage(words, frozenset({"BUDGET_NOT_FOUND", "UNIT_MISMATCH"}))
+        if is_over:
+            yield Check(_budget_words(record, budget, Outcome.NOT_REACHED), Outcome.NOT_REACHED)
+            continue
+        outcome = Outcome.PASS
+        # A decision that stands and yet names a scope was let through in shadow.
+        if budget.scope_path == record.failed_scope:
+            outcome = Outcome.DENY if is_denied else Outcome.WOULD_DENY
+            is_over = True
+        note = "" if outcome is Outcome.PASS else _shortfall(record)
+        yield Check(_budget_words(record, budget, outcome), outcome, note)
 
 
 def _budgets(record: DecisionRecord) -> tuple[BudgetThen, ...]:
     paths = {budget.scope_path for budget in record.budgets}
     failed = record.failed_scope
-    if failed is None or failed in paths or record.reason_code in {"BUDGET_NOT_FOUND", "UNIT_MISMATCH"}:
+    is_of_budget = record.verdict != Verdict.DENY or record.reason_code in REFUSALS_OF_BUDGETS
+    if failed is None or failed in paths or not is_of_budget:
         return record.budgets
     # A run's budget is only imagined until its first reservation is let through.
     return (*record.budgets, BudgetThen(scope_path=failed))
@@ -108,7 +98,7 @@ def is_rejected_overage(record: DecisionRecord) -> bool:
 def _budget_words(record: DecisionRecord, budget: BudgetThen, outcome: Outcome) -> Sentence:
     level, _, name = scope_words(budget.scope_path).partition(" ")
     title = sentence(f"{level.capitalize()} budget ", strong(name))
-    finding = _finding(record) if outcome is Outcome.DENY else _room(record, budget)
+    finding = _room(record, budget) if outcome in {Outcome.PASS, Outcome.NOT_REACHED} else _finding(record)
     return (*title, *sentence(f": {finding}")) if finding else title
 
 
@@ -118,16 +108,16 @@ def _finding(record: DecisionRecord) -> str:
     if is_rejected_overage(record):
         held, cost = (exact_amount_text(numbers[name], unit) for name in ("held", "requested"))
         return f"{held} held, cost {cost}, and nothing above is charged"
-    match record.reason_code:
+    match reason := record.reason_code or record.would_deny:
         case "BUDGET_FROZEN" | "BUDGET_CLOSED":
-            return record.reason_code.removeprefix("BUDGET_").lower()
+            return reason.removeprefix("BUDGET_").lower()
         case "OVERDRAFT_LIMIT_EXCEEDED" | "DEBT_OUTSTANDING" if numbers.get("debt"):
             return f"owes {exact_amount_text(numbers['debt'], unit)}"
         case "OVERDRAFT_LIMIT_EXCEEDED":
             return "over its limit"
-    if record.amount is None or "remaining" not in numbers:
+    if "remaining" not in numbers:
         return ""
-    left, needs = (exact_amount_text(amount, unit) for amount in (numbers["remaining"], record.amount))
+    left, needs = (exact_amount_text(numbers[name], unit) for name in ("remaining", "requested"))
     return f"{left} left, needs {needs}"
 
 
@@ -135,14 +125,17 @@ def _room(record: DecisionRecord, budget: BudgetThen) -> str:
     """What another budget had, where it was kept."""
     if budget.remaining is None or budget.allocated is None or record.amount is None:
         return ""
-    amounts = (budget.remaining, budget.allocated, record.amount)
+    # Nothing is held for what shadow mode let through; what it needed is in the numbers.
+    needed = record.numbers["requested"] if record.is_shortfall_shadowed else record.amount
+    amounts = (budget.remaining, budget.allocated, needed)
     left, whole, needs = (exact_amount_text(amount, record.unit or "") for amount in amounts)
     return f"{left} left of {whole}, needs {needs}"
 
 
 def _shortfall(record: DecisionRecord) -> str:
-    left = record.numbers.get("remaining")
-    if record.reason_code != "BUDGET_EXCEEDED" or left is None or record.amount is None or is_rejected_overage(record):
+    numbers, unit = record.numbers, record.unit or ""
+    is_exceeded = "BUDGET_EXCEEDED" in {record.reason_code, record.would_deny}
+    if not is_exceeded or "remaining" not in numbers or is_rejected_overage(record):
         return ""
-    short = record.amount - record.numbers.get("held", 0) - left
-    return f"short by {exact_amount_text(short, record.unit or '')}" if short > 0 else ""
+    short = numbers["requested"] - numbers.get("held", 0) - numbers["remaining"]
+    return f"short by {exact_amount_text(short, unit)}" if short > 0 else ""

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from budgets.console.wording import decision_wire_id, endpoint_noun, path_within_tenant, reason_words, verdict_words
+from budgets.console.wording import (
+    WOULD_DENY,
+    decision_wire_id,
+    endpoint_noun,
+    path_within_tenant,
+    reason_words,
+    verdict_words,
+)
 from budgets.selectors.decisions import DecisionLine
 from kernel.ids import Tag
 from kernel.pages.bars import Tone
@@ -11,7 +18,10 @@ from kernel.pages.bars import Tone
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRow:
-    """`refused_by` is the scope that refused, where it is another one than the call's own."""
+    """`refused_by` is the scope that refused, where it is another one than the call's own.
+
+    `mark` is WOULD_DENY where shadow mode let the call through; `reason` is then why it would have been denied.
+    """
 
     decision: DecisionLine
     wire_id: str
@@ -21,6 +31,7 @@ class DecisionRow:
     tone: Tone
     reason: str
     refused_by: str
+    mark: tuple[str, Tone] | None
 
 
 def decision_rows(tag: Tag, decisions: Sequence[DecisionLine]) -> list[DecisionRow]:
@@ -36,8 +47,9 @@ def _row(tag: Tag, decision: DecisionLine) -> DecisionRow:
         scope=path_within_tenant(decision.scope_path or ""),
         verdict=verdict,
         tone=tone,
-        reason=reason_words(decision.reason_code),
+        reason=reason_words(decision.reason_code or decision.would_deny),
         refused_by=_refused_by(decision),
+        mark=WOULD_DENY if decision.would_deny is not None and decision.reason_code is None else None,
     )
 
 

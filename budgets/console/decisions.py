@@ -13,7 +13,7 @@ from budgets.console.decision_rows import decision_rows
 from budgets.console.denials import SPANS
 from budgets.console.explanation import explain
 from budgets.console.tenants import tenant_or_404
-from budgets.console.wording import endpoint_noun, reason_codes, reason_words, verdict_words
+from budgets.console.wording import WOULD_DENY, endpoint_noun, reason_codes, reason_words, verdict_words
 from budgets.selectors.decision_records import decision_record
 from budgets.selectors.decisions import recent_decisions, recent_denials
 from kernel.ids import Tag, mint_wire_id, parse_wire_id
@@ -82,7 +82,8 @@ def decision_detail(request: HttpRequest, wire_id: str) -> HttpResponse:
         "noun": endpoint_noun(record.endpoint),
         "verdict": verdict,
         "tone": tone,
-        "reason": reason_words(record.reason_code),
+        "mark": WOULD_DENY if record.would_deny is not None else None,
+        "reason": reason_words(record.reason_code or record.would_deny),
         "explanation": explain(record, time_zone=tenant.time_zone, now=now),
         "hold_id": mint_wire_id("rsv", tenant.tag, record.hold.id) if record.hold else "",
     }

@@ -24,8 +24,28 @@ _REASONS: Final = {
     "RESERVATION_FINALIZED": "Already settled",
     "RESERVATION_EXPIRED": "Reservation expired",
     "MAX_EXTENSIONS_EXCEEDED": "Extended too often",
+    "KILL_SWITCH": "Stopped by an operator",
+    "MAX_ITERATIONS_REACHED": "Run out of iterations",
+    "MAX_TOKENS_REACHED": "Run out of tokens",
+    "MAX_WALL_TIME_REACHED": "Run out of time",
+    "ACTION_KIND_DENIED": "Action denied",
+    "ACTION_KIND_NOT_ALLOWED": "Action not allowed",
+    "TOOL_DENIED": "Tool denied",
+    "TOOL_GATED": "Tool needs approval",
+    "MODEL_UNKNOWN": "Model without a price",
+    "MODEL_NOT_ALLOWED": "Model not in the plan",
+    "RATE_LIMITED": "Rate limit",
+    "TOKENS_PER_REQUEST_EXCEEDED": "Request too long",
+    "ACTION_QUOTA_EXCEEDED": "Action quota used up",
+    "RUNS_PER_DAY_EXCEEDED": "Runs of the day used up",
+    "RUNS_PER_MONTH_EXCEEDED": "Runs of the month used up",
+    "CONCURRENT_RUNS_EXCEEDED": "Too many runs at once",
+    "RUN_REQUIRED": "Run not named",
+    "BELOW_FLOOR": "Kept for higher priority",
+    "NO_ROUTE": "No model fits",
 }
 _ENDPOINTS: Final = {
+    "admit": "admission",
     "reserve": "reservation",
     "decide": "check",
     "commit": "commit",
@@ -39,11 +59,23 @@ _PERIODS: Final = {
     Period.WEEK: "this week",
     Period.MONTH: "this month",
 }
+_WINDOWS: Final = {
+    "per_run": "in a run",
+    "per_minute_tumbling": "a minute",
+    "per_hour_tumbling": "an hour",
+    "per_day_tumbling": "a day",
+    "per_tenant_per_day": "a day",
+    "day": "a day",
+    "month": "a month",
+}
 _VERDICTS: Final = {
     Verdict.ALLOW: ("Allowed", Tone.GOOD),
     Verdict.ALLOW_WITH_CAPS: ("Allowed with caps", Tone.INFO),
     Verdict.DENY: ("Denied", Tone.BAD),
 }
+
+#: Let through in shadow mode; without it the call would have been denied.
+WOULD_DENY: Final = ("Would deny", Tone.WARN)
 
 #: While somebody holds the tenant's books, so that its new period cannot be opened.
 BOOKS_BUSY: Final = ("Books busy", Tone.INFO)
@@ -65,6 +97,11 @@ def endpoint_noun(endpoint: str) -> str:
 def period_words(period: Period) -> str:
     """What a sum of this period speaks of: `today`."""
     return _PERIODS[period]
+
+
+def window_words(window: str) -> str:
+    """What a quota counts over: `a day`."""
+    return _WINDOWS.get(window, window)
 
 
 def verdict_words(verdict: Verdict) -> tuple[str, Tone]:

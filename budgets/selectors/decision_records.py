@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Q
@@ -11,6 +11,8 @@ from django.db.models import Q
 from budgets.models import Budget, Decision, LedgerEntry, Reservation
 from budgets.models.choices import ReservationStatus, Verdict
 from budgets.models.ledger import BALANCE_FIELDS, DELTA_FIELDS
+from budgets.selectors.stops import stop_behind
+from budgets.selectors.switches import SwitchLine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,12 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRecord:
-    """`numbers` are those of the scope that refused, as the engine kept them."""
+    """`numbers` are those of the scope or rule that refused, as the engine kept them.
+
+    `would_deny` is the refusal that shadow mode let through. `admission` has class, route, caps and what is left of the
+    run, each where there was one; it is None where the tenant had no rules. `stop` is the kill switch that refused, as
+    it stands now.
+    """
 
     id: UUID
     at: datetime
@@ -61,6 +68,28 @@ class DecisionRecord:
     budgets: tuple[BudgetThen, ...]
     hold: Hold | None
     resets_at: datetime | None
+    would_deny: str | None
+    admission: dict[str, Any] | None
+    stop: SwitchLine | None
+
+    @property
+    def is_run_used_up(self) -> bool:
+        """Whether a run's own money was not enough; to the runtime that is MAX_COST_REACHED."""
+        return self.reason_code == "BUDGET_EXCEEDED" and "/run:" in (self.failed_scope or "")
+
+    @property
+    def is_run_over(self) -> bool:
+        """Whether the run has come to one of its limits, so that the give-up rule holds."""
+        return self.is_run_used_up or self.reason_code in _RUN_LIMITS
+
+    @property
+    def is_shortfall_shadowed(self) -> bool:
+        """Whether shadow mode let through what a budget would have refused: `numbers` are that budget's then."""
+        return self.verdict != Verdict.DENY and self.would_deny in _SHORTFALLS and self.failed_scope is not None
+
+
+_RUN_LIMITS: Final = {"MAX_ITERATIONS_REACHED", "MAX_TOKENS_REACHED", "MAX_WALL_TIME_REACHED"}
+_SHORTFALLS: Final = {"BUDGET_EXCEEDED", "OVERDRAFT_LIMIT_EXCEEDED", "DEBT_OUTSTANDING"}
 
 
 def decision_record(decision_id: UUID) -> DecisionRecord | None:
@@ -95,6 +124,9 @@ def decision_record(decision_id: UUID) -> DecisionRecord | None:
         budgets=budgets,
         hold=_hold(hold_row) if hold_row else None,
         resets_at=resets_at,
+        would_deny=decision.would_deny,
+        admission=decision.admission,
+        stop=stop_behind(decision.numbers or {}) if decision.reason_code == "KILL_SWITCH" else None,
     )
 
 

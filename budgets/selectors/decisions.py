@@ -12,7 +12,10 @@ from budgets.models.choices import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionLine:
-    """One decision in a list. `failed_scope` is the scope that refused, where one did."""
+    """One decision in a list. `failed_scope` is the scope that refused, where one did.
+
+    `would_deny` is the refusal that shadow mode let through.
+    """
 
     id: UUID
     at: datetime
@@ -25,6 +28,7 @@ class DecisionLine:
     amount: int | None
     run_id: str | None
     api_key_id: str | None
+    would_deny: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +85,5 @@ def _line(decision: Decision) -> DecisionLine:
         amount=decision.amount,
         run_id=decision.run_id,
         api_key_id=decision.api_key_id,
+        would_deny=decision.would_deny,
     )

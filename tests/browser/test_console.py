@@ -19,6 +19,9 @@ from pytest_django import DjangoDbBlocker
 
 from accounts.models import OperatorRole
 from budgets.services.lifecycle import create_tenant
+from budgets.services.switches import throw_switch
+from kernel.actor import Actor
+from kernel.switches import SwitchLevel
 from tenants.models import Tenant
 from tenants.services.provisioning import NewTenant
 from tests.browser.chromium import DESKTOP_WIDTH, PHONE_WIDTH, Tab, find_chromium, open_tab
@@ -26,6 +29,7 @@ from tests.plugins.live_api import free_port, run_database
 from tests.plugins.servers import ROOT
 from tests.support.books import Books
 from tests.support.console import CENT, DOLLAR, PASSWORD, day_bounds, explain_address, person, play_busy_day
+from tests.support.rules import SMALL, denying, rule
 from tests.support.tenants import drop_tenant
 
 pytestmark = [
@@ -169,7 +173,8 @@ def _set_scene(tenants: list[Tenant]) -> dict[str, str]:
     globex.add_budget(allocated=DOLLAR)
     globex.ask("reserve", amount=DOLLAR)
     books("umbrella", "Umbrella Labs", "UTC")
-    return {
+    hooli = books("hooli", "Hooli", "Europe/London")
+    return _decisions_by_rules(hooli) | {
         "overview": "/ops/",
         "denials": "/ops/denials/",
         "denials-none": "/ops/denials/?after=zzz",
@@ -180,6 +185,37 @@ def _set_scene(tenants: list[Tenant]) -> dict[str, str]:
         "decisions": "/ops/tenants/acme/decisions/",
         "decision-denied": explain_address(acme, denied),
         "decision-allowed": explain_address(initech, hold.id),
+    }
+
+
+def _decisions_by_rules(books: Books) -> dict[str, str]:
+    """A call with everything that rules can give, one that shadow mode let through, and one that a switch stopped."""
+    books.add_budget(allocated=100 * DOLLAR)
+    price = {"input": 15 * 10**6, "output": 60 * 10**6, "source": "list", "version": "2026-11-20/7"}
+    timeouts = {"total_ms": 30_000, "model_ms": 12_500, "tools": {"zendesk.search": 2_000}}
+    rule(
+        books,
+        models={"openai:gpt-4o-mini": SMALL | {"price": price}},
+        classes={"chat": {"tier": "small", "output_tokens_max": 500, "timeouts": timeouts}},
+        run={"iterations_max": 25, "tokens_max": 200_000, "wall_seconds_max": 900},
+        tools={"default": "allow", "version": 3, "rules": [{"pattern": "slack.*", "verdict": "deny"}]},
+        actions=denying("message.email"),
+        shadow={"checks": ["actions"]},
+    )
+    facts = {"input_tokens": 1_000, "tools": ["slack.post", "zendesk.search"]}
+    capped = books.ask("reserve", endpoint="admit", facts=facts, run="r-1")
+    mail = {"kind": "message.email", "name": "smtp"}
+    shadowed = books.ask("reserve", amount=CENT, action=mail)
+    olive = Actor(name="olive@example.test", actor_type="admin", reason="")
+    throw_switch(
+        tag=books.tenant.tag, level=SwitchLevel.AGENT, name="triage", reason="It answers its own mail", actor=olive
+    )
+    stopped = books.ask("reserve", amount=CENT, run="r-1", subject={"tenant": "hooli", "agent": "triage"})
+    return {
+        "decisions-by-rules": "/ops/tenants/hooli/decisions/",
+        "decision-capped": explain_address(books, capped.id),
+        "decision-shadowed": explain_address(books, shadowed.id),
+        "decision-stopped": explain_address(books, stopped.id),
     }
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.money import AMOUNT_MAX
-from kernel.pages.amounts import amount_text, exact_amount_text
+from kernel.pages.amounts import amount_text, counted_text, exact_amount_text, share_text
 from kernel.pages.bars import FULL, Tone, budget_bar
-from kernel.pages.moments import exact_moment_text, moment_text
+from kernel.pages.moments import duration_text, exact_moment_text, moment_text
 from kernel.pages.phrases import code, plain, render, sentence, strong
 
 AMOUNTS = st.integers(min_value=0, max_value=AMOUNT_MAX)
@@ -111,6 +111,39 @@ class TestMoment:
 
         assert exact_moment_text(at, time_zone="Asia/Kolkata") == "2026-11-22 09:02:14.118 IST (03:32:14 UTC)"
         assert exact_moment_text(at, time_zone="UTC") == "2026-11-22 03:32:14.118 UTC"
+
+
+class TestDuration:
+    @pytest.mark.parametrize(
+        ("milliseconds", "text"),
+        [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1_000, "1 s"),
+            (1_500, "1.5 s"),
+            (59_999, "59.999 s"),
+            (60_000, "1 min"),
+            (601_000, "10 min 1 s"),
+            (3_599_999, "59 min 59 s"),
+            (3_600_000, "1 h"),
+            (7_500_000, "2 h 5 min"),
+        ],
+    )
+    def test_has_two_units_at_most(self, milliseconds: int, text: str) -> None:
+        assert duration_text(milliseconds) == text
+
+
+class TestCount:
+    def test_has_its_noun_in_the_right_number(self) -> None:
+        assert [counted_text(count, "run") for count in (0, 1, 1_204)] == ["0 runs", "1 run", "1,204 runs"]
+
+
+class TestShare:
+    @pytest.mark.parametrize(
+        ("ppm", "text"), [(0, "0%"), (1, "0.0001%"), (49_999, "4.9999%"), (70_000, "7%"), (1_000_000, "100%")]
+    )
+    def test_is_a_percentage_to_the_last_digit(self, ppm: int, text: str) -> None:
+        assert share_text(ppm) == text
 
 
 class TestSentence:

@@ -57,6 +57,16 @@ def number_text(number: int) -> str:
     return str(format_decimal(number, locale=_LOCALE)).replace("-", _MINUS)
 
 
+def counted_text(count: int, noun: str) -> str:
+    """A count with what it counts: `1 run`, `1,204 runs`."""
+    return f"{number_text(count)} {noun}" if abs(count) == 1 else f"{number_text(count)} {noun}s"
+
+
+def share_text(ppm: int) -> str:
+    """Parts per million as a percentage, to the last digit: `7%`, `4.9999%`."""
+    return f"{Decimal(ppm).scaleb(-4).normalize():f}%".replace("-", _MINUS)
+
+
 def _money_text(amount: int, pattern: str) -> str:
     usd = Decimal(amount) / MICROCENTS_PER_USD
     return str(format_currency(usd, "USD", format=pattern, locale=_LOCALE, currency_digits=False)).replace("-", _MINUS)

@@ -29,3 +29,15 @@ def exact_moment_text(at: datetime, *, time_zone: str) -> str:
     return (
         exact if local.utcoffset() == at.astimezone(UTC).utcoffset() else f"{exact} ({at.astimezone(UTC):%H:%M:%S} UTC)"
     )
+
+
+def duration_text(milliseconds: int) -> str:
+    """A length of time by its two largest units: `250 ms`, `1.5 s`, `10 min 1 s`, `2 h 5 min`."""
+    if milliseconds < 1_000:
+        return f"{milliseconds} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1_000:.3f}".rstrip("0").rstrip(".") + " s"
+    minutes, seconds = divmod(milliseconds // 1_000, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (0 if hours else seconds, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)
