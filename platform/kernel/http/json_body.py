@@ -24,9 +24,9 @@ _JSON_CONTENT_TYPE: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 # Also matches a string that never ends: what fails at each of its quotes anew would take time by the square.
-_STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.?)*+(?:"|\Z)|[\[\]{}]')
-_OPENING: Final = (b"{", b"[")
-_CLOSING: Final = (b"}", b"]")
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
+_ONE_KIND: Final = bytes.maketrans(b"[]", b"{}")
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"{}[]")
 _BYTE_POSITION: Final = re.compile(r"\(byte ([0-9]+)\)$")
 
 
@@ -122,15 +122,17 @@ def _too_deep() -> ProtocolError:
 
 
 def _depth(raw: bytes) -> int:
-    """How deep the JSON `raw` is nested; roughly, where it is malformed. Takes time in proportion to its length."""
-    level = deepest = 0
-    for token in _STRING_OR_BRACKET.findall(raw):
-        if token in _OPENING:
-            level += 1
-            deepest = max(deepest, level)
-        elif token in _CLOSING:
-            level -= 1
-    return deepest
+    """How deep the JSON `raw` is nested, counted up to one more than is allowed; where it is malformed, at least so deep.
+
+    Takes time in proportion to its length: each round takes away the innermost pairs.
+    """
+    brackets = _STRING.sub(b"", raw).translate(_ONE_KIND, _NO_BRACKETS)
+    for rounds in range(DEPTH_MAX + 1):
+        rest = brackets.replace(b"{}", b"")
+        if len(rest) == len(brackets):
+            return rounds + rest.count(b"{")
+        brackets = rest
+    return DEPTH_MAX + 1
 
 
 class _DuplicateKeyError(Exception):
