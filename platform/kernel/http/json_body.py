@@ -122,7 +122,7 @@ def _too_deep() -> ProtocolError:
 
 
 def _depth(raw: bytes) -> int:
-    """How deep the JSON `raw` is nested, counted up to one more than is allowed; where it is malformed, at least so deep.
+    """How deep the JSON `raw` is nested, counted to one more than is allowed; at least so deep where it is malformed.
 
     Takes time in proportion to its length: each round takes away the innermost pairs.
     """
