@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from budgets.console.stages import REFUSALS_OF_BUDGETS, REFUSALS_OF_QUOTAS, stages_of
 from budgets.console.wording import reason_words, scope_words
@@ -11,6 +12,7 @@ from budgets.selectors.decision_records import BudgetThen, DecisionRecord
 from kernel.pages.amounts import exact_amount_text
 from kernel.pages.bars import Tone
 from kernel.pages.phrases import Sentence, sentence, strong
+from kernel.switches import SwitchMode
 
 
 class Outcome(Enum):
@@ -41,6 +43,12 @@ class Check:
     note: str = ""
 
 
+_MODES: Final = {
+    SwitchMode.STOP_NEW: "work under way may settle",
+    SwitchMode.CANCEL_HOLDS: "what was held is given back",
+}
+
+
 def checks_of(record: DecisionRecord) -> tuple[Check, ...]:
     """Stages first, then the path's budgets, root first; the first refusal ends the reckoning."""
     return (*_stage_checks(record), *_budget_checks(record))
@@ -53,13 +61,19 @@ def _stage_checks(record: DecisionRecord) -> Iterator[Check]:
             yield Check(stage.words, Outcome.NOT_REACHED)
         elif record.verdict == Verdict.DENY and record.reason_code in stage.refusals:
             is_over = True
-            yield Check(stage.words, Outcome.DENY, reason_words(record.reason_code))
+            yield Check(stage.words, Outcome.DENY, _refusal(record))
         elif record.would_deny in stage.refusals:
             # The rules end at the first that speaks, also where shadow mode lets it through; quotas are the last.
             is_skipping = record.would_deny not in REFUSALS_OF_QUOTAS
             yield Check(stage.words, Outcome.WOULD_DENY, reason_words(record.would_deny))
         else:
             yield Check(stage.words, Outcome.PASS)
+
+
+def _refusal(record: DecisionRecord) -> str:
+    words = reason_words(record.reason_code)
+    mode = record.numbers.get("mode")
+    return f"{words}; {_MODES[mode]}" if mode in _MODES else words
 
 
 def _budget_checks(record: DecisionRecord) -> Iterator[Check]:

@@ -35,7 +35,7 @@ def explain(record: DecisionRecord, *, time_zone: str, now: datetime) -> Explana
     shadow: Sentence = ()
     if record.would_deny is not None:
         cause = _cause(_as_refused(record, record.would_deny), time_zone=time_zone, now=now)
-        shadow = sentence("Let through in shadow: would have been denied because ", *cause, ".")
+        shadow = sentence(strong("Let through in shadow"), ": would have been denied because ", *cause, ".")
     if record.verdict == Verdict.DENY:
         cause = _cause(record, time_zone=time_zone, now=now)
         summary = sentence(f"This {noun} was denied at ", moment, " because ", *cause, ".")

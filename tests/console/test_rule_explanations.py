@@ -315,6 +315,20 @@ class TestRefusalOfASwitch:
         assert outcomes(explanation)[SWITCHES] is Outcome.DENY
         assert explanation.remedies == ("Resume agent triage when the reason is gone: until then the switch refuses.",)
 
+    @pytest.mark.parametrize(
+        ("mode", "note"),
+        [
+            (SwitchMode.STOP_NEW, "Stopped by an operator; work under way may settle"),
+            (SwitchMode.CANCEL_HOLDS, "Stopped by an operator; what was held is given back"),
+        ],
+    )
+    def test_says_what_becomes_of_running_work(self, books: Books, mode: SwitchMode, note: str) -> None:
+        throw_switch(tag=books.tenant.tag, level=SwitchLevel.TENANT, mode=mode, reason="Too dear", actor=OLIVE)
+
+        checks = explained(books, asking()(books)).checks
+
+        assert [check.note for check in checks if check.outcome is Outcome.DENY] == [note]
+
     def test_says_when_it_ends_by_itself(self, books: Books) -> None:
         throw_switch(
             tag=books.tenant.tag,
