@@ -6,14 +6,18 @@
 --          refusals in this second so far, refusals in the second before}
 --
 -- Levels are thousandths, at the server's own time. More than a bucket ever holds is given when it is full and owed afterwards, so that the
--- average holds and nothing is refused for ever.
+-- average holds and nothing is refused for ever. Numbers stay within what a double holds exactly and what PEXPIRE takes: a script that fails after
+-- it has written would leave a debt that never ends.
+local MS_MAX = 1e15
 local now = redis.call('TIME')
 local second = tonumber(now[1])
 local ms = second * 1000 + math.floor(tonumber(now[2]) / 1000)
 local levels, times = {}, {}
 local failed, failed_level, wait = 0, 0, 0
 for n = 1, #KEYS - 1 do
-  local capacity, refill, wanted = tonumber(ARGV[n * 3 - 1]) * 1000, tonumber(ARGV[n * 3]), tonumber(ARGV[n * 3 + 1]) * 1000
+  local capacity, wanted = tonumber(ARGV[n * 3 - 1]) * 1000, tonumber(ARGV[n * 3 + 1]) * 1000
+  -- What is never refilled has to wait very long.
+  local refill = math.max(tonumber(ARGV[n * 3]), 1e-6)
   local known = redis.call('HMGET', KEYS[n], 'level', 'at')
   local level, at = capacity, ms
   if known[1] then
@@ -23,7 +27,7 @@ for n = 1, #KEYS - 1 do
   end
   local needed = math.min(wanted, capacity)
   if level < needed then
-    local missing = math.ceil((needed - level) * 60 / refill)
+    local missing = math.min(math.ceil((needed - level) * 60 / refill), MS_MAX)
     if missing > wait then
       failed, failed_level, wait = n, level, missing
     end
@@ -45,10 +49,10 @@ if failed > 0 then
 end
 if ARGV[1] == 'take' then
   for n = 1, #KEYS - 1 do
-    local capacity, refill = tonumber(ARGV[n * 3 - 1]) * 1000, tonumber(ARGV[n * 3])
+    local capacity, refill = tonumber(ARGV[n * 3 - 1]) * 1000, math.max(tonumber(ARGV[n * 3]), 1e-6)
     redis.call('HSET', KEYS[n], 'level', string.format('%.0f', levels[n]), 'at', string.format('%.0f', times[n]))
     -- When it would be full again nothing need be remembered.
-    redis.call('PEXPIRE', KEYS[n], math.ceil((capacity - levels[n]) * 60 / refill) + 1000)
+    redis.call('PEXPIRE', KEYS[n], string.format('%.0f', math.min(math.ceil((capacity - levels[n]) * 60 / refill) + 1000, MS_MAX)))
   end
 end
 return {0}

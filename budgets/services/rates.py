@@ -21,6 +21,8 @@ from kernel.valkey import shared_valkey
 
 #: How many refused requests of one tenant and second become decisions; the others are only counted.
 SAMPLES_A_SECOND: Final = 1
+#: What one call may take at most, far above any bucket: what is taken can be given back to the last token.
+TOKENS_MAX: Final = 10**12
 _LEVELS: Final = ("workspace", "agent")
 _QUIET_SECONDS: Final = 10.0
 _logger = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ class Ticket:
     def settle_tokens(self, tokens: int) -> None:
         """Put right what was taken for tokens, now that it is known how many they were."""
         counted = [bucket for bucket in self.buckets if bucket.limit.counts == "tokens"]
-        _give(counted, [bucket.wanted - tokens for bucket in counted])
+        _give(counted, [bucket.wanted - min(tokens, TOKENS_MAX) for bucket in counted])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,7 @@ def _buckets(front: Front, *, tag: Tag, suffixes: Sequence[str], key_id: str, to
             # The tag in braces keeps all buckets of a tenant in one slot, so that one script may take them.
             key=f"rate:{{{tag}}}:{limit.name}:{scopes[limit.level]}",
             limit=limit,
-            wanted=tokens if limit.counts == "tokens" else 1,
+            wanted=min(tokens, TOKENS_MAX) if limit.counts == "tokens" else 1,
         )
         for limit in front.rate
         if limit.level in scopes

@@ -105,6 +105,28 @@ class TestBuckets:
         # Fifty are owed and one is wanted.
         assert 50 * 60_000 < limited.wait_ms <= 51 * 60_000
 
+    def test_have_even_a_call_s_absurd_wish_back_and_end(self, tag: Tag) -> None:
+        ticket = take(tag, TOKENS, tokens=2**63 - 1)
+        assert isinstance(ticket, Ticket)
+        (key,) = shared_valkey().scan_iter(f"rate:{{{tag}}}*")
+        assert shared_valkey().pttl(key) > 0
+
+        ticket.give_back()
+
+        assert is_taken(take(tag, TOKENS, tokens=100))
+        assert not is_taken(take(tag, TOKENS, tokens=1))
+
+    def test_without_a_refill_give_what_they_hold_and_then_make_wait(self, tag: Tag) -> None:
+        never = RateLimit(name="never", level="tenant", counts="requests", capacity=2, per_minute=0)
+
+        answers = [take(tag, never) for _ in range(3)]
+
+        assert [is_taken(answer) for answer in answers] == [True, True, False]
+        assert isinstance(answers[2], Limited)
+        assert answers[2].wait_ms > 60_000
+        (key,) = shared_valkey().scan_iter(f"rate:{{{tag}}}:never*")
+        assert shared_valkey().pttl(key) > 60_000
+
     def test_are_each_workspace_s_agent_s_and_key_s_own(self, tag: Tag) -> None:
         limits = [
             RateLimit(name=level, level=level, counts="requests", capacity=1, per_minute=1)

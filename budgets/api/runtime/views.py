@@ -37,6 +37,7 @@ from budgets.api.runtime.bodies import (
     reserve_body,
 )
 from budgets.api.runtime.caller import Caller, caller_for_id, key_first, own_id, read_caller
+from budgets.api.runtime.known_keys import note_verdict, require_known_key
 from budgets.api.runtime.refusals import decision_headers, refusal_response, too_many
 from budgets.services import engine, rates
 from budgets.services.due import note_due
@@ -61,35 +62,41 @@ def submit(tag: Tag, operation: Operation) -> Answer:
         raise error_of_status(401) from None
 
 
-def submit_limited(tag: Tag, operation: Operation, *, tokens: int, is_live: bool = True) -> Answer:
+def submit_limited(caller: Caller, operation: Operation, *, tokens: int, is_live: bool = True) -> Answer:
     """As `submit`, within the tenant's rate limits. What a refused or repeated call took from them is given back.
 
-    Refuses with 429; of a flood of refusals a few become decisions, and the others are counted.
+    Refuses with 429; of a flood of refusals a few become decisions, and the others are counted. A question that is not
+    live is never written down as refused: its answer would be repeated for ever.
     """
-    front = front_of(tag)
+    front = front_of(caller.tag)
+    if not front.rate:
+        return submit(caller.tag, operation)
+    require_known_key(caller)
     taken = rates.take(
         front,
-        tag=tag,
+        tag=caller.tag,
         suffixes=operation.suffixes or (),
-        key_id=operation.key_id or "",
+        key_id=caller.key_id,
         tokens=tokens,
         is_live=is_live,
     )
     if isinstance(taken, rates.Limited):
-        if not taken.is_sample and not front.is_rate_shadowed:
+        if not front.is_rate_shadowed and not (taken.is_sample and is_live):
             raise too_many(taken)
         operation.facts = (operation.facts or {}) | {"rate_limited": taken.numbers()}
-        return submit(tag, operation)
+        return submit(caller.tag, operation)
     try:
-        answer = submit(tag, operation)
+        answer = submit(caller.tag, operation)
     except Exception:
         taken.give_back()
         raise
+    note_verdict(caller, is_good=answer.status != "UNAUTHORIZED")
     if answer.status != "OK" or answer.replayed:
         taken.give_back()
-    elif (route := (answer.admission or {}).get("route")) is not None:
+    elif operation.endpoint == "admit":
         # The class has a word on how many they may be.
-        taken.settle_tokens(route["tokens"])
+        admission = answer.admission or {}
+        taken.settle_tokens(admission.get("route", admission).get("tokens", tokens))
     return answer
 
 
@@ -175,7 +182,7 @@ class DecideView(ProtocolView):
             body = read_body(request, DecideRequest)
         fields = scope_fields(body.subject)
         answer = submit_limited(
-            caller.tag,
+            caller,
             operation(
                 "decide",
                 caller,
@@ -215,7 +222,7 @@ class ReserveView(ProtocolView):
         # To observe is to be judged in full and to hold nothing, as in a dry run.
         is_dry = body.dry_run or body.observe_mode == ObserveMode.OBSERVE
         answer = submit_limited(
-            caller.tag,
+            caller,
             operation(
                 "reserve",
                 caller,

@@ -85,7 +85,7 @@ class AdmitView(ProtocolView):
             if full:
                 facts["unavailable"] = full
         answer = submit_limited(
-            caller.tag,
+            caller,
             operation(
                 "reserve",
                 caller,
@@ -146,9 +146,10 @@ def admit_body(answer: Answer, *, tag: Tag, suffixes: list[str]) -> AdmitBody:
     is_run_used_up = answer.status == "BUDGET_EXCEEDED" and "/run:" in (answer.scope or "")
     code = "MAX_COST_REACHED" if is_run_used_up else answer.status
     sentence = refusal(answer, tag=tag).message
+    numbers = {name: number for name, number in (answer.numbers or {}).items() if number is not None}
     return AdmitBody(
         decision="DENY",
-        reasons=[Reason(code=code, sentence=sentence, scope=answer.scope, numbers=answer.numbers)],
+        reasons=[Reason(code=code, sentence=sentence, scope=answer.scope, numbers=numbers or None)],
         checks=_CHECKS.get(code, _CHECK_OF_BUDGETS),
         give_up=GiveUp(code=code, fallback=admission.get("fallback", "interim_message")) if code in _GIVE_UPS else None,
         **known,
