@@ -33,6 +33,8 @@ class Hold(msgspec.Struct, kw_only=True):
     unit: str = ""
     tokens: int | None = None
     scope_path: str = ""
+    run: str | None = None
+    key_id: str | None = None
     created_at_ms: int = 0
     route: Mapping[str, Any] | None = None
 

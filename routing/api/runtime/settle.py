@@ -61,7 +61,15 @@ class SettleView(ProtocolView):
         is_late = answer.status == "RESERVATION_EXPIRED"
         if is_late:
             # What was really spent is booked all the same: the hold is over, the cost is not.
-            answer = submit(caller.tag, operation("event", caller, request, body, **booked, **_where(hold)))
+            late = operation("event", caller, request, body, **booked, **_where(hold))
+            # Once for a reservation, whatever the caller's key is. No caller can have a key with a space.
+            late.idem = f"late {target.hex}"
+            # The commit was refused for its time alone: this key may settle.
+            late.is_trusted = True
+            late.actor = caller.key_id
+            answer = submit(caller.tag, late)
+            if answer.status == "IDEMPOTENCY_MISMATCH":
+                raise _booked_already()
         if answer.status != "OK":
             return refusal_response(answer, tag=caller.tag, request=request)
         if not answer.replayed:
@@ -97,6 +105,14 @@ def settle_body(
             is_fallback=charge.is_fallback,
         ),
         warnings=list(charge.warnings) or None,
+    )
+
+
+def _booked_already() -> ProtocolError:
+    return ProtocolError(
+        ErrorCode.RESERVATION_FINALIZED,
+        "The reservation was over, and its cost is booked already by another settlement.",
+        details={"state": "BOOKED_LATE"},
     )
 
 
@@ -152,7 +168,8 @@ def _identity(body: SettleRequest, settlement: Settlement) -> dict[str, Any]:
 def _where(hold: Hold) -> dict[str, Any]:
     """Where a late cost belongs: where its reservation did."""
     subject = msgspec.convert(hold.subject, Subject)
-    return scope_fields(subject) | {"action": hold.action, "policy": OveragePolicy.ALLOW_IF_AVAILABLE}
+    named = {"run": hold.run, "action": hold.action, "policy": OveragePolicy.ALLOW_IF_AVAILABLE}
+    return scope_fields(subject) | named
 
 
 def _put_rates_right(caller: Caller, hold: Hold, settlement: Settlement) -> None:
@@ -162,7 +179,8 @@ def _put_rates_right(caller: Caller, hold: Hold, settlement: Settlement) -> None
         return
     segments = hold.scope_path.split("/")[1:]
     suffixes = ["", *("/" + "/".join(segments[: n + 1]) for n in range(len(segments)))]
-    ticket = rates.ticket_of(front, tag=caller.tag, suffixes=suffixes, key_id=caller.key_id, tokens=hold.tokens)
+    key_id = hold.key_id or caller.key_id
+    ticket = rates.ticket_of(front, tag=caller.tag, suffixes=suffixes, key_id=key_id, tokens=hold.tokens)
     ticket.settle_tokens(settlement.usage.total_tokens)
 
 
