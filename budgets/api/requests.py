@@ -31,6 +31,10 @@ IdempotencyKey = Annotated[
 ]
 DimensionName = Annotated[str, Meta(min_length=1, max_length=128)]
 Count = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
+#: More than any provider serves in a call; sums of such counts stay within 64 bits.
+TokenCount = Annotated[int, Meta(ge=0, le=10**10)]
+#: Milliseconds since 1970, until the end of the year 9999.
+Moment = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
 FreeName = Annotated[str, Meta(min_length=1, max_length=256)]
 FreeObject = dict[str, Any]
 
@@ -191,7 +195,7 @@ class RunFacts(_Wire, frozen=True, kw_only=True):
     run_id: ScopeName
     turn_id: FreeName | UnsetType = UNSET
     iteration: Count | UnsetType = UNSET
-    started_at_ms: Count | UnsetType = UNSET
+    started_at_ms: Moment | UnsetType = UNSET
 
 
 class TokenSource(StrEnum):
@@ -215,11 +219,11 @@ class CallFacts(_Wire, frozen=True, kw_only=True, omit_defaults=True):
     endpoint: FreeName | UnsetType = UNSET
     model: FreeName | UnsetType = UNSET
     stream: bool | UnsetType = UNSET
-    input_tokens: Count = 0
+    input_tokens: TokenCount = 0
     input_tokens_source: TokenSource | UnsetType = UNSET
     #: Of the request in UTF-8, where nobody counted tokens: three bytes are taken for one.
-    input_bytes: Count | UnsetType = UNSET
-    max_output_tokens: Count | UnsetType = UNSET
+    input_bytes: TokenCount | UnsetType = UNSET
+    max_output_tokens: TokenCount | UnsetType = UNSET
     tools: Annotated[list[FreeName], Meta(max_length=512)] | UnsetType = UNSET
     capabilities: Annotated[list[FreeName], Meta(max_length=32)] | UnsetType = UNSET
     class_hint: ClassHint | UnsetType = UNSET

@@ -62,7 +62,8 @@ BEGIN
             AND s.value ->> 'name' = lower(p_facts -> 'levels' ->> (s.value ->> 'level')))
         OR (s.value ->> 'level' = 'key' AND s.value ->> 'name' = p_facts ->> 'key_id')
         OR (s.value ->> 'level' = 'tool' AND v_is_dispatch AND lower(s.value ->> 'name') = v_name)
-        OR (s.value ->> 'level' = 'model' AND s.value ->> 'name' IN (v_wanted, v_name))
+        -- A deployment of a model is that model.
+        OR (s.value ->> 'level' = 'model' AND s.value ->> 'name' IN (v_wanted, v_name, split_part(v_wanted, '@', 1), split_part(v_name, '@', 1)))
         OR (s.value ->> 'level' = 'provider' AND s.value ->> 'name' IN (split_part(v_wanted, ':', 1), split_part(v_name, ':', 1)))
     LIMIT 1;
     IF v_switch IS NOT NULL THEN
