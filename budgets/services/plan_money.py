@@ -12,21 +12,15 @@ Money that was moved in or out by hand stays moved.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Final
 
 from budgets.models import Budget
-from budgets.models.choices import BudgetStatus, EntryKind, Period
-from budgets.scopes import read_scope_path
-from budgets.services.funding import credit, post_money
-from budgets.services.journal import Change, Journal
-from budgets.services.opening import NewBudget, calendar_anchor, open_budget_in, period_bounds
+from budgets.models.choices import BudgetStatus, Period
+from budgets.services.opening import calendar_anchor, period_bounds
 from budgets.services.plan_defaults import BudgetDefault, PlanDefaults, scope_of
-from budgets.services.traces import leave_trace, state_of
+from budgets.services.proration import share_left
 from kernel.money import Unit
-
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class StepKind(StrEnum):
@@ -82,44 +76,6 @@ def budget_steps(
             yield _kept(budget, given)
         else:
             yield _changed(books, budget, before[key], given)
-
-
-def take_step(journal: Journal, step: BudgetStep, *, budget: Budget | None, plan: str) -> None:
-    """Do it. `budget` is the one that the step was worked out from, None for one to be opened."""
-    given = step.granted
-    if budget is None:
-        scope = read_scope_path(step.scope, slug=journal.head.slug)
-        open_budget_in(
-            journal,
-            NewBudget(
-                scope=scope,
-                unit=step.unit,
-                allocated=step.after,
-                overdraft_limit=given.overdraft_limit,
-                period=given.period,
-                rollover=given.rollover,
-                period_allocation=None if given.period == Period.ONE_OFF else given.allocated_a_period,
-            ),
-        )
-        return
-    if step.kind == StepKind.KEPT:
-        return
-    before, more = state_of(budget), step.after - step.before
-    budget.period, budget.rollover = given.period, given.rollover
-    budget.period_starts_at, budget.period_ends_at = step.starts_at, step.ends_at
-    budget.anchor = step.anchor or budget.anchor
-    budget.period_allocation = 0 if given.period == Period.ONE_OFF else given.allocated_a_period
-    change = credit(budget, more) if more >= 0 else Change(budget=budget, allocated=more)
-    post_money(journal, EntryKind.UPDATE, [change], metadata={"plan": plan})
-    leave_trace(journal, "budget.updated", budget, operation="UPDATE", before=before, plan=plan)
-
-
-def share_left(amount: int, *, starts_at: datetime | None, ends_at: datetime | None, at: datetime) -> int:
-    """The part of `amount` for what is left of the period at `at`, rounded down; all of it without a period."""
-    if starts_at is None or ends_at is None:
-        return amount
-    left, period = ends_at - min(max(at, starts_at), ends_at), ends_at - starts_at
-    return amount * (left // _MICROSECOND) // (period // _MICROSECOND)
 
 
 def _key(books: Books, given: BudgetDefault) -> tuple[str, str]:

@@ -10,7 +10,8 @@ from budgets.selectors.subscriptions import current_subscription
 from budgets.services.guards import require_in_business, require_not_closed
 from budgets.services.journal import Journal
 from budgets.services.plan_defaults import PlanDefaults, scope_of
-from budgets.services.plan_money import Books, BudgetStep, budget_steps, take_step
+from budgets.services.plan_money import Books, BudgetStep, budget_steps
+from budgets.services.plan_money_taking import take_step
 from budgets.services.plan_templates import TemplateStep, take_template_step, template_steps
 from telemetry.services import audit, outbox
 

@@ -15,8 +15,8 @@ from budgets.models import Budget, Ruleset, Run, RunTemplate, Subscription
 from budgets.selectors.audit import audit
 from budgets.services import lifecycle
 from budgets.services.guards import TenantIsSuspended
-from budgets.services.plan_money import share_left
 from budgets.services.policies import NewPolicy, PolicyKind
+from budgets.services.proration import share_left
 from budgets.services.ruleset import current_document
 from budgets.services.run_templates import TemplateEdit, update_template
 from budgets.services.subscribing import SubscriptionChanged, month_end

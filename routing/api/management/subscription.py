@@ -7,14 +7,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.keys.api.views import answer
-from budgets.api.management.fields import NeededReasonFields, amount, optional_amount
+from budgets.api.management.fields import NeededReasonFields
 from budgets.selectors.subscriptions import current_subscription
 from kernel.http.described import described
-from kernel.http.serialized import AmountFields, Fields, Flag, Integer, Text
-from routing.api.management.fields import EffectiveLimitFields, limit_facts
+from kernel.http.serialized import Fields, Flag, Integer, Text
+from routing.api.management.plan_change_fields import PlanChangeFields, change_facts
 from routing.api.management.policies import PolicyView
 from routing.services.plan_changes import change_plan, preview_plan
-from routing.services.plan_comparison import PlanChange
 
 _TAG = "plans"
 _AT_MONTH_END = "At the end of the month, in the tenant's time zone, and not now."
@@ -44,54 +43,6 @@ class ChangePlanFields(NeededReasonFields):
     plan = Text(max_length=64)
     version = Integer(required=False, min_value=1, help_text="The latest, left out.")
     at_month_end = Flag(default=False, help_text=_AT_MONTH_END)
-
-
-class LimitChangeFields(Fields):
-    """A limit that changes; null where there is none."""
-
-    name = serializers.CharField()
-    before = EffectiveLimitFields(allow_null=True)
-    after = EffectiveLimitFields(allow_null=True)
-
-
-class BudgetStepFields(Fields):
-    """What becomes of a budget; `kept`: it was set otherwise by hand, and stays."""
-
-    scope = serializers.CharField()
-    becomes = serializers.CharField(help_text="opened, changed or kept")
-    allocated_before = AmountFields()
-    allocated_after = AmountFields(help_text="Prorated for what is left of the period, never below what is used.")
-    used = AmountFields(help_text="Spent, held and owed.")
-    period = serializers.CharField()
-
-
-class TemplateStepFields(Fields):
-    name = serializers.CharField()
-    becomes = serializers.CharField(help_text="made, changed, removed or kept")
-    before = AmountFields(allow_null=True)
-    after = AmountFields(allow_null=True)
-
-
-class OverFields(Fields):
-    """A limit that is passed the moment the plan changes."""
-
-    name = serializers.CharField()
-    used = serializers.IntegerField()
-    limit = serializers.IntegerField()
-    unit = serializers.CharField(allow_null=True)
-
-
-class PlanChangeFields(Fields):
-    """What changes, and what is over its limit at once."""
-
-    plan_before = serializers.CharField(allow_null=True)
-    plan_after = serializers.CharField()
-    at = serializers.DateTimeField()
-    is_now = serializers.BooleanField()
-    limits = LimitChangeFields(many=True)
-    budgets = BudgetStepFields(many=True)
-    run_templates = TemplateStepFields(many=True)
-    over = OverFields(many=True)
 
 
 class OneSubscription(PolicyView):
@@ -134,7 +85,7 @@ class OneSubscription(PolicyView):
             at_month_end=values["at_month_end"],
             actor=self.actor(reason=values["reason"], on_behalf=True),
         )
-        return answer(PlanChangeFields, _facts(change))
+        return answer(PlanChangeFields, change_facts(change))
 
 
 class SubscriptionPreview(PolicyView):
@@ -156,40 +107,4 @@ class SubscriptionPreview(PolicyView):
             version=query.get("version"),
             at_month_end=query["at_month_end"] == "true",
         )
-        return answer(PlanChangeFields, _facts(change))
-
-
-def _facts(change: PlanChange) -> dict[str, Any]:
-    return {
-        "plan_before": change.plan_before,
-        "plan_after": change.plan_after,
-        "at": change.at,
-        "is_now": change.is_now,
-        "limits": [
-            {"name": limit.name, "before": limit_facts(limit.before), "after": limit_facts(limit.after)}
-            for limit in change.limits
-        ],
-        "budgets": [
-            {
-                "scope": step.scope,
-                "becomes": step.kind,
-                "allocated_before": amount(step.unit, step.before),
-                "allocated_after": amount(step.unit, step.after),
-                "used": amount(step.unit, step.used),
-                "period": step.period,
-            }
-            for step in change.money.budgets
-        ],
-        "run_templates": [
-            {
-                "name": step.name,
-                "becomes": step.kind,
-                "before": optional_amount(step.unit, step.before),
-                "after": optional_amount(step.unit, step.after),
-            }
-            for step in change.money.templates
-        ],
-        "over": [
-            {"name": over.name, "used": over.used, "limit": over.limit, "unit": over.unit} for over in change.over
-        ],
-    }
+        return answer(PlanChangeFields, change_facts(change))
