@@ -52,7 +52,7 @@ def _arranged(record: DecisionRecord) -> list[str]:
     admission = record.admission or {}
     found = []
     if offers := [_OFFERS[known] for known in OnExhaustion if known in admission.get("on_exhaustion", ())]:
-        found.append(f"The plan has for this: {', '.join(offers)}.")
+        found.append(f"The plan provides for this: {', '.join(offers)}.")
     if record.is_run_over and admission.get("fallback") in _FALLBACKS:
         found.append(f"The run ends here: {_FALLBACKS[admission['fallback']]}.")
     return found

@@ -157,7 +157,7 @@ REFUSALS: Final = [
         "TOOL_DENIED",
         {"tools": NO_SLACK},
         asking(action=SLACK),
-        "the tool slack.post is denied by the tool policy, version 3",
+        "the tool slack.post is denied by version 3 of the tool policy",
         POLICIES,
         "Leave the tool out.",
     ),
@@ -165,9 +165,17 @@ REFUSALS: Final = [
         "TOOL_GATED",
         {"tools": {"default": "gated"}},
         asking(action=SLACK),
-        "the tool slack.post needs a person's approval by the tool policy.",
+        "the tool slack.post needs a person's approval under the tool policy.",
         POLICIES,
         "Let a person decide on the call.",
+    ),
+    Refusal(
+        "TOOL_DENIED",
+        {"tools": NO_SLACK | {"version": 0}},
+        asking(action=SLACK),
+        "the tool slack.post is denied by the plan's tool policy.",
+        POLICIES,
+        "Allow it in the tool policy, or choose a plan that has it.",
     ),
     Refusal(
         "MODEL_UNKNOWN",
@@ -388,7 +396,7 @@ class TestRefusalOfARunsMoney:
         assert explanation.remedies == (
             "Fund the budget of run r1, or begin a new run.",
             "Ask for what costs at most $0.01: fewer tokens, or a cheaper model.",
-            "The plan has for this: shorter answers, an offer to upgrade.",
+            "The plan provides for this: shorter answers, an offer to upgrade.",
             "The run ends here: the runtime answers with an interim message.",
         )
         assert "MAX_COST_REACHED" in browser.get(explain_address(books, answer.id)).content.decode()
