@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from budgets.console.stages import REFUSALS_OF_BUDGETS, REFUSALS_OF_QUOTAS, stages_of
+from budgets.console.stages import REFUSALS_OF_BUDGETS, stages_of, unreached_after_shadow
 from budgets.console.wording import reason_words, scope_words
 from budgets.models.choices import Verdict
 from budgets.selectors.decision_records import BudgetThen, DecisionRecord
@@ -55,16 +55,16 @@ def checks_of(record: DecisionRecord) -> tuple[Check, ...]:
 
 
 def _stage_checks(record: DecisionRecord) -> Iterator[Check]:
-    is_over = is_skipping = False
+    is_over = False
+    unreached: frozenset[str] = frozenset()
     for stage in stages_of(record):
-        if is_over or (is_skipping and stage.is_rule):
+        if is_over or stage.refusals & unreached:
             yield Check(stage.words, Outcome.NOT_REACHED)
         elif record.verdict == Verdict.DENY and record.reason_code in stage.refusals:
             is_over = True
             yield Check(stage.words, Outcome.DENY, _refusal(record))
         elif record.would_deny in stage.refusals:
-            # The rules end at the first that speaks, also where shadow mode lets it through; quotas are the last.
-            is_skipping = record.would_deny not in REFUSALS_OF_QUOTAS
+            unreached = unreached_after_shadow(record)
             yield Check(stage.words, Outcome.WOULD_DENY, reason_words(record.would_deny))
         else:
             yield Check(stage.words, Outcome.PASS)

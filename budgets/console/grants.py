@@ -32,7 +32,9 @@ def cap_facts(record: DecisionRecord) -> tuple[Fact, ...]:
     """What the caller must keep to, and what its run has left after it."""
     if record.verdict == Verdict.DENY or not record.admission:
         return ()
-    return (*_caps(record.admission.get("caps") or {}), *_run(record.admission), *_timeouts(record.admission))
+    # What shadow mode let through was told no caps, though there were some.
+    caps = record.admission.get("caps") if record.verdict == Verdict.ALLOW_WITH_CAPS else None
+    return (*_caps(caps or {}), *_run(record.admission), *_timeouts(record.admission))
 
 
 def _route(route: dict[str, Any], admission: dict[str, Any]) -> Iterator[Fact]:

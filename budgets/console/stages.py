@@ -11,11 +11,8 @@ from kernel.pages.phrases import Sentence, code, sentence
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One look. `is_rule`: by the tenant's own rules, of which shadow mode lets at most one speak."""
-
     words: Sentence
     refusals: frozenset[str]
-    is_rule: bool = False
 
 
 _SETTLEMENTS: Final = frozenset({"commit", "release", "extend"})
@@ -28,8 +25,8 @@ _POLICIES: Final = frozenset(
     {"ACTION_KIND_DENIED", "ACTION_KIND_NOT_ALLOWED", "TOOL_DENIED", "TOOL_GATED", "MODEL_UNKNOWN", "MODEL_NOT_ALLOWED"}
 )
 _RATE: Final = frozenset({"RATE_LIMITED", "TOKENS_PER_REQUEST_EXCEEDED"})
-#: What is counted once all other rules have passed, routes too.
-REFUSALS_OF_QUOTAS: Final = frozenset(
+# What is counted once all other rules have passed, routes too.
+_QUOTAS: Final = frozenset(
     {
         "ACTION_QUOTA_EXCEEDED",
         "RUNS_PER_DAY_EXCEEDED",
@@ -39,7 +36,7 @@ REFUSALS_OF_QUOTAS: Final = frozenset(
     }
 )
 _ROUTES: Final = frozenset({"BELOW_FLOOR", "NO_ROUTE"})
-_RULES: Final = _RUN | _POLICIES | _RATE | REFUSALS_OF_QUOTAS | _ROUTES
+_RULES: Final = _RUN | _POLICIES | _RATE | _QUOTAS | _ROUTES
 
 #: What a budget on the path itself says.
 REFUSALS_OF_BUDGETS: Final = frozenset(
@@ -69,6 +66,16 @@ def stages_of(record: DecisionRecord) -> Iterator[Stage]:
         yield Stage(words, frozenset({"BUDGET_NOT_FOUND", "UNIT_MISMATCH"}))
 
 
+def unreached_after_shadow(record: DecisionRecord) -> frozenset[str]:
+    """The refusals of the looks that were not taken, after a rule had let the call through in shadow.
+
+    Nothing is counted then. Whether the other rules were looked at shows in what they found.
+    """
+    if record.would_deny in _QUOTAS:
+        return frozenset()
+    return _QUOTAS if "tokens" in (record.admission or {}) else _RULES
+
+
 def _rules(record: DecisionRecord) -> Iterator[Stage]:
     admission = record.admission or {}
     refused = _RULES & {record.reason_code, record.would_deny}
@@ -76,11 +83,11 @@ def _rules(record: DecisionRecord) -> Iterator[Stage]:
     if not refused and "tokens" not in admission:
         return
     if record.run_id is not None and (refused or "limits_left" in admission):
-        yield Stage(sentence("Run limits: iterations, tokens and time are left"), _RUN, is_rule=True)
-    yield Stage(sentence("Policies: the action, its tools and its model are allowed"), _POLICIES, is_rule=True)
-    yield Stage(sentence("Rate and size: the request is within its limits"), _RATE, is_rule=True)
+        yield Stage(sentence("Run limits: iterations, tokens and time are left"), _RUN)
+    yield Stage(sentence("Policies: the action, its tools and its model are allowed"), _POLICIES)
+    yield Stage(sentence("Rate and size: the request is within its limits"), _RATE)
     # Quotas are counted last: what found no route was never counted.
     if not refused & _ROUTES:
-        yield Stage(sentence("Quotas: actions and runs are within theirs"), REFUSALS_OF_QUOTAS, is_rule=True)
+        yield Stage(sentence("Quotas: actions and runs are within theirs"), _QUOTAS)
     if refused or record.endpoint == "admit" or "route" in admission:
-        yield Stage(sentence("Routes: a model can serve it, and its priority may spend"), _ROUTES, is_rule=True)
+        yield Stage(sentence("Routes: a model can serve it, and its priority may spend"), _ROUTES)

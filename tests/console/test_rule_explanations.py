@@ -541,13 +541,34 @@ class TestShadow:
         assert outcomes(explanation)["Tenant budget acme"] is Outcome.PASS
         assert explanation.remedies == ()
 
-    def test_does_not_say_that_later_rules_were_passed(self, books: Books) -> None:
+    def test_does_not_say_that_quotas_were_counted(self, books: Books) -> None:
         rule(books, shadow={"is_on": True}, actions=denying("message.email"))
 
         found = outcomes(explained(books, asking(action=MAIL)(books)))
 
-        assert {found[name] for name in (RATE, QUOTAS, ROUTES)} == {Outcome.NOT_REACHED}
+        assert found[QUOTAS] is Outcome.NOT_REACHED
         assert found["Budgets on the path"] is Outcome.PASS
+
+    @pytest.mark.parametrize(("admission", "outcome"), [({}, Outcome.NOT_REACHED), ({"tokens": 1_000}, Outcome.PASS)])
+    def test_says_that_later_rules_were_passed_where_they_found_something(
+        self, books: Books, admission: dict[str, Any], outcome: Outcome
+    ) -> None:
+        rule(books, shadow={"is_on": True}, actions=denying("message.email"))
+        with in_tenant(books.tenant.tag):
+            record = decision_record(asking(action=MAIL)(books).id)
+        assert record is not None
+
+        found = outcomes(explain(replace(record, admission=admission), time_zone="UTC", now=record.at))
+
+        assert (found[RATE], found[ROUTES]) == (outcome, outcome)
+
+    def test_shows_no_caps_that_were_not_told(self, books: Books) -> None:
+        rule(books, shadow={"is_on": True}, actions=denying("llm.completion"), run={"iterations_max": 5})
+
+        answer = admit(books, run="r1")
+
+        assert answer.verdict == "ALLOW"
+        assert {fact.name for fact in explained(books, answer).caps} <= {"Left of the run", "At its limit"}
 
     def test_says_what_a_budget_would_have_refused_and_by_how_much(self, books: Books) -> None:
         rule(books, shadow={"is_on": True})
