@@ -9,7 +9,8 @@
 -- p_is_low    whether a budget of the path is below its low-water mark
 -- p_left_ppm  the share that is left of the tightest budget; null where none is allocated
 --
--- Answers {status, numbers} for a refusal, else {class, caps, candidates, tokens, fallback, limits_left, timeouts, context_target_tokens,
+-- Answers {status, numbers} for a refusal. What the rules have in shadow refuses nothing: the first of such refusals stands beside the rest of the
+-- answer, which is found as if that rule were not there. Else {class, caps, candidates, tokens, fallback, limits_left, timeouts, context_target_tokens,
 -- is_degraded}. Candidates are tried in order; there are none when the request brings its own estimate.
 CREATE FUNCTION public.judge_rules_v1(
     p_rules jsonb, p_switches jsonb, p_facts jsonb, p_run jsonb, p_is_low boolean, p_left_ppm bigint
@@ -53,6 +54,10 @@ DECLARE
     v_amount numeric;
     v_candidates jsonb := '[]';
     v_passed_over jsonb := '{}';
+    v_checks jsonb := coalesce(p_rules -> 'shadow' -> 'checks', '[]');
+    v_is_shadow boolean := coalesce((p_rules -> 'shadow' ->> 'is_on')::boolean, false);
+    v_refusal jsonb;
+    v_shadowed jsonb;
 BEGIN
     -- 3. Kill switches
     SELECT s.value INTO v_switch
@@ -87,22 +92,27 @@ BEGIN
         v_tokens_max := (v_run_rules ->> 'tokens_max')::bigint;
         v_seconds_max := (v_run_rules ->> 'wall_seconds_max')::bigint;
         IF (p_run ->> 'iterations')::bigint >= v_limit THEN
-            RETURN jsonb_build_object('status', 'MAX_ITERATIONS_REACHED', 'fallback', v_fallback, 'numbers', jsonb_build_object(
+            v_refusal := jsonb_build_object('status', 'MAX_ITERATIONS_REACHED', 'fallback', v_fallback, 'numbers', jsonb_build_object(
                 'limit', v_limit, 'used', p_run -> 'iterations'));
         ELSIF (p_run ->> 'seconds')::numeric > v_seconds_max THEN
-            RETURN jsonb_build_object('status', 'MAX_WALL_TIME_REACHED', 'fallback', v_fallback, 'numbers', jsonb_build_object(
+            v_refusal := jsonb_build_object('status', 'MAX_WALL_TIME_REACHED', 'fallback', v_fallback, 'numbers', jsonb_build_object(
                 'limit', v_seconds_max, 'used', floor((p_run ->> 'seconds')::numeric)));
         ELSIF v_tokens_used + v_input + coalesce(v_asked_output, 0) > v_tokens_max THEN
-            RETURN jsonb_build_object('status', 'MAX_TOKENS_REACHED', 'fallback', v_fallback, 'numbers', jsonb_build_object(
+            v_refusal := jsonb_build_object('status', 'MAX_TOKENS_REACHED', 'fallback', v_fallback, 'numbers', jsonb_build_object(
                 'limit', v_tokens_max, 'used', v_tokens_used, 'requested', v_input + coalesce(v_asked_output, 0)));
         END IF;
-        v_left := jsonb_strip_nulls(jsonb_build_object(
-            'iterations', v_limit - (p_run ->> 'iterations')::bigint - 1,
-            'tokens', v_tokens_max - v_tokens_used - v_input - coalesce(v_asked_output, 0),
-            'seconds', v_seconds_max - floor((p_run ->> 'seconds')::numeric)));
-        IF v_limit IS NOT NULL THEN
-            v_caps := v_caps || jsonb_build_object('max_steps_remaining', v_left -> 'iterations');
+        IF v_refusal IS NULL THEN
+            v_left := jsonb_strip_nulls(jsonb_build_object(
+                'iterations', v_limit - (p_run ->> 'iterations')::bigint - 1,
+                'tokens', v_tokens_max - v_tokens_used - v_input - coalesce(v_asked_output, 0),
+                'seconds', v_seconds_max - floor((p_run ->> 'seconds')::numeric)));
+            IF v_limit IS NOT NULL THEN
+                v_caps := v_caps || jsonb_build_object('max_steps_remaining', v_left -> 'iterations');
+            END IF;
+        ELSIF NOT (v_is_shadow OR v_checks ? 'run') THEN
+            RETURN v_refusal;
         END IF;
+        v_shadowed := v_refusal;
     END IF;
 
     -- 5. Actions, tools, models
@@ -113,18 +123,29 @@ BEGIN
             OR EXISTS (SELECT FROM jsonb_array_elements_text(p_facts -> 'paths') AS path WHERE path ~ (p.value ->> 'scope'))
     LOOP
         IF v_switch -> 'denied' ? v_kind THEN
-            RETURN jsonb_build_object('status', 'ACTION_KIND_DENIED', 'numbers', jsonb_build_object(
+            v_refusal := jsonb_build_object('status', 'ACTION_KIND_DENIED', 'numbers', jsonb_build_object(
                 'action_kind', v_kind, 'policy_id', v_switch -> 'id'));
         ELSIF jsonb_array_length(coalesce(v_switch -> 'allowed', '[]')) > 0 AND NOT v_switch -> 'allowed' ? v_kind THEN
-            RETURN jsonb_build_object('status', 'ACTION_KIND_NOT_ALLOWED', 'numbers', jsonb_build_object(
+            v_refusal := jsonb_build_object('status', 'ACTION_KIND_NOT_ALLOWED', 'numbers', jsonb_build_object(
                 'action_kind', v_kind, 'policy_id', v_switch -> 'id', 'allowed', v_switch -> 'allowed'));
+        ELSE
+            CONTINUE;
         END IF;
+        IF NOT (v_is_shadow OR v_checks ? 'actions') THEN
+            RETURN v_refusal;
+        END IF;
+        v_shadowed := coalesce(v_shadowed, v_refusal);
+        EXIT;
     END LOOP;
     IF v_is_dispatch AND p_rules -> 'tools' IS NOT NULL THEN
         v_verdict := public.tool_verdict_v1(p_rules -> 'tools', p_facts ->> 'name');
         IF v_verdict <> 'allow' THEN
-            RETURN jsonb_build_object('status', CASE v_verdict WHEN 'gated' THEN 'TOOL_GATED' ELSE 'TOOL_DENIED' END,
+            v_refusal := jsonb_build_object('status', CASE v_verdict WHEN 'gated' THEN 'TOOL_GATED' ELSE 'TOOL_DENIED' END,
                 'numbers', jsonb_build_object('tool', p_facts ->> 'name', 'policy_version', p_rules -> 'tools' -> 'version'));
+            IF NOT (v_is_shadow OR v_checks ? 'tools') THEN
+                RETURN v_refusal;
+            END IF;
+            v_shadowed := coalesce(v_shadowed, v_refusal);
         END IF;
     END IF;
     FOR v_tool IN SELECT jsonb_array_elements_text(v_request -> 'tools') LOOP
@@ -140,19 +161,31 @@ BEGIN
         v_caps := v_caps || jsonb_build_object('tool_allowlist', to_jsonb(v_allowed), 'tool_denylist', to_jsonb(v_denied));
     END IF;
     IF v_wanted IS NOT NULL AND NOT coalesce(p_rules -> 'models', '{}') ? v_wanted THEN
-        RETURN jsonb_build_object(
+        v_refusal := jsonb_build_object(
             'status', CASE WHEN p_rules -> 'models_refused' ? v_wanted THEN 'MODEL_NOT_ALLOWED' ELSE 'MODEL_UNKNOWN' END,
             'numbers', jsonb_build_object('model', v_wanted));
+        IF NOT (v_is_shadow OR v_checks ? 'routes') THEN
+            RETURN v_refusal;
+        END IF;
+        v_shadowed := coalesce(v_shadowed, v_refusal);
     END IF;
 
     -- 6. The rate, as the buckets saw it, and the size of one request
     IF v_request -> 'rate_limited' IS NOT NULL THEN
-        RETURN jsonb_build_object('status', 'RATE_LIMITED', 'numbers', v_request -> 'rate_limited');
+        v_refusal := jsonb_build_object('status', 'RATE_LIMITED', 'numbers', v_request -> 'rate_limited');
+        IF NOT (v_is_shadow OR v_checks ? 'rate') THEN
+            RETURN v_refusal;
+        END IF;
+        v_shadowed := coalesce(v_shadowed, v_refusal);
     END IF;
     v_limit := least((v_limits ->> 'input_tokens_max')::bigint, (v_class ->> 'input_tokens_max')::bigint);
     IF v_input > v_limit THEN
-        RETURN jsonb_build_object('status', 'TOKENS_PER_REQUEST_EXCEEDED', 'numbers', jsonb_build_object(
+        v_refusal := jsonb_build_object('status', 'TOKENS_PER_REQUEST_EXCEEDED', 'numbers', jsonb_build_object(
             'limit', v_limit, 'requested', v_input));
+        IF NOT (v_is_shadow OR v_checks ? 'limits') THEN
+            RETURN v_refusal;
+        END IF;
+        v_shadowed := coalesce(v_shadowed, v_refusal);
     END IF;
     v_output_max := least(v_asked_output, (v_class ->> 'output_tokens_max')::bigint, (v_limits ->> 'output_tokens_max')::bigint);
 
@@ -163,7 +196,11 @@ BEGIN
         WHEN 'low' THEN coalesce((v_low ->> 'low_floor_ppm')::bigint, 100000)
         ELSE coalesce((v_low ->> 'normal_floor_ppm')::bigint, 50000)
     END) THEN
-        RETURN jsonb_build_object('status', 'BELOW_FLOOR', 'numbers', jsonb_build_object('left_ppm', p_left_ppm, 'priority', v_priority));
+        v_refusal := jsonb_build_object('status', 'BELOW_FLOOR', 'numbers', jsonb_build_object('left_ppm', p_left_ppm, 'priority', v_priority));
+        IF NOT (v_is_shadow OR v_checks ? 'routes') THEN
+            RETURN v_refusal;
+        END IF;
+        v_shadowed := coalesce(v_shadowed, v_refusal);
     END IF;
     v_is_degraded := v_low IS NOT NULL AND CASE v_priority
         WHEN 'high' THEN p_left_ppm < coalesce((v_low ->> 'hard_floor_ppm')::bigint, 50000)
@@ -175,10 +212,14 @@ BEGIN
             'amount', coalesce((p_rules -> 'tool_prices' ->> (p_facts ->> 'name'))::bigint, 0), 'tokens', 0));
     ELSIF p_facts ->> 'amount' IS NULL THEN
         v_tier := coalesce(v_class ->> 'tier', 'medium');
-        IF (v_request -> 'class_hint' ->> 'confidence')::numeric * 1000000 < (p_rules ->> 'hint_confidence_min_ppm')::numeric THEN
+        -- Who has no such tier stays where the class is.
+        IF p_rules -> 'tiers' ? 'medium'
+            AND (v_request -> 'class_hint' ->> 'confidence')::numeric * 1000000 < (p_rules ->> 'hint_confidence_min_ppm')::numeric THEN
             v_tier := 'medium';
         END IF;
-        v_tier := coalesce(p_rules ->> 'force_tier', v_tier);
+        IF p_rules -> 'tiers' ? (p_rules ->> 'force_tier') THEN
+            v_tier := p_rules ->> 'force_tier';
+        END IF;
         v_tiers := CASE
             WHEN v_is_degraded THEN ARRAY['small', v_tier]
             WHEN v_class ->> 'pattern' = 'cascade' THEN ARRAY['small', 'medium', 'large']
@@ -227,8 +268,12 @@ BEGIN
             ));
         END LOOP;
         IF v_candidates = '[]' THEN
-            RETURN jsonb_build_object('status', 'NO_ROUTE', 'numbers', jsonb_strip_nulls(jsonb_build_object(
+            v_refusal := jsonb_build_object('status', 'NO_ROUTE', 'numbers', jsonb_strip_nulls(jsonb_build_object(
                 'class', v_class_name, 'tiers', to_jsonb(v_tiers), 'unavailable', v_request -> 'unavailable')));
+            IF NOT (v_is_shadow OR v_checks ? 'routes') THEN
+                RETURN v_refusal;
+            END IF;
+            v_shadowed := coalesce(v_shadowed, v_refusal);
         END IF;
     ELSIF v_output_max < coalesce(v_asked_output, v_output_max + 1) THEN
         v_caps := v_caps || jsonb_build_object('max_tokens', v_output_max);
@@ -244,6 +289,6 @@ BEGIN
             WHEN v_is_degraded THEN (v_class ->> 'context_target_tokens')::bigint * coalesce((v_low ->> 'context_target_ppm')::bigint, 500000) / 1000000
             ELSE (v_class ->> 'context_target_tokens')::bigint
         END
-    ));
+    )) || coalesce(v_shadowed, '{}');
 END
 $$;
