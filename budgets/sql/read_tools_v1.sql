@@ -1,4 +1,4 @@
--- The tool policy's word on tools by name, kill switches included. Locks nothing.
+-- The tool policy's word on tools by name, kill switches included, for whoever may ask about the scope `suffix` below the tenant. Locks nothing.
 -- Answers {status, slug, version, verdicts}, the verdicts (allow, deny, gated) in the order of the names.
 CREATE FUNCTION read_tools_v1(p_query jsonb) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
@@ -10,6 +10,8 @@ BEGIN
     SELECT * INTO STRICT v_key FROM check_key_v1(p_query, 'reservations:create');
     IF v_key.refusal IS NOT NULL THEN
         RETURN json_build_object('status', v_key.refusal);
+    ELSIF NOT is_within_v1('tenant:' || v_key.slug || (p_query ->> 'suffix'), v_key.scope_filter) THEN
+        RETURN json_build_object('status', 'FORBIDDEN');
     END IF;
     SELECT r.document -> 'tools' INTO v_tools FROM ruleset AS r WHERE r.id = 1;
     SELECT array_agg(lower(k.name)) INTO v_stopped

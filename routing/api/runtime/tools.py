@@ -43,7 +43,8 @@ class ToolsView(ProtocolView):
             except NamelessTool as error:
                 field = f"tools[{error.args[0]}]"
                 raise invalid_request(f"{field} names no tool. Send each schema with its name.", field=field) from None
-        found = _ask(caller, names, tenant=None if isinstance(body.subject.tenant, UnsetType) else body.subject.tenant)
+        tenant = None if isinstance(body.subject.tenant, UnsetType) else body.subject.tenant
+        found = _ask(caller, names, tenant=tenant, suffix=scope_suffixes(body.subject)[-1])
         choice = None if isinstance(body.tool_choice, UnsetType) else body.tool_choice
         allowed = offer(body.tools, found.verdicts, choice=choice)
         return _respond(
@@ -75,7 +76,7 @@ class IsolationView(ProtocolView):
                         "workspace must be 1 to 128 characters out of A-Z a-z 0-9 _ . -", field="workspace"
                     ) from None
                 suffixes = scope_suffixes(subject)
-        found = _ask(caller, [], tenant=None)
+        found = _ask(caller, [], tenant=None, suffix=suffixes[-1])
         own = isolation_of(caller.tag, suffixes=suffixes)
         return _respond(
             IsolationBody(
@@ -88,8 +89,8 @@ class IsolationView(ProtocolView):
         )
 
 
-def _ask(caller: Caller, names: list[str], *, tenant: str | None) -> ToolVerdicts:
-    question: dict[str, Any] = caller.credentials() | {"names": names}
+def _ask(caller: Caller, names: list[str], *, tenant: str | None, suffix: str) -> ToolVerdicts:
+    question: dict[str, Any] = caller.credentials() | {"names": names, "suffix": suffix}
     if tenant is not None:
         question["tenant"] = tenant
     try:
