@@ -60,6 +60,10 @@ def _mended(choice: str | Mapping[str, Any] | None, *, removed: set[str], left: 
     if isinstance(allowed, Mapping) and isinstance(allowed.get("tools"), list):
         tools = [tool for tool in allowed["tools"] if not isinstance(tool, Mapping) or _chosen(tool) not in removed]
         return dict(choice) | {"allowed_tools": dict(allowed) | {"tools": tools}} if tools else "auto"
+    if choice.get("type") == "allowed_tools" and isinstance(choice.get("tools"), list):
+        # The Responses API names them beside the type.
+        tools = [tool for tool in choice["tools"] if not isinstance(tool, Mapping) or _chosen(tool) not in removed]
+        return dict(choice) | {"tools": tools} if tools else "auto"
     if _chosen(choice) not in removed:
         return choice
     # Anthropic says it with an object, OpenAI with a word.

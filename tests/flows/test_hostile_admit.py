@@ -244,6 +244,83 @@ class TestKillSwitches:
         assert answer.json()["reasons"][0]["code"] == "KILL_SWITCH"
 
 
+class TestShadow:
+    def test_of_one_check_leaves_the_later_ones_in_force(self, books: Books, api_url: str) -> None:
+        rule(books, **limited_to(1, counts="requests"), shadow={"checks": ["rate"]}, limits={"input_tokens_max": 10})
+        call(api_url, books, "reservations")
+
+        answer = call(api_url, books, "admit", request={"input_tokens": 11})
+
+        assert answer.json()["reasons"][0]["code"] == "TOKENS_PER_REQUEST_EXCEEDED"
+
+    def test_of_a_rate_still_holds_what_the_call_may_cost(self, books: Books, api_url: str) -> None:
+        rule(books, **limited_to(1, counts="requests"), shadow={"checks": ["rate"]})
+        call(api_url, books, "reservations")
+
+        answer = call(api_url, books, "admit").json()
+
+        assert answer["would_deny"] == "RATE_LIMITED"
+        assert answer["route"]["model"] == "gpt-4o-mini"
+        assert answer["reservation"]["reserved"]["amount"] == 60_000
+
+
+class TestPromotions:
+    def test_are_of_a_decision_of_the_tenant_s_own(self, books: Books, initech: Tenant, api_url: str) -> None:
+        rule(books)
+        theirs = Books(initech)
+        made = call(api_url, books, "admit").json()["decision_id"]
+        refused = call(api_url, theirs, "admit", subject={"tenant": "initech"}).json()["decision_id"]
+
+        answers = [
+            call(api_url, books, "admit", attempt={"n": 2, "of_decision": decision})
+            for decision in (made, refused, "dec_nobody")
+        ]
+
+        assert [answer.status_code for answer in answers] == [200, 403, 404]
+
+
+class TestConfinedKeys:
+    def test_learn_no_names_of_other_scopes(self, books: Books, api_url: str) -> None:
+        key = books.add_key(scope_filter=["tenant:acme/workspace:a"])
+        url, headers = f"{api_url}/v1/x-watermaster", {"X-Cycles-API-Key": key.token}
+
+        asked = [httpx.get(f"{url}/isolation?workspace={name}", headers=headers) for name in ("a", "A", "b", "ab")]
+        whole = httpx.get(f"{url}/isolation", headers=headers)
+        offered = [
+            httpx.post(f"{url}/tools", headers=headers, json={"subject": {"workspace": name}, "tools": []})
+            for name in ("a", "b")
+        ]
+
+        assert [answer.status_code for answer in asked] == [200, 200, 403, 403]
+        assert whole.status_code == 403
+        assert [answer.status_code for answer in offered] == [200, 403]
+
+
+class TestUnsureHints:
+    @pytest.mark.parametrize("parts", [{"hint_confidence_min_ppm": 500_000}, {"force_tier": "medium"}])
+    def test_go_by_their_class_where_there_is_no_middle(
+        self, books: Books, api_url: str, parts: dict[str, Any]
+    ) -> None:
+        rule(books, **parts)
+
+        hint = {"class_hint": {"class": "chat", "confidence": 0.1}}
+
+        assert call(api_url, books, "admit", request=hint).json()["route"]["tier"] == "small"
+
+
+class TestToolChoices:
+    def test_of_the_responses_api_name_no_removed_tool(self, books: Books, api_url: str) -> None:
+        rule(books, tools={"default": "allow", "rules": [{"pattern": "rm_*", "verdict": "deny"}]})
+        tools = [{"type": "function", "name": name} for name in ("rm_all", "rmxall")]
+
+        body = {"subject": {"tenant": "acme"}, "tools": tools}
+        body["tool_choice"] = {"type": "allowed_tools", "mode": "auto", "tools": tools}
+        headers = {"X-Cycles-API-Key": books.key.token}
+        answer = httpx.post(f"{api_url}/v1/x-watermaster/tools", headers=headers, json=body).json()
+
+        assert answer["tools"] == answer["tool_choice"]["tools"] == [tools[1]]
+
+
 class TestOtherTenants:
     def test_ids_of_theirs_are_refused_without_a_look(self, books: Books, initech: Tenant, api_url: str) -> None:
         rule(books)

@@ -13,7 +13,7 @@ from msgspec import UnsetType
 
 from budgets.api.requests import AdmitRequest
 from budgets.api.runtime.bodies import AdmitBody, GiveUp, Isolation, Reason, Route, reserve_body
-from budgets.api.runtime.caller import key_first, read_caller
+from budgets.api.runtime.caller import key_first, own_id, read_caller
 from budgets.api.runtime.refusals import decision_headers, refusal, refusal_response
 from budgets.api.runtime.views import operation, read_body, respond, scope_fields, submit_limited
 from budgets.services.due import note_due
@@ -74,6 +74,9 @@ class AdmitView(ProtocolView):
         caller = read_caller(request)
         with key_first(caller):
             body = read_body(request, AdmitRequest)
+            if not isinstance(body.attempt, UnsetType) and not isinstance(body.attempt.of_decision, UnsetType):
+                # A promotion is of a decision that was made here, and for this tenant.
+                own_id(caller, "dec", body.attempt.of_decision)
         fields = scope_fields(body.subject)
         if not isinstance(body.run, UnsetType):
             fields["run"] = body.run.run_id.lower()
