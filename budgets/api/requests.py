@@ -251,6 +251,12 @@ class AdmitRequest(_Request, frozen=True, kw_only=True):
     attempt: Attempt | UnsetType = UNSET
     priority: Priority = Priority.NORMAL
 
+    def __post_init__(self) -> None:
+        _limit_size("metadata", self.metadata)
+        named = run_id(self.subject)
+        if named is not None and self.run and self.run.run_id.lower() != named:
+            raise FieldError("run.run_id", "must be the run of subject.dimensions, where both are sent")
+
 
 class UsageEndpoint(StrEnum):
     """The provider's API whose words a usage is in; many providers speak OpenAI's."""

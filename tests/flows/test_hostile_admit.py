@@ -244,6 +244,17 @@ class TestKillSwitches:
         assert answer.json()["reasons"][0]["code"] == "KILL_SWITCH"
 
 
+class TestRuns:
+    @pytest.mark.parametrize(("named", "status"), [("r1", 200), ("R1", 200), ("r2", 400)])
+    def test_are_one_run_however_they_are_named(self, books: Books, api_url: str, named: str, status: int) -> None:
+        subject = {"tenant": "acme", "dimensions": {"run": named}}
+
+        answer = call(api_url, books, "admit", subject=subject, estimate=FIVE, run={"run_id": "r1"})
+
+        assert answer.status_code == status
+        assert status == 200 or answer.json()["details"]["field"] == "run.run_id"
+
+
 class TestShadow:
     def test_of_one_check_leaves_the_later_ones_in_force(self, books: Books, api_url: str) -> None:
         rule(books, **limited_to(1, counts="requests"), shadow={"checks": ["rate"]}, limits={"input_tokens_max": 10})
