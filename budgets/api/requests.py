@@ -227,6 +227,8 @@ class CallFacts(_Wire, frozen=True, kw_only=True, omit_defaults=True):
     tools: Annotated[list[FreeName], Meta(max_length=512)] | UnsetType = UNSET
     capabilities: Annotated[list[FreeName], Meta(max_length=32)] | UnsetType = UNSET
     class_hint: ClassHint | UnsetType = UNSET
+    #: The conversation carries what only the run's provider can read: signed reasoning, uploaded files.
+    is_provider_bound: bool = False
 
 
 class Attempt(_Wire, frozen=True, kw_only=True):

@@ -47,6 +47,7 @@ class Run(models.Model):
     iterations = models.BigIntegerField(default=0)
     tokens = models.BigIntegerField(default=0)
     tokens_held = models.BigIntegerField(default=0)
+    provider = models.TextField(null=True, help_text="Whose model it began with; it stays there where it can.")
     gave_up_code = models.TextField(null=True)
     gave_up_at = models.DateTimeField(null=True)
 

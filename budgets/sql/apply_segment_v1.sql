@@ -160,7 +160,8 @@ BEGIN
     -- 4. What else they are judged by
     IF v_asks THEN
         SELECT
-            (SELECT r.document FROM ruleset AS r WHERE r.id = 1),
+            -- As a copy: the stored document is compressed, and would be unpacked anew for each of its parts that is looked at.
+            (SELECT r.document || '{}' FROM ruleset AS r WHERE r.id = 1),
             (
                 SELECT jsonb_agg(jsonb_build_object('level', s.level, 'name', s.name, 'mode', s.mode, 'reason', s.reason, 'since', s.thrown_at))
                 FROM (
@@ -174,7 +175,7 @@ BEGIN
     END IF;
     IF v_runs_asked IS NOT NULL OR v_runs_held IS NOT NULL THEN
         SELECT array_agg(r.run_id), array_agg(r.started_at), array_agg(r.lease_until), array_agg(r.iterations), array_agg(r.tokens),
-            array_agg(r.tokens_held), array_agg(r.gave_up_code), count(*)
+            array_agg(r.tokens_held), array_agg(r.gave_up_code), array_agg(r.provider), count(*)
         INTO v_runs
         FROM run AS r
         WHERE r.run_id = ANY (v_runs_asked || v_runs_held);
@@ -203,7 +204,7 @@ BEGIN
         v_budgets.id, v_budgets.path, v_budgets.unit, v_budgets.status, v_budgets.run_id, v_budgets.allocated, v_budgets.reserved, v_budgets.spent,
         v_budgets.debt, v_budgets.uncovered, v_budgets.overdraft_limit, v_budgets.is_capped, v_budgets.is_low, v_budgets.starts_at, v_budgets.ends_at,
         array_fill(false, ARRAY[v_budgets.n]), array_fill(false, ARRAY[v_budgets.n]), v_budgets.n, v_budgets.by_path, v_budgets.by_id,
-        v_runs.id, v_runs.started_at, v_runs.lease_until, v_runs.iterations, v_runs.tokens, v_runs.tokens_held, v_runs.gave_up_code,
+        v_runs.id, v_runs.started_at, v_runs.lease_until, v_runs.iterations, v_runs.tokens, v_runs.tokens_held, v_runs.gave_up_code, v_runs.provider,
         array_fill(false, ARRAY[coalesce(v_runs.n, 0)]), array_fill(false, ARRAY[coalesce(v_runs.n, 0)]),
         v_templates, v_rules, v_switches, v_quotas, v_leases
     );
@@ -257,12 +258,13 @@ BEGIN
     END IF;
     IF v_outcome.runs IS NOT NULL OR v_outcome.counters IS NOT NULL OR v_outcome.events IS NOT NULL OR v_outcome.audits IS NOT NULL THEN
         IF v_outcome.runs IS NOT NULL THEN
-            INSERT INTO run (run_id, started_at, lease_until, iterations, tokens, tokens_held, gave_up_code, gave_up_at)
+            INSERT INTO run (run_id, started_at, lease_until, iterations, tokens, tokens_held, gave_up_code, provider, gave_up_at)
             SELECT r.*, CASE WHEN r.gave_up_code IS NOT NULL THEN v_now END
             FROM unnest(v_outcome.runs) AS r
             ON CONFLICT (run_id) DO UPDATE
             SET lease_until = excluded.lease_until, iterations = excluded.iterations, tokens = excluded.tokens, tokens_held = excluded.tokens_held,
-                gave_up_code = excluded.gave_up_code, gave_up_at = coalesce(run.gave_up_at, excluded.gave_up_at);
+                gave_up_code = excluded.gave_up_code, provider = excluded.provider,
+                gave_up_at = coalesce(run.gave_up_at, excluded.gave_up_at);
         END IF;
         IF v_outcome.counters IS NOT NULL THEN
             INSERT INTO quota_counter (key, used, expires_at)

@@ -6,6 +6,7 @@ DECLARE
     v_key record;
     v_tools jsonb;
     v_stopped text[];
+    v_names text[] := ARRAY(SELECT jsonb_array_elements_text(p_query -> 'names'));
 BEGIN
     SELECT * INTO STRICT v_key FROM check_key_v1(p_query, 'reservations:create');
     IF v_key.refusal IS NOT NULL THEN
@@ -19,13 +20,8 @@ BEGIN
     WHERE k.level = 'tool' AND k.lifted_at IS NULL AND (k.ends_at IS NULL OR k.ends_at > clock_timestamp());
     RETURN json_build_object(
         'status', 'OK', 'slug', v_key.slug, 'version', v_tools -> 'version', 'verdicts', (
-            SELECT coalesce(
-                json_agg(
-                    CASE WHEN lower(t.name) = ANY (v_stopped) THEN 'deny' ELSE public.tool_verdict_v1(v_tools, t.name) END ORDER BY t.n
-                ),
-                '[]'
-            )
-            FROM jsonb_array_elements_text(p_query -> 'names') WITH ORDINALITY AS t (name, n)
+            SELECT coalesce(json_agg(CASE WHEN lower(t.name) = ANY (v_stopped) THEN 'deny' ELSE t.verdict END ORDER BY t.n), '[]')
+            FROM unnest(v_names, public.tool_verdicts_v1(v_tools, v_names)) WITH ORDINALITY AS t (name, verdict, n)
         )
     );
 END

@@ -5,11 +5,13 @@ from django.db.migrations.operations import RunSQL
 from kernel.sql_files import create_function, read_sql
 
 _FUNCTIONS = (
+    "tool_verdicts_v1",
     "tool_verdict_v1",
     "price_call_v1",
     "least_priority_v1",
     "is_low_v1",
     "check_of_v1",
+    "is_shadowed_v1",
     "front_of_v1",
     "quotas_of_v1",
     "judge_rules_v1",

@@ -284,7 +284,8 @@ BEGIN
     -- 4. What else they are judged by
     IF v_asks THEN
         SELECT
-            (SELECT r.document FROM ruleset AS r WHERE r.id = 1),
+            -- As a copy: the stored document is compressed, and would be unpacked anew for each of its parts that is looked at.
+            (SELECT r.document || '{}' FROM ruleset AS r WHERE r.id = 1),
             (
                 SELECT jsonb_agg(jsonb_build_object('level', s.level, 'name', s.name, 'mode', s.mode, 'reason', s.reason, 'since', s.thrown_at))
                 FROM (
@@ -298,7 +299,7 @@ BEGIN
     END IF;
     IF v_runs_asked IS NOT NULL OR v_runs_held IS NOT NULL THEN
         SELECT array_agg(r.run_id), array_agg(r.started_at), array_agg(r.lease_until), array_agg(r.iterations), array_agg(r.tokens),
-            array_agg(r.tokens_held), array_agg(r.gave_up_code), count(*)
+            array_agg(r.tokens_held), array_agg(r.gave_up_code), array_agg(r.provider), count(*)
         INTO v_runs
         FROM run AS r
         WHERE r.run_id = ANY (v_runs_asked || v_runs_held);
@@ -327,7 +328,7 @@ BEGIN
         v_budgets.id, v_budgets.path, v_budgets.unit, v_budgets.status, v_budgets.run_id, v_budgets.allocated, v_budgets.reserved, v_budgets.spent,
         v_budgets.debt, v_budgets.uncovered, v_budgets.overdraft_limit, v_budgets.is_capped, v_budgets.is_low, v_budgets.starts_at, v_budgets.ends_at,
         array_fill(false, ARRAY[v_budgets.n]), array_fill(false, ARRAY[v_budgets.n]), v_budgets.n, v_budgets.by_path, v_budgets.by_id,
-        v_runs.id, v_runs.started_at, v_runs.lease_until, v_runs.iterations, v_runs.tokens, v_runs.tokens_held, v_runs.gave_up_code,
+        v_runs.id, v_runs.started_at, v_runs.lease_until, v_runs.iterations, v_runs.tokens, v_runs.tokens_held, v_runs.gave_up_code, v_runs.provider,
         array_fill(false, ARRAY[coalesce(v_runs.n, 0)]), array_fill(false, ARRAY[coalesce(v_runs.n, 0)]),
         v_templates, v_rules, v_switches, v_quotas, v_leases
     );
@@ -381,12 +382,13 @@ BEGIN
     END IF;
     IF v_outcome.runs IS NOT NULL OR v_outcome.counters IS NOT NULL OR v_outcome.events IS NOT NULL OR v_outcome.audits IS NOT NULL THEN
         IF v_outcome.runs IS NOT NULL THEN
-            INSERT INTO run (run_id, started_at, lease_until, iterations, tokens, tokens_held, gave_up_code, gave_up_at)
+            INSERT INTO run (run_id, started_at, lease_until, iterations, tokens, tokens_held, gave_up_code, provider, gave_up_at)
             SELECT r.*, CASE WHEN r.gave_up_code IS NOT NULL THEN v_now END
             FROM unnest(v_outcome.runs) AS r
             ON CONFLICT (run_id) DO UPDATE
             SET lease_until = excluded.lease_until, iterations = excluded.iterations, tokens = excluded.tokens, tokens_held = excluded.tokens_held,
-                gave_up_code = excluded.gave_up_code, gave_up_at = coalesce(run.gave_up_at, excluded.gave_up_at);
+                gave_up_code = excluded.gave_up_code, provider = excluded.provider,
+                gave_up_at = coalesce(run.gave_up_at, excluded.gave_up_at);
         END IF;
         IF v_outcome.counters IS NOT NULL THEN
             INSERT INTO quota_counter (key, used, expires_at)
@@ -981,7 +983,8 @@ BEGIN
     -- 4. What else they are judged by
     IF v_asks THEN
         SELECT
-            (SELECT r.document FROM ruleset AS r WHERE r.id = 1),
+            -- As a copy: the stored document is compressed, and would be unpacked anew for each of its parts that is looked at.
+            (SELECT r.document || '{}' FROM ruleset AS r WHERE r.id = 1),
             (
                 SELECT jsonb_agg(jsonb_build_object('level', s.level, 'name', s.name, 'mode', s.mode, 'reason', s.reason, 'since', s.thrown_at))
                 FROM (
@@ -995,7 +998,7 @@ BEGIN
     END IF;
     IF v_runs_asked IS NOT NULL OR v_runs_held IS NOT NULL THEN
         SELECT array_agg(r.run_id), array_agg(r.started_at), array_agg(r.lease_until), array_agg(r.iterations), array_agg(r.tokens),
-            array_agg(r.tokens_held), array_agg(r.gave_up_code), count(*)
+            array_agg(r.tokens_held), array_agg(r.gave_up_code), array_agg(r.provider), count(*)
         INTO v_runs
         FROM run AS r
         WHERE r.run_id = ANY (v_runs_asked || v_runs_held);
@@ -1024,7 +1027,7 @@ BEGIN
         v_budgets.id, v_budgets.path, v_budgets.unit, v_budgets.status, v_budgets.run_id, v_budgets.allocated, v_budgets.reserved, v_budgets.spent,
         v_budgets.debt, v_budgets.uncovered, v_budgets.overdraft_limit, v_budgets.is_capped, v_budgets.is_low, v_budgets.starts_at, v_budgets.ends_at,
         array_fill(false, ARRAY[v_budgets.n]), array_fill(false, ARRAY[v_budgets.n]), v_budgets.n, v_budgets.by_path, v_budgets.by_id,
-        v_runs.id, v_runs.started_at, v_runs.lease_until, v_runs.iterations, v_runs.tokens, v_runs.tokens_held, v_runs.gave_up_code,
+        v_runs.id, v_runs.started_at, v_runs.lease_until, v_runs.iterations, v_runs.tokens, v_runs.tokens_held, v_runs.gave_up_code, v_runs.provider,
         array_fill(false, ARRAY[coalesce(v_runs.n, 0)]), array_fill(false, ARRAY[coalesce(v_runs.n, 0)]),
         v_templates, v_rules, v_switches, v_quotas, v_leases
     );
@@ -1078,12 +1081,13 @@ BEGIN
     END IF;
     IF v_outcome.runs IS NOT NULL OR v_outcome.counters IS NOT NULL OR v_outcome.events IS NOT NULL OR v_outcome.audits IS NOT NULL THEN
         IF v_outcome.runs IS NOT NULL THEN
-            INSERT INTO run (run_id, started_at, lease_until, iterations, tokens, tokens_held, gave_up_code, gave_up_at)
+            INSERT INTO run (run_id, started_at, lease_until, iterations, tokens, tokens_held, gave_up_code, provider, gave_up_at)
             SELECT r.*, CASE WHEN r.gave_up_code IS NOT NULL THEN v_now END
             FROM unnest(v_outcome.runs) AS r
             ON CONFLICT (run_id) DO UPDATE
             SET lease_until = excluded.lease_until, iterations = excluded.iterations, tokens = excluded.tokens, tokens_held = excluded.tokens_held,
-                gave_up_code = excluded.gave_up_code, gave_up_at = coalesce(run.gave_up_at, excluded.gave_up_at);
+                gave_up_code = excluded.gave_up_code, provider = excluded.provider,
+                gave_up_at = coalesce(run.gave_up_at, excluded.gave_up_at);
         END IF;
         IF v_outcome.counters IS NOT NULL THEN
             INSERT INTO quota_counter (key, used, expires_at)
@@ -1148,6 +1152,7 @@ DECLARE
     v_key record;
     v_tools jsonb;
     v_stopped text[];
+    v_names text[] := ARRAY(SELECT jsonb_array_elements_text(p_query -> 'names'));
 BEGIN
     SELECT * INTO STRICT v_key FROM check_key_v1(p_query, 'reservations:create');
     IF v_key.refusal IS NOT NULL THEN
@@ -1161,13 +1166,8 @@ BEGIN
     WHERE k.level = 'tool' AND k.lifted_at IS NULL AND (k.ends_at IS NULL OR k.ends_at > clock_timestamp());
     RETURN json_build_object(
         'status', 'OK', 'slug', v_key.slug, 'version', v_tools -> 'version', 'verdicts', (
-            SELECT coalesce(
-                json_agg(
-                    CASE WHEN lower(t.name) = ANY (v_stopped) THEN 'deny' ELSE public.tool_verdict_v1(v_tools, t.name) END ORDER BY t.n
-                ),
-                '[]'
-            )
-            FROM jsonb_array_elements_text(p_query -> 'names') WITH ORDINALITY AS t (name, n)
+            SELECT coalesce(json_agg(CASE WHEN lower(t.name) = ANY (v_stopped) THEN 'deny' ELSE t.verdict END ORDER BY t.n), '[]')
+            FROM unnest(v_names, public.tool_verdicts_v1(v_tools, v_names)) WITH ORDINALITY AS t (name, verdict, n)
         )
     );
 END
@@ -1220,6 +1220,7 @@ CREATE INDEX "run_run_id_ef3f59fb_like" ON "run" ("run_id" text_pattern_ops);
 CREATE INDEX "run_lease" ON "run" ("lease_until");
 CREATE INDEX "ledger_entry_corrects" ON "ledger_entry" ((((metadata ->> 'corrects'))), "seq") WHERE "kind" = 'CORRECTION';
 CREATE INDEX "decision_would_deny_at" ON "decision" ("at") WHERE "would_deny" IS NOT NULL;
+ALTER TABLE "run" ADD COLUMN "provider" text NULL;
 REVOKE ALL ON api_key FROM watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON api_key TO watermaster_app;
 CREATE TABLE "audit_entry" ("id" uuid NOT NULL PRIMARY KEY, "at" timestamp with time zone NOT NULL, "actor_type" text NOT NULL, "actor" text NOT NULL, "action" text NOT NULL, "target" text NOT NULL, "reason" text NOT NULL, "before" jsonb NULL, "after" jsonb NULL, "request_id" text NOT NULL, "trace_id" text NOT NULL, "source_ip" text NOT NULL);
@@ -1258,6 +1259,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0004_rules', now()),
     ('budgets', '0005_corrections', now()),
     ('budgets', '0006_would_deny', now()),
+    ('budgets', '0007_run_provider', now()),
     ('keys', '0002_grants', now()),
     ('routing', '0001_price_book', now()),
     ('routing', '0002_price_guards', now()),

@@ -441,3 +441,88 @@ class TestRefusals:
 
         assert answer.status != "OK"
         assert footprint(books) == (0, 0, 0, 0)
+
+
+CLAUDE = SMALL | {"provider": "anthropic", "model": "claude-haiku"}
+TWO_PROVIDERS: dict[str, Any] = {
+    "models": {"openai:gpt-4o-mini": SMALL, "anthropic:claude-haiku": CLAUDE},
+    "tiers": {"small": ["openai:gpt-4o-mini", "anthropic:claude-haiku"]},
+}
+
+
+class TestStickiness:
+    def provider(self, answer: Answer) -> str:
+        assert answer.admission is not None, answer
+        return str(answer.admission["route"]["provider"])
+
+    def test_a_run_stays_with_the_provider_that_it_began_with(self, books: Books) -> None:
+        rule(books, **TWO_PROVIDERS)
+        full = {"unavailable": ["openai:gpt-4o-mini"]}
+
+        # It began while the first was full, and stays when there is room again; another run begins with the first.
+        chosen = [admit(books, full, run="r1"), admit(books, run="r1"), admit(books, run="r2"), admit(books)]
+
+        assert [self.provider(answer) for answer in chosen] == ["anthropic", "anthropic", "openai", "openai"]
+
+    def test_leaves_it_when_it_must_unless_the_conversation_is_bound(self, books: Books) -> None:
+        rule(books, **TWO_PROVIDERS)
+        admit(books, run="r1")
+        full = {"unavailable": ["openai:gpt-4o-mini"]}
+
+        bound = admit(books, full | {"is_provider_bound": True}, run="r1")
+        free = admit(books, full, run="r1")
+
+        assert bound.status == "NO_ROUTE"
+        assert self.provider(free) == "anthropic"
+
+    def test_is_each_tenant_s_own(self, books: Books, initech: Tenant) -> None:
+        other = Books(initech)
+        other.add_budget(allocated=100_000_000)
+        for each in (books, other):
+            rule(each, **TWO_PROVIDERS)
+        admit(books, {"unavailable": ["openai:gpt-4o-mini"]}, run="r1")
+
+        assert self.provider(admit(other, run="r1")) == "openai"
+
+
+class TestShadowOfOneCheck:
+    """What is in shadow hides nothing else."""
+
+    def test_still_counts_quotas_and_runs(self, books: Books) -> None:
+        shadow = {"shadow": {"checks": ["run"]}, "run": {"iterations_max": 0}}
+        rule(books, **shadow, actions=quota(1), limits={"concurrent_runs_max": 1})
+
+        answers = [books.ask("reserve", amount=1, run=run) for run in ("r1", "r1", "r2")]
+
+        assert [answer.status for answer in answers] == ["OK", "ACTION_QUOTA_EXCEEDED", "ACTION_QUOTA_EXCEEDED"]
+        rule(books, **shadow, limits={"concurrent_runs_max": 1})
+        assert books.ask("reserve", amount=1, run="r2").status == "CONCURRENT_RUNS_EXCEEDED"
+
+    def test_a_quota_in_shadow_hides_no_other(self, books: Books) -> None:
+        rule(books, shadow={"checks": ["actions"]}, actions=quota(0), limits={"runs_per_day_max": 0})
+
+        assert books.ask("reserve", amount=1, run="r1").status == "RUNS_PER_DAY_EXCEEDED"
+
+    def test_keeps_the_numbers_of_what_it_did_not_refuse(self, books: Books) -> None:
+        rule(books, shadow={"checks": ["actions"]}, actions=quota(0))
+
+        answer = books.ask("reserve", amount=1)
+
+        assert answer.admission is not None
+        assert answer.admission["would_deny"] == "ACTION_QUOTA_EXCEEDED"
+        assert answer.admission["would_deny_numbers"]["limit"] == 0
+
+    def test_ends_at_its_moment(self, books: Books) -> None:
+        shadow = {"is_on": True, "enforce_from": "2026-01-01T00:00:00+00:00"}
+        rule(books, shadow=shadow, actions=denying("llm.completion"))
+        assert books.ask("reserve", amount=1).status == "ACTION_KIND_DENIED"
+
+        rule(books, shadow=shadow | {"enforce_from": "2126-01-01T00:00:00+00:00"}, actions=denying("llm.completion"))
+        assert books.ask("reserve", amount=1).status == "OK"
+
+
+def test_a_day_that_is_used_up_is_told_before_a_route_that_is_not_there(books: Books) -> None:
+    rule(books, tiers={}, limits={"runs_per_day_max": 0})
+
+    assert admit(books, run="r1").status == "RUNS_PER_DAY_EXCEEDED"
+    assert admit(books).status == "NO_ROUTE"

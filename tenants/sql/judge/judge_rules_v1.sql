@@ -4,8 +4,8 @@
 -- p_rules     the compiled ruleset (`budgets/services/ruleset.py` says its shape)
 -- p_switches  the kill switches that are thrown: [{level, name, mode, reason, since}]
 -- p_facts     what is asked: kind, name, levels (the subject), key_id, amount, policy, priority,
---             request {model, input_tokens, max_output_tokens, tools, capabilities, class_hint, attempt, rate_limited, unavailable}
--- p_run       the run's counters before this request: {iterations, tokens, tokens_held, seconds}; null without a run
+--             request {model, input_tokens, max_output_tokens, tools, capabilities, class_hint, attempt, is_provider_bound, rate_limited, unavailable}
+-- p_run       the run before this request: {iterations, tokens, tokens_held, seconds, provider}; null without a run
 -- p_is_low    whether a budget of the path is below its low-water mark
 -- p_left_ppm  the share that is left of the tightest budget; null where none is allocated
 --
@@ -22,6 +22,7 @@ DECLARE
     v_name text := lower(p_facts ->> 'name');
     v_is_dispatch boolean := v_kind = 'tool' OR v_kind LIKE 'tool.%';
     v_wanted text := lower(v_request ->> 'model');
+    v_provider text := p_run ->> 'provider';
     v_input bigint := coalesce((v_request ->> 'input_tokens')::bigint, 0);
     v_switch jsonb;
     v_class_name text;
@@ -34,10 +35,9 @@ DECLARE
     v_seconds_max bigint;
     v_tokens_used bigint := (p_run ->> 'tokens')::bigint + (p_run ->> 'tokens_held')::bigint;
     v_left jsonb;
-    v_tool text;
     v_verdict text;
-    v_allowed text[] := '{}';
-    v_denied text[] := '{}';
+    v_allowed text[];
+    v_denied text[];
     v_caps jsonb := '{}';
     v_fallback text;
     v_asked_output bigint := (v_request ->> 'max_output_tokens')::bigint;
@@ -148,17 +148,21 @@ BEGIN
             v_shadowed := coalesce(v_shadowed, v_refusal);
         END IF;
     END IF;
-    FOR v_tool IN SELECT jsonb_array_elements_text(v_request -> 'tools') LOOP
-        IF public.tool_verdict_v1(p_rules -> 'tools', v_tool) = 'deny' OR EXISTS (
-            SELECT FROM jsonb_array_elements(p_switches) AS s WHERE s.value ->> 'level' = 'tool' AND lower(s.value ->> 'name') = lower(v_tool)
-        ) THEN
-            v_denied := v_denied || v_tool;
-        ELSE
-            v_allowed := v_allowed || v_tool;
-        END IF;
-    END LOOP;
-    IF cardinality(v_denied) > 0 THEN
-        v_caps := v_caps || jsonb_build_object('tool_allowlist', to_jsonb(v_allowed), 'tool_denylist', to_jsonb(v_denied));
+    IF jsonb_array_length(v_request -> 'tools') > 0 AND (p_rules -> 'tools' IS NOT NULL OR p_switches IS NOT NULL) THEN
+        SELECT array_agg(t.tool ORDER BY t.n) FILTER (WHERE NOT t.is_denied), array_agg(t.tool ORDER BY t.n) FILTER (WHERE t.is_denied)
+        INTO v_allowed, v_denied
+        FROM (
+            SELECT u.tool, u.n, u.verdict = 'deny' OR lower(u.tool) IN (
+                SELECT lower(s.value ->> 'name') FROM jsonb_array_elements(p_switches) AS s WHERE s.value ->> 'level' = 'tool'
+            ) AS is_denied
+            FROM unnest(
+                ARRAY(SELECT jsonb_array_elements_text(v_request -> 'tools')),
+                public.tool_verdicts_v1(p_rules -> 'tools', ARRAY(SELECT jsonb_array_elements_text(v_request -> 'tools')))
+            ) WITH ORDINALITY AS u (tool, verdict, n)
+        ) AS t;
+    END IF;
+    IF v_denied IS NOT NULL THEN
+        v_caps := v_caps || jsonb_build_object('tool_allowlist', to_jsonb(coalesce(v_allowed, '{}')), 'tool_denylist', to_jsonb(v_denied));
     END IF;
     IF v_wanted IS NOT NULL AND NOT coalesce(p_rules -> 'models', '{}') ? v_wanted THEN
         v_refusal := jsonb_build_object(
@@ -209,7 +213,7 @@ BEGIN
     v_counted := v_input + coalesce(v_output_max, 0);
     IF v_is_dispatch AND p_facts ->> 'amount' IS NULL THEN
         v_candidates := jsonb_build_array(jsonb_build_object(
-            'amount', coalesce((p_rules -> 'tool_prices' ->> (p_facts ->> 'name'))::bigint, 0), 'tokens', 0));
+            'amount', coalesce((p_rules -> 'tool_prices' ->> v_name)::bigint, 0), 'tokens', 0));
     ELSIF p_facts ->> 'amount' IS NULL THEN
         v_tier := coalesce(v_class ->> 'tier', 'medium');
         -- Who has no such tier stays where the class is.
@@ -231,20 +235,28 @@ BEGIN
             ELSE ARRAY[v_tier]
         END;
         FOR v_tier, v_key IN
-            SELECT t.tier, k.key
-            FROM unnest(v_tiers) WITH ORDINALITY AS t (tier, n)
-            CROSS JOIN LATERAL jsonb_array_elements_text(p_rules -> 'tiers' -> t.tier) WITH ORDINALITY AS k (key, m)
-            WHERE v_wanted IS NULL
-            UNION ALL
-            SELECT 'named', coalesce(d.key, v_wanted)
-            FROM (SELECT) AS one
-            LEFT JOIN LATERAL jsonb_array_elements_text(p_rules -> 'models' -> v_wanted -> 'deployments') AS d (key) ON true
-            WHERE v_wanted IS NOT NULL
+            SELECT r.tier, r.key
+            FROM (
+                SELECT t.tier, k.key, t.n, k.m
+                FROM unnest(v_tiers) WITH ORDINALITY AS t (tier, n)
+                CROSS JOIN LATERAL jsonb_array_elements_text(p_rules -> 'tiers' -> t.tier) WITH ORDINALITY AS k (key, m)
+                WHERE v_wanted IS NULL
+                UNION ALL
+                SELECT 'named', coalesce(d.key, v_wanted), 1, d.m
+                FROM (SELECT) AS one
+                LEFT JOIN LATERAL jsonb_array_elements_text(p_rules -> 'models' -> v_wanted -> 'deployments') WITH ORDINALITY AS d (key, m) ON true
+                WHERE v_wanted IS NOT NULL
+            ) AS r
+            -- Within a tier a run stays with the provider that it began with.
+            ORDER BY r.n, p_rules -> 'models' -> r.key ->> 'provider' = v_provider DESC NULLS LAST, r.m
         LOOP
             v_model := p_rules -> 'models' -> v_key;
             CONTINUE WHEN v_passed_over ? v_key;
             v_passed_over := v_passed_over || jsonb_build_object(v_key, 1);
-            CONTINUE WHEN v_model IS NULL OR v_request -> 'unavailable' ? v_key OR NOT coalesce(v_model -> 'capabilities', '[]') @> coalesce(v_request -> 'capabilities', '[]');
+            CONTINUE WHEN v_model IS NULL OR v_request -> 'unavailable' ? v_key
+                OR NOT coalesce(v_model -> 'capabilities', '[]') @> coalesce(v_request -> 'capabilities', '[]');
+            -- What another provider has signed or encrypted is worth nothing to this one.
+            CONTINUE WHEN (v_request ->> 'is_provider_bound')::boolean AND v_model ->> 'provider' <> v_provider;
             CONTINUE WHEN EXISTS (
                 SELECT FROM jsonb_array_elements(p_switches) AS s
                 WHERE (s.value ->> 'level' = 'model' AND s.value ->> 'name' = (v_model ->> 'provider') || ':' || (v_model ->> 'model'))
@@ -269,7 +281,8 @@ BEGIN
         END LOOP;
         IF v_candidates = '[]' THEN
             v_refusal := jsonb_build_object('status', 'NO_ROUTE', 'numbers', jsonb_strip_nulls(jsonb_build_object(
-                'class', v_class_name, 'tiers', to_jsonb(v_tiers), 'unavailable', v_request -> 'unavailable')));
+                'class', v_class_name, 'model', v_wanted, 'tiers', CASE WHEN v_wanted IS NULL THEN to_jsonb(v_tiers) END, 'unavailable',
+                v_request -> 'unavailable')));
             IF NOT (v_is_shadow OR v_checks ? 'routes') THEN
                 RETURN v_refusal;
             END IF;

@@ -25,7 +25,7 @@ CREATE FUNCTION public.judge_segment_v1(
     b_id uuid[], b_path text[], b_unit text[], b_status text[], b_run text[], b_allocated bigint[], b_reserved bigint[], b_spent bigint[], b_debt bigint[],
     b_uncovered bigint[], b_limit bigint[], b_capped boolean[], b_low boolean[], b_starts timestamptz[], b_ends timestamptz[], b_touched boolean[],
     b_new boolean[], p_budgets int, p_by_path jsonb, p_by_id jsonb,
-    r_id text[], r_started timestamptz[], r_lease timestamptz[], r_iterations bigint[], r_tokens bigint[], r_held bigint[], r_gave_up text[],
+    r_id text[], r_started timestamptz[], r_lease timestamptz[], r_iterations bigint[], r_tokens bigint[], r_held bigint[], r_gave_up text[], r_provider text[],
     r_touched boolean[], r_new boolean[],
     p_templates jsonb, p_rules jsonb, p_switches jsonb, p_quotas public.counted_v1[], p_leases bigint
 ) RETURNS public.outcome_v1
@@ -54,6 +54,9 @@ DECLARE
     w_audits public.audit_draft_v1[];
     v_answers json[];
 BEGIN
+    IF (p_rules -> 'shadow' ->> 'enforce_from')::timestamptz <= p_now THEN
+        p_rules := p_rules - 'shadow';
+    END IF;
     FOREACH v_op IN ARRAY p_asked LOOP
     DECLARE
         -- the operation in hand
@@ -89,10 +92,13 @@ BEGIN
         v_r int;
         v_is_first_of_run boolean;
         v_judged jsonb;
+        v_shadow jsonb;
         v_candidate jsonb;
         v_candidates jsonb;
         v_k int;
         v_would_deny text;
+        v_would_numbers jsonb;
+        v_route_refusal text;
         v_left_ppm bigint;
         v_is_low boolean;
         v_suffix text;
@@ -220,6 +226,7 @@ BEGIN
                             p_now, to_timestamp(((v_op.facts -> 'run' ->> 'started_at_ms')::bigint / 1000.0)::double precision)
                         );
                         r_lease[v_r] := p_now; r_iterations[v_r] := 0; r_tokens[v_r] := 0; r_held[v_r] := 0; r_gave_up[v_r] := NULL;
+                        r_provider[v_r] := NULL;
                         r_touched[v_r] := false; r_new[v_r] := true;
                     END IF;
                 END IF;
@@ -259,14 +266,26 @@ BEGIN
                     ),
                     CASE WHEN v_r IS NOT NULL THEN jsonb_build_object(
                         'iterations', r_iterations[v_r], 'tokens', r_tokens[v_r], 'tokens_held', r_held[v_r],
-                        'seconds', extract(EPOCH FROM p_now - r_started[v_r])
+                        'seconds', extract(EPOCH FROM p_now - r_started[v_r]), 'provider', r_provider[v_r]
                     ) END,
                     v_is_low, v_left_ppm
                 );
                 v_paths := NULL;
                 v_status := v_judged ->> 'status';
-                v_numbers := v_judged -> 'numbers';
                 v_candidates := v_judged -> 'candidates';
+                v_shadow := p_rules -> 'shadow';
+                IF v_status IS NOT NULL THEN
+                    v_numbers := v_judged -> 'numbers';
+                    IF public.is_shadowed_v1(v_shadow, v_status) THEN
+                        -- Written down, and judged on as if the rule were not there. Without a model to price nothing is held.
+                        v_would_deny := v_status; v_would_numbers := v_numbers;
+                        v_status := NULL; v_numbers := NULL;
+                    ELSIF v_status IN ('BELOW_FLOOR', 'NO_ROUTE') THEN
+                        -- Routes come after quotas: who has used up the day is told so, whether or not there was a model.
+                        v_route_refusal := v_status;
+                        v_status := NULL;
+                    END IF;
+                END IF;
 
                 -- 6. Counted quotas, of actions and of runs
                 IF v_status IS NULL AND p_quotas IS NOT NULL THEN
@@ -291,30 +310,40 @@ BEGIN
                         c_expires[v_c] := v_quota.expires_at;
                         c_quota[v_c] := v_quota.quota || jsonb_build_object('scope', v_quota.scope);
                         IF c_used[v_c] >= v_quota.quota_max THEN
-                            v_status := v_quota.status;
-                            v_failed := v_quota.scope;
                             v_numbers := jsonb_strip_nulls(jsonb_build_object(
                                 'quota', v_quota.quota -> 'id', 'policy_id', v_quota.quota -> 'policy_id', 'used', c_used[v_c],
                                 'limit', v_quota.quota_max, 'window', v_quota.quota -> 'window', 'resets_at', v_quota.expires_at,
                                 'action_kind', v_op.action -> 'kind', 'risk_class', v_quota.quota -> 'risk_class'
                             ));
-                            EXIT;
+                            IF NOT public.is_shadowed_v1(v_shadow, v_quota.status) THEN
+                                v_status := v_quota.status;
+                                v_failed := v_quota.scope;
+                                EXIT;
+                            END IF;
+                            v_would_numbers := CASE WHEN v_would_deny IS NULL THEN v_numbers ELSE v_would_numbers END;
+                            v_would_deny := coalesce(v_would_deny, v_quota.status);
+                            v_numbers := NULL;
+                            CONTINUE;
                         END IF;
                         v_counted := v_counted || v_c;
                     END LOOP;
                 END IF;
                 IF v_status IS NULL AND v_is_first_of_run AND p_leases >= (p_rules -> 'limits' ->> 'concurrent_runs_max')::bigint THEN
-                    v_status := 'CONCURRENT_RUNS_EXCEEDED';
                     v_numbers := jsonb_build_object('used', p_leases, 'limit', p_rules -> 'limits' -> 'concurrent_runs_max');
+                    IF public.is_shadowed_v1(v_shadow, 'CONCURRENT_RUNS_EXCEEDED') THEN
+                        v_would_numbers := CASE WHEN v_would_deny IS NULL THEN v_numbers ELSE v_would_numbers END;
+                        v_would_deny := coalesce(v_would_deny, 'CONCURRENT_RUNS_EXCEEDED');
+                        v_numbers := NULL;
+                    ELSE
+                        v_status := 'CONCURRENT_RUNS_EXCEEDED';
+                    END IF;
                 END IF;
-                IF v_status IS NOT NULL AND (
-                    ((p_rules -> 'shadow' ->> 'is_on')::boolean AND public.check_of_v1(v_status) IS NOT NULL)
-                    OR p_rules -> 'shadow' -> 'checks' ? public.check_of_v1(v_status)
-                ) THEN
-                    -- In shadow: written down, and judged on as if the rule were not there. Without a model to price nothing is held.
-                    v_would_deny := v_status;
-                    v_status := NULL; v_numbers := NULL; v_failed := NULL; v_counted := NULL;
-                    v_op.amount := coalesce(v_op.amount, CASE WHEN v_candidates IS NULL THEN 0 END);
+                IF v_route_refusal IS NOT NULL AND v_status IS NULL THEN
+                    v_status := v_route_refusal;
+                    v_numbers := v_judged -> 'numbers';
+                END IF;
+                IF v_would_deny IS NOT NULL AND v_candidates IS NULL THEN
+                    v_op.amount := coalesce(v_op.amount, 0);
                 END IF;
             END IF;
             IF v_status IS NULL AND v_op.amount IS NULL AND v_candidates IS NULL THEN
@@ -373,11 +402,11 @@ BEGIN
             IF v_has_rules THEN
                 -- A budget in shadow blocks nothing: what it would have refused is written down, and nothing is held for it.
                 IF public.check_of_v1(v_status) = 'money' AND (
-                    (p_rules -> 'shadow' ->> 'is_on')::boolean OR p_rules -> 'shadow' -> 'checks' ? 'money'
-                    OR p_rules -> 'shadow' -> 'scopes' ? v_failed
+                    public.is_shadowed_v1(v_shadow, v_status) OR v_shadow -> 'scopes' ? v_failed
                 ) THEN
+                    v_would_numbers := CASE WHEN v_would_deny IS NULL THEN v_numbers ELSE v_would_numbers END;
                     v_would_deny := coalesce(v_would_deny, v_status);
-                    v_status := NULL;
+                    v_status := NULL; v_numbers := NULL;
                     v_op.amount := 0;
                 END IF;
                 IF v_would_deny IS NOT NULL THEN
@@ -416,6 +445,7 @@ BEGIN
                             p_leases := p_leases + 1;
                         END IF;
                         r_iterations[v_r] := r_iterations[v_r] + 1;
+                        r_provider[v_r] := coalesce(r_provider[v_r], v_candidate ->> 'provider');
                         r_held[v_r] := r_held[v_r] + coalesce((v_candidate ->> 'tokens')::bigint, (v_judged ->> 'tokens')::bigint, 0);
                         r_lease[v_r] := greatest(r_lease[v_r], p_now + (v_op.ttl_ms + v_op.grace_ms) * interval '1 millisecond');
                         r_touched[v_r] := true;
@@ -657,7 +687,8 @@ BEGIN
         IF v_replayed IS NOT TRUE AND (v_status <> 'OK' OR v_verdict IS NOT NULL) AND v_op.op <> 'expire' THEN
             IF v_judged IS NOT NULL THEN
                 v_judged := (v_judged - '{candidates,status,numbers}'::text[]) || jsonb_strip_nulls(jsonb_build_object(
-                    'route', CASE WHEN v_verdict <> 'DENY' THEN v_candidate END, 'would_deny', v_would_deny, 'on_exhaustion',
+                    'route', CASE WHEN v_verdict <> 'DENY' THEN v_candidate END, 'would_deny', v_would_deny, 'would_deny_numbers', v_would_numbers,
+                    'on_exhaustion',
                     CASE coalesce(v_reason, v_status)
                         WHEN 'BUDGET_EXCEEDED' THEN p_rules -> 'on_exhaustion' -> (CASE WHEN v_failed = v_run_path THEN 'session' ELSE 'month' END)
                     END
@@ -706,7 +737,7 @@ BEGIN
         FOR n IN 1..cardinality(r_id) LOOP
             IF r_touched[n] THEN
                 w_runs := array_append(w_runs, ROW(
-                    r_id[n], r_started[n], r_lease[n], r_iterations[n], r_tokens[n], r_held[n], r_gave_up[n]
+                    r_id[n], r_started[n], r_lease[n], r_iterations[n], r_tokens[n], r_held[n], r_gave_up[n], r_provider[n]
                 )::public.run_draft_v1);
             END IF;
         END LOOP;

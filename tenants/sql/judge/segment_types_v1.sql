@@ -37,7 +37,7 @@ CREATE TYPE public.budgets_v1 AS (
 -- Runs in play, likewise.
 CREATE TYPE public.runs_v1 AS (
     id text[], started_at timestamptz[], lease_until timestamptz[], iterations bigint[], tokens bigint[], tokens_held bigint[], gave_up_code text[],
-    n int
+    provider text[], n int
 );
 
 -- A counted quota that operation number n falls under, with what its counter says.
@@ -68,7 +68,8 @@ CREATE TYPE public.decision_draft_v1 AS (
     ledger_seq bigint, budget_ids uuid[], balances bigint[], request_id text, trace_id text, would_deny text, admission jsonb
 );
 CREATE TYPE public.run_draft_v1 AS (
-    run_id text, started_at timestamptz, lease_until timestamptz, iterations bigint, tokens bigint, tokens_held bigint, gave_up_code text
+    run_id text, started_at timestamptz, lease_until timestamptz, iterations bigint, tokens bigint, tokens_held bigint, gave_up_code text,
+    provider text
 );
 CREATE TYPE public.counter_draft_v1 AS (key text, used bigint, expires_at timestamptz);
 CREATE TYPE public.event_draft_v1 AS (event_type text, scope_path text, payload jsonb, request_id text, trace_id text);
