@@ -1,8 +1,9 @@
 """From a provider's raw usage to what a reservation is settled with."""
 
+import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -154,16 +155,28 @@ def _tool_line(book: PriceBook, tool: str, count: int) -> ChargeLine:
 
 @dataclass(slots=True)
 class _ListPrices:
-    """What providers take of anybody; only our own statistics go by it, so it may be a minute old."""
+    """What providers take of anybody; only our own statistics go by it, so it may be a minute old.
+
+    One thread reads it anew, the others go on with what there is.
+    """
 
     book: PriceBook | None = None
     until: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self) -> PriceBook:
-        if self.book is None or time.monotonic() >= self.until:
-            self.book = price_book(at=datetime.now(UTC))
-            self.until = time.monotonic() + _LIST_SECONDS
-        return self.book
+        known = self.book
+        if known is not None and (time.monotonic() < self.until or not self.lock.acquire(blocking=False)):
+            return known
+        if known is None:
+            self.lock.acquire()
+        try:
+            if self.book is None or time.monotonic() >= self.until:
+                self.book = price_book(at=datetime.now(UTC))
+                self.until = time.monotonic() + _LIST_SECONDS
+            return self.book
+        finally:
+            self.lock.release()
 
 
 _lists: Final = _ListPrices()
