@@ -93,6 +93,39 @@ class TestNumbers:
         assert "null" not in answer.text
 
 
+class TestMeasurements:
+    def test_of_any_size_settle_the_money(self, books: Books, api_url: str) -> None:
+        rule(books, run={"tokens_max": 10**12})
+        metrics = {"tokens_input": MOST, "tokens_output": MOST}
+
+        for _ in range(2):
+            held = hold(api_url, books, run={"run_id": str(uuid4())})
+            answer = call(api_url, books, f"reservations/{held}/commit", actual=FIVE, metrics=metrics)
+            assert answer.status_code == 200
+
+        assert (books.budget().spent, books.budget().reserved) == (10, 0)
+
+    def test_that_a_run_cannot_have_end_it(self, books: Books, api_url: str) -> None:
+        rule(books, run={"tokens_max": 10**12})
+        run = {"run_id": "r1"}
+        held = [hold(api_url, books, run=run) for _ in range(2)]
+
+        metrics = {"tokens_input": MOST, "tokens_output": MOST}
+        call(api_url, books, f"reservations/{held[0]}/commit", actual=FIVE, metrics=metrics)
+
+        assert call(api_url, books, "admit", run=run).json()["reasons"][0]["code"] == "MAX_TOKENS_REACHED"
+
+
+class TestTools:
+    @pytest.mark.parametrize("kind", ["tool", "Tool", "tool.call", "TOOL.call"])
+    def test_are_refused_however_their_kind_is_written(self, books: Books, api_url: str, kind: str) -> None:
+        rule(books, tools={"default": "deny"})
+
+        answer = call(api_url, books, "admit", action={"kind": kind, "name": "rm"}, estimate=FIVE)
+
+        assert answer.json()["reasons"][0]["code"] == "TOOL_DENIED"
+
+
 class TestStrangers:
     @pytest.fixture
     def stranger(self, books: Books) -> MintedKey:

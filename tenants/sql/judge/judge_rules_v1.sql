@@ -20,7 +20,7 @@ DECLARE
     v_request jsonb := coalesce(p_facts -> 'request', '{}');
     v_kind text := p_facts ->> 'kind';
     v_name text := lower(p_facts ->> 'name');
-    v_is_dispatch boolean := v_kind = 'tool' OR v_kind LIKE 'tool.%';
+    v_is_dispatch boolean := lower(v_kind) = 'tool' OR lower(v_kind) LIKE 'tool.%';
     v_wanted text := lower(v_request ->> 'model');
     v_provider text := p_run ->> 'provider';
     v_input bigint := coalesce((v_request ->> 'input_tokens')::bigint, 0);
@@ -33,7 +33,7 @@ DECLARE
     v_limit bigint;
     v_tokens_max bigint;
     v_seconds_max bigint;
-    v_tokens_used bigint := (p_run ->> 'tokens')::bigint + (p_run ->> 'tokens_held')::bigint;
+    v_tokens_used numeric := (p_run ->> 'tokens')::numeric + (p_run ->> 'tokens_held')::numeric;
     v_left jsonb;
     v_verdict text;
     v_allowed text[];

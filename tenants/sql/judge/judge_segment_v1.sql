@@ -652,9 +652,10 @@ BEGIN
                 IF v_r IS NOT NULL AND v_op.op <> 'extend' THEN
                     r_held[v_r] := greatest(r_held[v_r] - coalesce(v_hold.tokens, 0), 0);
                     IF v_op.op = 'commit' THEN
-                        r_tokens[v_r] := r_tokens[v_r] + coalesce(
-                            (v_op.metrics ->> 'tokens_input')::bigint + (v_op.metrics ->> 'tokens_output')::bigint, v_hold.tokens, 0
-                        );
+                        -- Whatever the caller says that it measured, the money is settled.
+                        r_tokens[v_r] := least(AMOUNT_MAX, r_tokens[v_r] + coalesce(
+                            (v_op.metrics ->> 'tokens_input')::numeric + (v_op.metrics ->> 'tokens_output')::numeric, v_hold.tokens, 0
+                        ));
                     END IF;
                     r_touched[v_r] := true;
                 END IF;
