@@ -106,7 +106,7 @@ OPERATIONS: Final = (
         description="Without an estimate the model is chosen and priced. A refusal is a 200 with DENY and its reasons.",
         request=requests.AdmitRequest,
         answer=bodies.AdmitBody,
-        refusals=(*_KEY, *_BODY, 409, 429),
+        refusals=(*_KEY, *_BODY, 404, 409, 429),
     ),
     OperationDoc(
         method="post",

@@ -10,6 +10,7 @@ from pathlib import Path
 from config.supervisor.errors import StartRefused
 
 LOG_NAME = "watermaster.log"
+END_SECONDS_MAX = 10
 
 
 def start_detached(*, var: Path) -> None:
@@ -37,6 +38,9 @@ def start_detached(*, var: Path) -> None:
                 if report["kind"] == "ready":
                     return
                 if report["kind"] == "refused":
+                    # It is about to end; whoever reads the refusal finds nothing of it left.
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(END_SECONDS_MAX)
                     raise StartRefused(report["text"])
                 print(report["text"], flush=True)
     except KeyboardInterrupt:
