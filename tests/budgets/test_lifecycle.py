@@ -282,7 +282,7 @@ PLAN_DEFAULTS: dict[str, Any] = {
 class TestPlanDefaults:
     def test_are_what_a_new_tenant_starts_with(self, database: None) -> None:
         now = datetime.now(UTC)
-        plan = publish_plan(code="trial", name="Trial", price=0, defaults=PLAN_DEFAULTS, actor=OLIVE, now=now)
+        plan = publish_plan(code="lifecycle", name="Lifecycle", price=0, defaults=PLAN_DEFAULTS, actor=OLIVE, now=now)
         tenant = lifecycle.create_tenant(NewTenant(slug="umbrella", name="Umbrella", plan=plan), now=now, actor=OLIVE)
         try:
             with in_tenant(tenant.tag):
