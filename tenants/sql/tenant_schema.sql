@@ -308,7 +308,7 @@ BEGIN
         SELECT coalesce(jsonb_object_agg(t.name, to_jsonb(t)), '{}') || coalesce(jsonb_object_agg('', to_jsonb(t)) FILTER (WHERE t.is_default), '{}')
         INTO v_templates
         FROM run_template AS t;
-        IF v_rules -> 'limits' ->> 'concurrent_runs_max' IS NOT NULL AND NOT v_runs_asked <@ coalesce(v_runs.id, '{}') THEN
+        IF v_rules -> 'limits' ->> 'concurrent_runs_max' IS NOT NULL THEN
             -- A run that goes quiet loses its lease by the clock, so none can leak.
             SELECT count(*) INTO v_leases FROM run AS r WHERE r.lease_until > v_now;
         END IF;
@@ -1007,7 +1007,7 @@ BEGIN
         SELECT coalesce(jsonb_object_agg(t.name, to_jsonb(t)), '{}') || coalesce(jsonb_object_agg('', to_jsonb(t)) FILTER (WHERE t.is_default), '{}')
         INTO v_templates
         FROM run_template AS t;
-        IF v_rules -> 'limits' ->> 'concurrent_runs_max' IS NOT NULL AND NOT v_runs_asked <@ coalesce(v_runs.id, '{}') THEN
+        IF v_rules -> 'limits' ->> 'concurrent_runs_max' IS NOT NULL THEN
             -- A run that goes quiet loses its lease by the clock, so none can leak.
             SELECT count(*) INTO v_leases FROM run AS r WHERE r.lease_until > v_now;
         END IF;

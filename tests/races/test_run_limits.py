@@ -1,5 +1,6 @@
 """The give-up rule under parallel calls: limits are exact, and each run's end is told once."""
 
+import time
 from typing import Any
 
 import pytest
@@ -77,3 +78,58 @@ def test_a_quota_is_used_to_its_last_unit_and_no_further(books: Books) -> None:
     assert got.count("OK") == 7
     with in_tenant(books.tenant.tag):
         assert OutboxEvent.objects.filter(event_type="quota.threshold_approaching").count() == 1
+
+
+class TestLeases:
+    """A place among the runs that run is held by the clock: none leaks, and none is had twice."""
+
+    @pytest.fixture(autouse=True)
+    def one_place(self, books: Books) -> None:
+        rule(books, limits={"concurrent_runs_max": 1})
+
+    def hold(self, books: Books, run: str, **fields: Any) -> Answer:
+        return books.ask("reserve", amount=1, run=run, **{"ttl_ms": 1_000, "grace_ms": 0} | fields)
+
+    def test_a_run_that_went_quiet_makes_room(self, books: Books) -> None:
+        assert self.hold(books, "a").status == "OK"
+        time.sleep(1.1)
+
+        assert self.hold(books, "b").status == "OK"
+
+    def test_a_run_that_comes_back_needs_a_place(self, books: Books) -> None:
+        self.hold(books, "a")
+        time.sleep(1.1)
+        self.hold(books, "b", ttl_ms=60_000)
+
+        assert self.hold(books, "a").status == "CONCURRENT_RUNS_EXCEEDED"
+
+    def test_a_run_keeps_its_place_while_its_hold_is_prolonged(self, books: Books) -> None:
+        held = self.hold(books, "a")
+        books.ask("extend", target=held.id, extend_ms=60_000)
+        time.sleep(1.1)
+
+        assert self.hold(books, "b").status == "CONCURRENT_RUNS_EXCEEDED"
+
+
+def test_tokens_that_were_used_without_a_hold_count_too(books: Books) -> None:
+    rule(books, run={"tokens_max": 1_000})
+    books.ask("reserve", amount=1, run="r1")
+
+    books.ask("event", amount=1, run="r1", metrics={"tokens_input": 600, "tokens_output": 401})
+
+    assert books.ask("reserve", amount=1, run="r1").status == "MAX_TOKENS_REACHED"
+
+
+def test_a_run_whose_counter_is_full_is_refused_and_not_broken(books: Books) -> None:
+    rule(books, run={"tokens_max": 1_000})
+    books.ask("reserve", amount=1, run="r1", facts={"max_output_tokens": 5})
+
+    books.ask("event", amount=1, run="r1", metrics={"tokens_input": 2**63 - 1, "tokens_output": 2**63 - 1})
+
+    assert books.ask("reserve", amount=1, run="r1", facts={"input_tokens": 5}).status == "MAX_TOKENS_REACHED"
+
+
+def test_full_shadow_asks_for_no_run(books: Books) -> None:
+    rule(books, shadow={"is_on": True}, actions=quota(5, window="per_run"))
+
+    assert books.ask("reserve", amount=1).status == "OK"

@@ -235,9 +235,8 @@ BEGIN
                 IF p_rules -> 'low_water' IS NOT NULL AND v_idx IS NOT NULL THEN
                     FOREACH i IN ARRAY v_idx LOOP
                         CONTINUE WHEN b_run[i] IS NOT NULL OR b_allocated[i] = 0;
-                        v_left_ppm := least(
-                            v_left_ppm, floor((b_allocated[i]::numeric - b_spent[i] - b_reserved[i]) * 1000000 / b_allocated[i])::bigint
-                        );
+                        v_room := floor((b_allocated[i]::numeric - b_spent[i] - b_reserved[i]) * 1000000 / b_allocated[i])::bigint;
+                        v_left_ppm := least(v_left_ppm, v_room);
                         IF public.is_low_v1(
                             b_low[i], b_allocated[i], b_spent[i]::numeric + b_reserved[i], p_rules -> 'low_water', b_starts[i], b_ends[i], p_now
                         ) = b_low[i] THEN
@@ -250,7 +249,7 @@ BEGIN
                             b_touched[i] := true;
                             w_events := array_append(w_events, ROW(
                                 CASE WHEN b_low[i] THEN 'budget.low_water_entered' ELSE 'budget.low_water_left' END, b_path[i],
-                                jsonb_build_object('left_ppm', v_left_ppm), v_op.request_id, v_op.trace_id
+                                jsonb_build_object('left_ppm', v_room), v_op.request_id, v_op.trace_id
                             )::public.event_draft_v1);
                         END IF;
                     END LOOP;
@@ -298,9 +297,15 @@ BEGIN
                         EXIT WHEN v_quota.n <> v_n;
                         CONTINUE WHEN v_quota.status <> 'ACTION_QUOTA_EXCEEDED' AND NOT v_is_first_of_run;
                         IF v_quota.key IS NULL THEN
-                            v_status := 'RUN_REQUIRED';
                             v_numbers := jsonb_build_object('quota', v_quota.quota -> 'id');
-                            EXIT;
+                            IF NOT public.is_shadowed_v1(v_shadow, 'RUN_REQUIRED') THEN
+                                v_status := 'RUN_REQUIRED';
+                                EXIT;
+                            END IF;
+                            v_would_numbers := CASE WHEN v_would_deny IS NULL THEN v_numbers ELSE v_would_numbers END;
+                            v_would_deny := coalesce(v_would_deny, 'RUN_REQUIRED');
+                            v_numbers := NULL;
+                            CONTINUE;
                         END IF;
                         v_c := array_position(c_key, v_quota.key);
                         IF v_c IS NULL THEN
@@ -328,7 +333,8 @@ BEGIN
                         v_counted := v_counted || v_c;
                     END LOOP;
                 END IF;
-                IF v_status IS NULL AND v_is_first_of_run AND p_leases >= (p_rules -> 'limits' ->> 'concurrent_runs_max')::bigint THEN
+                -- A run that went quiet has lost its place, and needs one again.
+                IF v_status IS NULL AND r_lease[v_r] <= p_now AND p_leases >= (p_rules -> 'limits' ->> 'concurrent_runs_max')::bigint THEN
                     v_numbers := jsonb_build_object('used', p_leases, 'limit', p_rules -> 'limits' -> 'concurrent_runs_max');
                     IF public.is_shadowed_v1(v_shadow, 'CONCURRENT_RUNS_EXCEEDED') THEN
                         v_would_numbers := CASE WHEN v_would_deny IS NULL THEN v_numbers ELSE v_would_numbers END;
@@ -406,7 +412,7 @@ BEGIN
                 ) THEN
                     v_would_numbers := CASE WHEN v_would_deny IS NULL THEN v_numbers ELSE v_would_numbers END;
                     v_would_deny := coalesce(v_would_deny, v_status);
-                    v_status := NULL; v_numbers := NULL;
+                    v_status := NULL;
                     v_op.amount := 0;
                 END IF;
                 IF v_would_deny IS NOT NULL THEN
@@ -647,9 +653,22 @@ BEGIN
                     v_op.request_id, v_op.trace_id
                 )::public.entry_draft_v1);
             END IF;
+            IF v_op.op = 'event' AND v_op.run IS NOT NULL THEN
+                -- What a run used without a hold, or after its hold was over, counts in its tokens too.
+                v_r := array_position(r_id, v_op.run);
+                IF v_r IS NOT NULL THEN
+                    r_tokens[v_r] := least(AMOUNT_MAX, r_tokens[v_r] + coalesce(
+                        (v_op.metrics ->> 'tokens_input')::numeric + (v_op.metrics ->> 'tokens_output')::numeric, 0
+                    ));
+                    r_touched[v_r] := true;
+                END IF;
+            END IF;
             IF v_op.target IS NOT NULL THEN
                 v_r := array_position(r_id, v_hold.run);
-                IF v_r IS NOT NULL AND v_op.op <> 'extend' THEN
+                IF v_r IS NOT NULL AND v_op.op = 'extend' THEN
+                    r_lease[v_r] := greatest(r_lease[v_r], v_expires + v_hold.grace_ms * interval '1 millisecond');
+                    r_touched[v_r] := true;
+                ELSIF v_r IS NOT NULL THEN
                     r_held[v_r] := greatest(r_held[v_r] - coalesce(v_hold.tokens, 0), 0);
                     IF v_op.op = 'commit' THEN
                         -- Whatever the caller says that it measured, the money is settled.
