@@ -41,8 +41,19 @@ def _rate_limited(answer: Answer, numbers: Mapping[str, Any]) -> str:
     )
 
 
+_RUN_COUNTS: Final[Mapping[str, str]] = {
+    "MAX_ITERATIONS_REACHED": " iterations",
+    "MAX_TOKENS_REACHED": " tokens",
+    "MAX_WALL_TIME_REACHED": " seconds",
+}
+
+
 def _gave_up(answer: Answer, numbers: Mapping[str, Any]) -> str:
-    return f"The run has reached its limit: {numbers.get('used')} of {numbers.get('limit')}. It ends here."
+    counted = _RUN_COUNTS.get(answer.status, "")
+    return (
+        f"The run has reached its limit: {numbers.get('used')} of {numbers.get('limit')}{counted}."
+        " It ends here. Begin a new run, or have the limit raised."
+    )
 
 
 def _over_limit(answer: Answer, numbers: Mapping[str, Any]) -> str:
@@ -103,7 +114,10 @@ _OF_STATUS: Final[Mapping[str, tuple[ErrorCode, _Sentence]]] = {
     ),
     "TOOL_DENIED": (ErrorCode.FORBIDDEN, lambda a, n: f"The tool policy denies {n.get('tool')}."),
     "TOOL_GATED": (ErrorCode.FORBIDDEN, lambda a, n: f"The tool {n.get('tool')} needs a person's approval."),
-    "MODEL_UNKNOWN": (ErrorCode.FORBIDDEN, lambda a, n: f"The model {n.get('model')} has no price here. Name another."),
+    "MODEL_UNKNOWN": (
+        ErrorCode.FORBIDDEN,
+        lambda a, n: f"The model {n.get('model')} has no price here. Name another, as provider:model, or none.",
+    ),
     "MODEL_NOT_ALLOWED": (
         ErrorCode.FORBIDDEN,
         lambda a, n: f"The plan does not include the model {n.get('model')}. Name another, or change the plan.",
@@ -133,7 +147,13 @@ _OF_STATUS: Final[Mapping[str, tuple[ErrorCode, _Sentence]]] = {
         ErrorCode.BUDGET_EXCEEDED,
         lambda a, n: f"The budget is nearly gone and what is left is kept for work above {n.get('priority')} priority.",
     ),
-    "NO_ROUTE": (ErrorCode.BUDGET_EXCEEDED, lambda a, n: "No model of the class can serve this request."),
+    "NO_ROUTE": (
+        ErrorCode.BUDGET_EXCEEDED,
+        lambda a, n: (
+            f"No model of the class {n.get('class')} can serve this request."
+            " Ask for fewer capabilities or tokens, or hint another class."
+        ),
+    ),
     "TENANT_CLOSED": (ErrorCode.TENANT_CLOSED, lambda a, n: "The tenant is closed. Nothing can be booked any more."),
     "RESERVATION_FINALIZED": (
         ErrorCode.RESERVATION_FINALIZED,

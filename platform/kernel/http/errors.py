@@ -93,7 +93,10 @@ _OF_STATUS: Final[Mapping[int, tuple[ErrorCode, str]]] = {
     400: (ErrorCode.INVALID_REQUEST, "The request is malformed."),
     401: (ErrorCode.UNAUTHORIZED, "Send a valid API key in the header X-Cycles-API-Key."),
     403: (ErrorCode.FORBIDDEN, "This API key does not permit that."),
-    404: (ErrorCode.NOT_FOUND, "There is nothing at this address."),
+    404: (
+        ErrorCode.NOT_FOUND,
+        "There is nothing here, or nothing that this key may see. Check the path and the ids that you sent.",
+    ),
     405: (ErrorCode.INVALID_REQUEST, "This address does not answer that method."),
     406: (ErrorCode.INVALID_REQUEST, "This address answers application/json only."),
     411: (ErrorCode.INVALID_REQUEST, "Send the header Content-Length with the body."),
