@@ -130,7 +130,8 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "global_keyprefix": "celery:"}
-CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat" / "schedule")
+# The schedule is in the code, so beat keeps no file: one that is half written, or locked, would only stop it.
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_TIMEZONE = "UTC"
 
 # ── Requests and pages ───────────────────────────────────────────────────────────────────────────────
@@ -146,6 +147,13 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     # Several things have a field `status`; each set of values has a name of its own in the description.
     "ENUM_NAME_OVERRIDES": {
+        "KillSwitchLevelEnum": "kernel.switches.SwitchLevel.values",
+        "TenantSwitchLevelEnum": (
+            ["tenant", "workspace", "app", "workflow", "agent", "toolset", "tool", "key", "model", "provider"]
+        ),
+        "PlatformSwitchLevelEnum": ["platform", "model", "provider"],
+        "KillSwitchModeEnum": ["STOP_NEW", "CANCEL_HOLDS"],
+        "ModelTierEnum": ["small", "medium", "large"],
         "ApiKeyStatusEnum": ["ACTIVE", "EXPIRED", "REVOKED"],
         "TenantStatusEnum": ["PROVISIONING", "ACTIVE", "SUSPENDED", "CLOSED"],
         "BudgetStatusEnum": ["ACTIVE", "FROZEN", "CLOSED"],

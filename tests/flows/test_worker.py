@@ -41,7 +41,6 @@ def worker(overdue: Books, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"
             [
                 *(sys.executable, "-m", "celery", "--quiet", "-A", "tests.support.celery_app", "worker", "--beat"),
                 *("--concurrency=1", "--without-gossip", "--without-mingle", "--loglevel=info"),
-                *("--schedule", str(tmp_path / "schedule")),
             ],
             cwd=ROOT,
             env=environment(TEST_QUEUE=f"test-{uuid4().hex}"),

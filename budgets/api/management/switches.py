@@ -32,7 +32,7 @@ _OF_A_TENANT = [level for level in SwitchLevel.values if level != SwitchLevel.PL
 _PLATFORM_SHOWN_MAX = 200
 
 
-class StopFields(Fields):
+class ThrownFields(Fields):
     """What is stopped, how, why and until when."""
 
     level = OneOf(choices=SwitchLevel.values)
@@ -43,7 +43,7 @@ class StopFields(Fields):
     ends_at = serializers.DateTimeField(allow_null=True, help_text="Null: until it is lifted.")
 
 
-class SwitchFields(StopFields):
+class SwitchFields(ThrownFields):
     """One kill switch, thrown or over."""
 
     actor = serializers.CharField()
@@ -56,7 +56,7 @@ class SwitchPageFields(PageFields):
 
 
 class TenantSwitchPageFields(SwitchPageFields):
-    platform = StopFields(many=True, help_text="What is stopped for every tenant now.")
+    platform = ThrownFields(many=True, help_text="What is stopped for every tenant now.")
 
 
 class SwitchQuery(PageQuery):

@@ -73,10 +73,7 @@ def process_specs(*, environ: Mapping[str, str], var: Path, api_port: int, conso
             ),
         ),
         # Celery's own pid file would outlive a killed beat and keep the next one from starting.
-        ProcessSpec(
-            "beat",
-            (*celery, "beat", "--loglevel=warning", "--pidfile=", f"--schedule={var / 'beat' / 'schedule'}"),
-        ),
+        ProcessSpec("beat", (*celery, "beat", "--loglevel=warning", "--pidfile=")),
     ]
 
 

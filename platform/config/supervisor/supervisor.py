@@ -136,11 +136,6 @@ class Supervisor:
             raise StartRefused(f"manage.py {arguments[0]} failed: {reasons[-1]}")
 
     def _start_processes(self, state_file: StateFile) -> None:
-        beat_folder = self.var / "beat"
-        beat_folder.mkdir(exist_ok=True)
-        for path in beat_folder.iterdir():
-            # The schedule is in the code; a half-written file of a killed beat is worse than none.
-            path.unlink()
         specs = process_specs(environ=os.environ, var=self.var, api_port=self.api_port, console_port=self.console_port)
         for spec in specs:
             self._processes.append(
