@@ -364,7 +364,9 @@ class TestProperty:
         numbers = count()
         corrections = refused = 0
 
-        @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=40, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+        )
         @given(acts=_ACTS)
         def play(acts: list[Any]) -> None:
             nonlocal corrections, refused
