@@ -194,6 +194,33 @@ class TestSwitches:
         assert answer.numbers is not None
         assert answer.numbers["reason"] == "leak"
 
+    @pytest.mark.parametrize(
+        ("level", "name"), [("model", "gpt-4o"), ("model", "openai:gpt-4o"), ("provider", "openai")]
+    )
+    @pytest.mark.parametrize("called", ["gpt-4o", "openai:gpt-4o", "openai:gpt-4o@eu", "OpenAI:GPT-4o"])
+    def test_stops_a_model_by_whatever_name_it_is_called(
+        self, books: Books, level: str, name: str, called: str
+    ) -> None:
+        rule(books)
+        with in_tenant(books.tenant.tag), open_journal(actor=TEST_ACTOR) as journal:
+            KillSwitch.objects.create(level=level, name=name, reason="leak", actor="olive", thrown_at=journal.now)
+
+        plain = books.ask("reserve", amount=1, action={"kind": "llm.completion", "name": called})
+        chosen = admit(books, {"class_hint": {"class": "deep", "confidence": 1.0}})
+
+        assert plain.status == "KILL_SWITCH"
+        assert chosen.status == "NO_ROUTE"
+
+    @pytest.mark.parametrize("called", ["gpt-4o-mini", "chat", "4o", "gpt-4o:x"])
+    def test_stops_no_model_of_another_name(self, books: Books, called: str) -> None:
+        rule(books)
+        with in_tenant(books.tenant.tag), open_journal(actor=TEST_ACTOR) as journal:
+            KillSwitch.objects.create(
+                level="model", name="openai:gpt-4o", reason="x", actor="olive", thrown_at=journal.now
+            )
+
+        assert books.ask("reserve", amount=1, action={"kind": "llm.completion", "name": called}).status == "OK"
+
     def test_leaves_others_alone(self, books: Books) -> None:
         with in_tenant(books.tenant.tag), open_journal(actor=TEST_ACTOR) as journal:
             KillSwitch.objects.create(level="agent", name="other", reason="leak", actor="olive", thrown_at=journal.now)

@@ -25,6 +25,7 @@ DECLARE
     v_provider text := p_run ->> 'provider';
     v_input bigint := coalesce((v_request ->> 'input_tokens')::bigint, 0);
     v_switch jsonb;
+    v_called text[];
     v_class_name text;
     v_class jsonb;
     v_limits jsonb := coalesce(p_rules -> 'limits', '{}');
@@ -60,17 +61,27 @@ DECLARE
     v_shadowed jsonb;
 BEGIN
     -- 3. Kill switches
-    SELECT s.value INTO v_switch
-    FROM jsonb_array_elements(coalesce(p_switches, '[]')) AS s
-    WHERE s.value ->> 'level' IN ('platform', 'tenant')
-        OR (s.value ->> 'level' IN ('workspace', 'app', 'workflow', 'agent', 'toolset')
-            AND s.value ->> 'name' = lower(p_facts -> 'levels' ->> (s.value ->> 'level')))
-        OR (s.value ->> 'level' = 'key' AND s.value ->> 'name' = p_facts ->> 'key_id')
-        OR (s.value ->> 'level' = 'tool' AND v_is_dispatch AND lower(s.value ->> 'name') = v_name)
-        -- A deployment of a model is that model.
-        OR (s.value ->> 'level' = 'model' AND s.value ->> 'name' IN (v_wanted, v_name, split_part(v_wanted, '@', 1), split_part(v_name, '@', 1)))
-        OR (s.value ->> 'level' = 'provider' AND s.value ->> 'name' IN (split_part(v_wanted, ':', 1), split_part(v_name, ':', 1)))
-    LIMIT 1;
+    IF p_switches IS NOT NULL THEN
+        -- Everything that the call may be known by: a deployment of a model is that model, and a bare name is whatever model has it.
+        v_called := ARRAY(SELECT split_part(n, '@', 1) FROM unnest(ARRAY[v_wanted, v_name]) AS n WHERE n IS NOT NULL);
+        v_called := v_called || ARRAY(
+            SELECT (m.value ->> 'provider') || ':' || (m.value ->> 'model')
+            FROM jsonb_each(p_rules -> 'models') AS m
+            WHERE m.value ->> 'model' = ANY (v_called)
+        );
+        SELECT s.value INTO v_switch
+        FROM jsonb_array_elements(p_switches) AS s
+        CROSS JOIN LATERAL (SELECT s.value ->> 'level' AS level, s.value ->> 'name' AS name) AS w
+        WHERE w.level IN ('platform', 'tenant')
+            OR (w.level IN ('workspace', 'app', 'workflow', 'agent', 'toolset') AND w.name = lower(p_facts -> 'levels' ->> w.level))
+            OR (w.level = 'key' AND w.name = p_facts ->> 'key_id')
+            OR (w.level = 'tool' AND v_is_dispatch AND lower(w.name) = v_name)
+            OR (w.level = 'model' AND EXISTS (
+                SELECT FROM unnest(v_called) AS c WHERE c = w.name OR c = split_part(w.name, ':', 2) OR split_part(c, ':', 2) = w.name
+            ))
+            OR (w.level = 'provider' AND EXISTS (SELECT FROM unnest(v_called) AS c WHERE c LIKE '%:%' AND split_part(c, ':', 1) = w.name))
+        LIMIT 1;
+    END IF;
     IF v_switch IS NOT NULL THEN
         RETURN jsonb_build_object('status', 'KILL_SWITCH', 'numbers', v_switch);
     END IF;
@@ -259,7 +270,7 @@ BEGIN
             CONTINUE WHEN (v_request ->> 'is_provider_bound')::boolean AND v_model ->> 'provider' <> v_provider;
             CONTINUE WHEN EXISTS (
                 SELECT FROM jsonb_array_elements(p_switches) AS s
-                WHERE (s.value ->> 'level' = 'model' AND s.value ->> 'name' = (v_model ->> 'provider') || ':' || (v_model ->> 'model'))
+                WHERE (s.value ->> 'level' = 'model' AND s.value ->> 'name' IN ((v_model ->> 'provider') || ':' || (v_model ->> 'model'), v_model ->> 'model'))
                     OR (s.value ->> 'level' = 'provider' AND s.value ->> 'name' = v_model ->> 'provider')
             );
             -- The cap of a model that reasons leaves it room to. Held is what calls of the class need, and all of it when the budget is nearly
