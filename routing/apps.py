@@ -1,5 +1,8 @@
 from django.apps import AppConfig
 
+from kernel.actor import Actor
+from kernel.ids import Tag
+
 
 class RoutingConfig(AppConfig):
     name = "routing"
@@ -8,6 +11,12 @@ class RoutingConfig(AppConfig):
     def ready(self) -> None:
         # Services need the models, which are there only now.
         from budgets.services.rule_compiler import install  # noqa: PLC0415
-        from routing.services.rulesets import publish_ruleset  # noqa: PLC0415
 
-        install(publish_ruleset)
+        install(_publish)
+
+
+def _publish(*, tag: Tag, actor: Actor) -> bool:
+    # The compiler and its tokenizers are some 30 MB, which a process that compiles nothing need not have.
+    from routing.services.rulesets import publish_ruleset  # noqa: PLC0415
+
+    return publish_ruleset(tag=tag, actor=actor)

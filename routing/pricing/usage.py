@@ -8,6 +8,8 @@ from routing.pricing.kinds import INPUT_KINDS, Kind, Mode
 
 #: More than any provider serves in a call; what is above is a mistake or an attack.
 TOKENS_MAX: Final = 10**10
+#: Of a text whose tokenizer we do not have: English takes four bytes and more, so this is on the safe side.
+BYTES_PER_TOKEN: Final = 3
 CALLS_MAX: Final = 10**6
 
 

@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from routing.pricing.usage import TOKENS_MAX
+from routing.pricing.usage import BYTES_PER_TOKEN, TOKENS_MAX
 from routing.services.tokenizers import count_tokens, tokenizer_of, utf8_length
 
 _PPM: Final = 10**6
-#: Of a text whose tokenizer we do not have: English takes four bytes and more, so this is on the safe side.
-BYTES_PER_TOKEN: Final = 3
 #: Settlements before a factor is believed, and after which the older half counts for less.
 SETTLEMENTS_MIN: Final = 20
 SETTLEMENTS_MAX: Final = 2_000

@@ -22,8 +22,8 @@ from budgets.services.isolation import isolation_of
 from budgets.services.operations import Answer
 from kernel.http.drf import ProtocolView
 from kernel.ids import Tag
+from routing.pricing.usage import BYTES_PER_TOKEN
 from routing.services.pools import note_use, without_room
-from routing.services.token_estimates import BYTES_PER_TOKEN
 
 #: Refusals of the request itself, and of when it comes: they stay errors.
 _ERRORS: Final = frozenset(
