@@ -7,19 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgets.api.parts import OveragePolicy, Subject, run_id, scope_suffixes
 from budgets.api.requests import (
     CommitRequest,
     DecideRequest,
     EventRequest,
     ExtendRequest,
-    OveragePolicy,
     ReleaseRequest,
     ReserveRequest,
-    Subject,
     payload_hash,
     require_same_key,
-    run_id,
-    scope_suffixes,
 )
 from kernel.http.errors import ProtocolError
 from kernel.http.json_body import BODY_BYTES_MAX, decode

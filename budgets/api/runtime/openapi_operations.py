@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 from typing import Final
 
-from budgets.api import requests
+from budgets.api import own_requests, requests
+from budgets.api.parts import LEVELS
 from budgets.api.queries import LIMIT_DEFAULT, LIMIT_MAX, ReservationStatus, SortDirection, SortKey
-from budgets.api.runtime import bodies
+from budgets.api.runtime import bodies, own_bodies
 
 type JsonSchema = dict[str, object]
 
 #: Any call with a key.
 _KEY: Final = (401, 403, 405, 500, 503)
 _BODY: Final = (400, 411, 413, 415)
-_LEVELS: Final = ("tenant", *requests.LEVELS)
+_LEVELS: Final = ("tenant", *LEVELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def _name(description: str) -> JsonSchema:
 
 def _levels() -> tuple[Parameter, ...]:
     own = Parameter("tenant", "Must be the key's own tenant; an operator names one.", _name("A tenant."))
-    below = (Parameter(level, f"The {level}, in any case.", _name("A name.")) for level in requests.LEVELS)
+    below = (Parameter(level, f"The {level}, in any case.", _name("A name.")) for level in LEVELS)
     return (own, *below)
 
 
@@ -104,8 +105,8 @@ OPERATIONS: Final = (
         operation_id="admit",
         summary="Decide on a call: whether, on which model, within which caps, and who pays",
         description="Without an estimate the model is chosen and priced. A refusal is a 200 with DENY and its reasons.",
-        request=requests.AdmitRequest,
-        answer=bodies.AdmitBody,
+        request=own_requests.AdmitRequest,
+        answer=own_bodies.AdmitBody,
         refusals=(*_KEY, *_BODY, 404, 409, 429),
     ),
     OperationDoc(
@@ -114,8 +115,8 @@ OPERATIONS: Final = (
         operation_id="settle",
         summary="Settle a reservation with the provider's usage as it came",
         description="Priced as when it was decided. A model without a price costs a flagged fallback, never nothing.",
-        request=requests.SettleRequest,
-        answer=bodies.SettleBody,
+        request=own_requests.SettleRequest,
+        answer=own_bodies.SettleBody,
         refusals=(*_KEY, *_BODY, 404, 409, 410),
     ),
     OperationDoc(
@@ -124,8 +125,8 @@ OPERATIONS: Final = (
         operation_id="filter_tools",
         summary="Leave out the tools that the tenant may not use",
         description="A denied tool is absent, and refused again at dispatch. A tool choice that names it is mended.",
-        request=requests.ToolsRequest,
-        answer=bodies.ToolsBody,
+        request=own_requests.ToolsRequest,
+        answer=own_bodies.ToolsBody,
         refusals=(*_KEY, *_BODY),
     ),
     OperationDoc(
@@ -133,7 +134,7 @@ OPERATIONS: Final = (
         path="/v1/x-watermaster/isolation",
         operation_id="show_isolation",
         summary="Show the names that are the tenant's own, for caches and vectors",
-        answer=bodies.IsolationBody,
+        answer=own_bodies.IsolationBody,
         refusals=(*_KEY, 400),
         parameters=(Parameter("workspace", "Of this workspace alone.", _name("A workspace.")),),
     ),

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import msgspec
 
-from budgets.api import requests
-from budgets.api.requests import LEVELS
-from budgets.api.runtime import bodies
+from budgets.api import own_requests, requests
+from budgets.api.parts import LEVELS
+from budgets.api.runtime import bodies, own_bodies
 from kernel.http.errors import ErrorBody
 
 type JsonSchema = dict[str, Any]
@@ -19,9 +19,9 @@ _REQUESTS: Final = (
     requests.ReleaseRequest,
     requests.ExtendRequest,
     requests.EventRequest,
-    requests.AdmitRequest,
-    requests.SettleRequest,
-    requests.ToolsRequest,
+    own_requests.AdmitRequest,
+    own_requests.SettleRequest,
+    own_requests.ToolsRequest,
 )
 _ANSWERS: Final = (
     bodies.DecideBody,
@@ -30,10 +30,10 @@ _ANSWERS: Final = (
     bodies.ReleaseBody,
     bodies.ExtendBody,
     bodies.EventBody,
-    bodies.AdmitBody,
-    bodies.SettleBody,
-    bodies.ToolsBody,
-    bodies.IsolationBody,
+    own_bodies.AdmitBody,
+    own_bodies.SettleBody,
+    own_bodies.ToolsBody,
+    own_bodies.IsolationBody,
     bodies.ReservationBody,
     bodies.ReservationListBody,
     bodies.BalanceListBody,
@@ -44,14 +44,14 @@ _REF: Final = "#/components/schemas/"
 _PARTS: Final = (
     bodies.Balance,
     bodies.Caps,
-    bodies.ChargedPrice,
-    bodies.ChargeLine,
-    bodies.GiveUp,
-    bodies.Isolation,
-    bodies.LimitsLeft,
-    bodies.Reason,
-    bodies.Route,
-    bodies.Timeouts,
+    own_bodies.ChargedPrice,
+    own_bodies.ChargeLine,
+    own_bodies.GiveUp,
+    own_bodies.Isolation,
+    own_bodies.LimitsLeft,
+    own_bodies.Reason,
+    own_bodies.Route,
+    own_bodies.Timeouts,
 )
 _SIGNED: Final = "SignedAmount"
 #: What the types of an answer leave open.

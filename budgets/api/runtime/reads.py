@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts.keys.permissions import Permission
 from budgets.api.cursors import mint_cursor, read_cursor
 from budgets.api.queries import ReservationListQuery, SubjectFilter, balance_query, list_query
+from budgets.api.runtime.asking import ask, respond
 from budgets.api.runtime.bodies import (
     Amount,
     BalanceListBody,
@@ -27,12 +28,9 @@ from budgets.api.runtime.caller import (
     read_caller,
     read_operator,
 )
-from budgets.services import engine
 from kernel.http.drf import ProtocolView
-from kernel.http.errors import ErrorCode, ProtocolError, error_of_status, unavailable
+from kernel.http.errors import ErrorCode, ProtocolError, error_of_status
 from kernel.ids import Tag, mint_wire_id
-
-_ENCODER = msgspec.json.Encoder()
 
 
 class ReservationRow(msgspec.Struct, kw_only=True):
@@ -70,25 +68,6 @@ class BalanceRows(msgspec.Struct):
     status: str
     slug: str = ""
     rows: list[list[Any]] = []
-
-
-def ask[T: (ReservationRows, BalanceRows)](tag: Tag, call: str, query: dict[str, Any], answer: type[T]) -> T:
-    """The rows, or the refusal: 401, 403, or 503 where the books are away."""
-    try:
-        rows = msgspec.json.decode(engine.read(tag, call, _ENCODER.encode(query)), type=answer)
-    except engine.EngineUnavailable:
-        raise unavailable("The books are not available. Repeat the request in a moment.") from None
-    except engine.UnknownTenant:
-        raise error_of_status(401) from None
-    if rows.status != "OK":
-        raise error_of_status({"UNAUTHORIZED": 401, "FORBIDDEN": 403}[rows.status])
-    return rows
-
-
-def respond(body: msgspec.Struct, slug: str) -> HttpResponse:
-    response = HttpResponse(_ENCODER.encode(body), content_type="application/json")
-    response.headers["X-Cycles-Tenant"] = slug
-    return response
 
 
 def reservation_body(

@@ -11,11 +11,12 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from msgspec import UnsetType
 
-from budgets.api.requests import AdmitRequest
-from budgets.api.runtime.bodies import AdmitBody, GiveUp, Isolation, Reason, Route, reserve_body
+from budgets.api.own_requests import AdmitRequest
+from budgets.api.runtime.bodies import reserve_body
 from budgets.api.runtime.caller import key_first, own_id, read_caller
+from budgets.api.runtime.own_bodies import AdmitBody, GiveUp, Isolation, Reason, Route
 from budgets.api.runtime.refusals import decision_headers, refusal, refusal_response
-from budgets.api.runtime.views import operation, read_body, respond, scope_fields, submit_limited
+from budgets.api.runtime.submitting import operation, read_body, respond, scope_fields, submit_limited
 from budgets.services.due import note_due
 from budgets.services.front import front_of
 from budgets.services.isolation import isolation_of

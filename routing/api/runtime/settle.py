@@ -7,16 +7,19 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from msgspec import UnsetType
 
-from budgets.api.requests import Metrics, OveragePolicy, SettleRequest, Subject, UsageEndpoint
-from budgets.api.runtime.bodies import Amount, ChargedPrice, ChargeLine, SettleBody, balances
+from budgets.api.own_requests import SettleRequest, UsageEndpoint
+from budgets.api.parts import Metrics, OveragePolicy, Subject
+from budgets.api.runtime.asking import ask
+from budgets.api.runtime.bodies import Amount, balances
 from budgets.api.runtime.caller import Caller, key_first, own_id, read_caller
+from budgets.api.runtime.own_bodies import ChargedPrice, ChargeLine, SettleBody
 from budgets.api.runtime.refusals import refusal_response
-from budgets.api.runtime.views import operation, read_body, respond, scope_fields, submit
-from budgets.services import engine, rates
+from budgets.api.runtime.submitting import operation, read_body, respond, scope_fields, submit
+from budgets.services import rates
 from budgets.services.front import front_of
 from budgets.services.operations import Answer
 from kernel.http.drf import ProtocolView
-from kernel.http.errors import ErrorCode, ProtocolError, error_of_status, invalid_request, unavailable
+from kernel.http.errors import ErrorCode, ProtocolError, invalid_request
 from kernel.http.planes import closes_shared_connections
 from kernel.ids import mint_wire_id
 from kernel.money import Unit
@@ -32,8 +35,6 @@ _ENDPOINTS: Final[Mapping[UsageEndpoint, Endpoint]] = {
     UsageEndpoint.EMBEDDINGS: Endpoint.EMBEDDINGS,
     UsageEndpoint.GENERATE_CONTENT: Endpoint.GENERATE_CONTENT,
 }
-_STATUS_OF: Final[Mapping[str, int]] = {"UNAUTHORIZED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404}
-_DECODER: Final = msgspec.json.Decoder(Hold)
 
 
 class SettleView(ProtocolView):
@@ -44,7 +45,9 @@ class SettleView(ProtocolView):
         with key_first(caller):
             body = read_body(request, SettleRequest)
             target = own_id(caller, "rsv", body.reservation_id).uuid
-        hold = _hold(caller, target.hex)
+        hold = ask(caller.tag, "hold", caller.credentials() | {"target": target.hex}, Hold)
+        if hold.unit not in {Unit.USD_MICROCENTS, Unit.TOKENS}:
+            raise _wrong_unit(hold)
         settlement = _settlement(hold, body, caller)
         amount = settlement.charge.total if hold.unit == Unit.USD_MICROCENTS else settlement.usage.total_tokens
         booked: dict[str, Any] = {
@@ -116,22 +119,11 @@ def _booked_already() -> ProtocolError:
     )
 
 
-def _hold(caller: Caller, target: str) -> Hold:
-    question = msgspec.json.encode(caller.credentials() | {"target": target})
-    try:
-        hold = _DECODER.decode(engine.read(caller.tag, "hold", question))
-    except engine.EngineUnavailable:
-        raise unavailable("The books are not available. Repeat the request with the same idempotency key.") from None
-    except engine.UnknownTenant:
-        raise error_of_status(401) from None
-    if hold.status != "OK":
-        raise error_of_status(_STATUS_OF[hold.status])
-    if hold.unit not in {Unit.USD_MICROCENTS, Unit.TOKENS}:
-        raise ProtocolError(
-            ErrorCode.UNIT_MISMATCH,
-            f"A usage says nothing of {hold.unit}. Commit the reservation with the amount instead.",
-        )
-    return hold
+def _wrong_unit(hold: Hold) -> ProtocolError:
+    return ProtocolError(
+        ErrorCode.UNIT_MISMATCH,
+        f"A usage says nothing of {hold.unit}. Commit the reservation with the amount instead.",
+    )
 
 
 def _settlement(hold: Hold, body: SettleRequest, caller: Caller) -> Settlement:

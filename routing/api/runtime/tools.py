@@ -1,22 +1,20 @@
 """POST /v1/x-watermaster/tools and GET /v1/x-watermaster/isolation: what a runtime asks before it talks to a model."""
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
 from msgspec import UnsetType
 
-from budgets.api.requests import Subject, ToolsRequest, scope_suffixes
-from budgets.api.runtime.bodies import IsolationBody, ToolsBody
+from budgets.api.own_requests import ToolsRequest
+from budgets.api.parts import Subject, scope_suffixes
+from budgets.api.runtime.asking import ask, respond
 from budgets.api.runtime.caller import Caller, key_first, read_caller
-from budgets.services import engine
+from budgets.api.runtime.own_bodies import IsolationBody, ToolsBody
 from budgets.services.isolation import isolation_of
 from kernel.http.drf import ProtocolView, decode
-from kernel.http.errors import error_of_status, invalid_request, unavailable
+from kernel.http.errors import invalid_request
 from routing.services.tool_lists import NamelessTool, offer, tool_names
-
-_ENCODER: Final = msgspec.json.Encoder()
-_STATUS_OF: Final = {"UNAUTHORIZED": 401, "FORBIDDEN": 403}
 
 
 class ToolVerdicts(msgspec.Struct, kw_only=True):
@@ -26,9 +24,6 @@ class ToolVerdicts(msgspec.Struct, kw_only=True):
     slug: str = ""
     version: int | None = None
     verdicts: list[str] = []
-
-
-_DECODER: Final = msgspec.json.Decoder(ToolVerdicts)
 
 
 class ToolsView(ProtocolView):
@@ -47,7 +42,7 @@ class ToolsView(ProtocolView):
         found = _ask(caller, names, tenant=tenant, suffix=scope_suffixes(body.subject)[-1])
         choice = None if isinstance(body.tool_choice, UnsetType) else body.tool_choice
         allowed = offer(body.tools, found.verdicts, choice=choice)
-        return _respond(
+        return respond(
             ToolsBody(
                 tools=[dict(tool) for tool in allowed.tools],
                 tool_choice=allowed.choice
@@ -78,7 +73,7 @@ class IsolationView(ProtocolView):
                 suffixes = scope_suffixes(subject)
         found = _ask(caller, [], tenant=None, suffix=suffixes[-1])
         own = isolation_of(caller.tag, suffixes=suffixes)
-        return _respond(
+        return respond(
             IsolationBody(
                 tenant=found.slug,
                 cache_key_prefix=own.cache_key_prefix,
@@ -93,18 +88,4 @@ def _ask(caller: Caller, names: list[str], *, tenant: str | None, suffix: str) -
     question: dict[str, Any] = caller.credentials() | {"names": names, "suffix": suffix}
     if tenant is not None:
         question["tenant"] = tenant
-    try:
-        found = _DECODER.decode(engine.read(caller.tag, "tools", _ENCODER.encode(question)))
-    except engine.EngineUnavailable:
-        raise unavailable("The books are not available. Repeat the request in a moment.") from None
-    except engine.UnknownTenant:
-        raise error_of_status(401) from None
-    if found.status != "OK":
-        raise error_of_status(_STATUS_OF[found.status])
-    return found
-
-
-def _respond(body: msgspec.Struct, slug: str) -> HttpResponse:
-    response = HttpResponse(_ENCODER.encode(body), content_type="application/json")
-    response.headers["X-Cycles-Tenant"] = slug
-    return response
+    return ask(caller.tag, "tools", question, ToolVerdicts)
