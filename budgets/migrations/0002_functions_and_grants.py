@@ -1,4 +1,4 @@
-"""The functions of the hot path, the view on the books, and what the runtime's role may do with each table."""
+"""The first functions, the view on the books, and what the runtime's role may do with each table."""
 
 from django.db import migrations
 from django.db.migrations.operations import RunSQL
@@ -12,16 +12,13 @@ class Migration(migrations.Migration):
     dependencies = [("budgets", "0001_initial"), ("keys", "0001_initial")]
     operations = [
         create_function("budgets", "period_bounds_v1"),
-        create_function("budgets", "roll_periods_v1"),
         create_function("budgets", "operations_collide_v1"),
-        create_function("budgets", "apply_segment_v1"),
         create_function("budgets", "apply_operations_v1"),
         create_function("budgets", "is_within_v1"),
         create_function("budgets", "check_key_v1"),
         create_function("budgets", "reservation_matches_v1"),
         create_function("budgets", "read_reservations_v1"),
         create_function("budgets", "read_balances_v1"),
-        create_function("budgets", "door_v1"),
         RunSQL([(read_sql("budgets", "ledger_posting"), None)], "DROP VIEW ledger_posting"),
         RunSQL(f"ALTER TABLE ledger_head SET ({_HOT_ROWS})", RunSQL.noop),
         RunSQL(f"ALTER TABLE budget SET ({_HOT_ROWS})", RunSQL.noop),

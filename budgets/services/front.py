@@ -76,11 +76,6 @@ def front_of(tag: Tag) -> Front:
     return front
 
 
-def forget(tag: Tag) -> None:
-    """Ask anew at the next request; in this process only."""
-    _kept.pop(tag, None)
-
-
 def _load(tag: Tag, *, otherwise: Front) -> Front:
     try:
         found = engine.read_front(tag)

@@ -21,8 +21,9 @@ def create_function(package: str, name: str, *, schema: str = "") -> RunSQL:
 
 
 def replace_function(package: str, name: str) -> RunSQL:
-    """The step that makes a function anew from its file, for what changed before the first release."""
-    return RunSQL([(f"DROP FUNCTION {_function_name(name)}", None), (read_sql(package, name), None)], RunSQL.noop)
+    """The step that makes a function whether or not an earlier one is there, for what changed before the first release."""
+    drop = f"DROP FUNCTION IF EXISTS {_function_name(name)}"
+    return RunSQL([(drop, None), (read_sql(package, name), None)], [(drop, None)])
 
 
 def _function_name(name: str) -> str:

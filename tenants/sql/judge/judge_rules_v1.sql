@@ -11,7 +11,7 @@
 --
 -- Answers {status, numbers} for a refusal. What the rules have in shadow refuses nothing: the first of such refusals stands beside the rest of the
 -- answer, which is found as if that rule were not there. Else {class, caps, candidates, tokens, fallback, limits_left, timeouts, context_target_tokens,
--- is_degraded}. Candidates are tried in order; there are none when the request brings its own estimate.
+-- is_degraded}. Candidates are tried in order; there are none when the request brings its own estimate. Each names its model by its key in the rules.
 CREATE FUNCTION public.judge_rules_v1(
     p_rules jsonb, p_switches jsonb, p_facts jsonb, p_run jsonb, p_is_low boolean, p_left_ppm bigint
 ) RETURNS jsonb
@@ -54,7 +54,7 @@ DECLARE
     v_model jsonb;
     v_amount numeric;
     v_candidates jsonb := '[]';
-    v_passed_over jsonb := '{}';
+    v_passed text[] := '{}';
     v_checks jsonb := coalesce(p_rules -> 'shadow' -> 'checks', '[]');
     v_is_shadow boolean := coalesce((p_rules -> 'shadow' ->> 'is_on')::boolean, false);
     v_refusal jsonb;
@@ -262,8 +262,8 @@ BEGIN
             ORDER BY r.n, p_rules -> 'models' -> r.key ->> 'provider' = v_provider DESC NULLS LAST, r.m
         LOOP
             v_model := p_rules -> 'models' -> v_key;
-            CONTINUE WHEN v_passed_over ? v_key;
-            v_passed_over := v_passed_over || jsonb_build_object(v_key, 1);
+            CONTINUE WHEN v_key = ANY (v_passed);
+            v_passed := v_passed || v_key;
             CONTINUE WHEN v_model IS NULL OR v_request -> 'unavailable' ? v_key
                 OR NOT coalesce(v_model -> 'capabilities', '[]') @> coalesce(v_request -> 'capabilities', '[]');
             -- What another provider has signed or encrypted is worth nothing to this one.
@@ -285,8 +285,7 @@ BEGIN
             v_amount := public.price_call_v1(v_model -> 'price', v_counted, v_output_held);
             CONTINUE WHEN v_amount IS NULL OR v_amount > 9223372036854775807;
             v_candidates := v_candidates || jsonb_strip_nulls(jsonb_build_object(
-                'tier', v_tier, 'provider', v_model -> 'provider', 'model', v_model -> 'model', 'deployment', v_model -> 'deployment', 'key', v_key,
-                'amount', v_amount::bigint, 'price', v_model -> 'price', 'input', v_input, 'tokens', v_counted + v_output_held,
+                'tier', v_tier, 'key', v_key, 'amount', v_amount::bigint, 'input', v_input, 'tokens', v_counted + v_output_held,
                 'max_tokens', CASE WHEN v_output = v_asked_output THEN NULL ELSE v_output END
             ));
         END LOOP;

@@ -94,6 +94,7 @@ BEGIN
         v_judged jsonb;
         v_shadow jsonb;
         v_candidate jsonb;
+        v_model jsonb;
         v_candidates jsonb;
         v_k int;
         v_would_deny text;
@@ -437,6 +438,14 @@ BEGIN
                 v_status := 'OK';
                 v_verdict := 'ALLOW';
                 IF v_has_rules THEN
+                    IF v_candidate -> 'key' IS NOT NULL THEN
+                        -- What the chosen model is, and its price at this moment: a settlement goes by it.
+                        v_model := p_rules -> 'models' -> (v_candidate ->> 'key');
+                        v_candidate := v_candidate || jsonb_strip_nulls(jsonb_build_object(
+                            'provider', v_model -> 'provider', 'model', v_model -> 'model', 'deployment', v_model -> 'deployment',
+                            'price', v_model -> 'price'
+                        ));
+                    END IF;
                     IF v_candidate -> 'max_tokens' IS NOT NULL THEN
                         v_judged := v_judged || jsonb_build_object(
                             'caps', coalesce(v_judged -> 'caps', '{}') || jsonb_build_object('max_tokens', v_candidate -> 'max_tokens')
