@@ -50,7 +50,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _measure(options: argparse.Namespace) -> int:
-    from bench.report import replace_figures, tables, write_json  # noqa: PLC0415
+    from bench.record import write_json  # noqa: PLC0415
+    from bench.report import replace_figures, tables  # noqa: PLC0415
     from bench.run import run  # noqa: PLC0415
     from bench.scenarios import Options  # noqa: PLC0415
 
