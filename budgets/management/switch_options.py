@@ -1,8 +1,14 @@
-"""What `kill` and `resume` have in common: which tenant or the platform, and which part of it."""
+"""What `kill` and `resume` have in common: which tenant or the platform, which part of it, and what is refused."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import OperationalError
 
+from budgets.services.guards import TenantIsClosed
 from kernel.ids import Tag
+from kernel.stops import InvalidSwitch
 from kernel.switches import SwitchLevel
 from tenants.selectors.directory import tenant_by_slug
 
@@ -31,6 +37,19 @@ def tag_of(tenant: str | None, *, is_platform: bool) -> Tag | None:
     if line is None or not line.has_books:
         raise CommandError(f"There is no tenant {tenant} with books.")
     return line.tag
+
+
+@contextmanager
+def refusals_in_words(tenant: str | None) -> Iterator[None]:
+    """What the services refuse in the block is a CommandError."""
+    try:
+        yield
+    except InvalidSwitch as error:
+        raise CommandError(f"{error.field} {error}.") from None
+    except TenantIsClosed:
+        raise CommandError(f"{tenant} is closed, and nothing of it works any more.") from None
+    except OperationalError:
+        raise CommandError("The database is away, or others hold the books. Repeat the command.") from None
 
 
 def named(level: SwitchLevel, name: str, *, tenant: str | None) -> str:

@@ -6,7 +6,6 @@ CANCEL_HOLDS and no tenant failed, nothing that it forbids is under way in any t
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from django.db import Error
 
@@ -15,6 +14,7 @@ from budgets.services.holds import HoldNotReleased, release_holds
 from budgets.services.journal import open_journal
 from kernel.actor import Actor
 from kernel.ids import Tag
+from kernel.stops import Stop
 from kernel.switches import SwitchLevel, SwitchMode
 from kernel.tenancy import in_tenant, schema_exists
 from telemetry.services import audit, outbox
@@ -35,27 +35,20 @@ class PlatformStopped:
     tenants_failed: int = 0
 
 
-def stop_platform(
-    *,
-    level: SwitchLevel,
-    name: str = "",
-    mode: SwitchMode = SwitchMode.STOP_NEW,
-    reason: str,
-    actor: Actor,
-    ends_at: datetime | None = None,
-) -> PlatformStopped:
+def stop_platform(*, stop: Stop, actor: Actor) -> PlatformStopped:
     """Throw the platform's switch; with CANCEL_HOLDS then give back what it covers, one tenant after the other.
 
     Safe to repeat and to cut off: the switch stands first, and a repeated call visits every tenant again.
     Raises `InvalidSwitch`.
     """
-    thrown = throw_platform_switch(level=level, name=name, mode=mode, reason=reason, actor=actor, ends_at=ends_at)
+    thrown = throw_platform_switch(stop=stop, actor=actor)
     released = visited = failed = 0
-    if mode == SwitchMode.CANCEL_HOLDS:
+    if stop.mode == SwitchMode.CANCEL_HOLDS:
+        who = replace(actor, reason=stop.reason)
         for tag in tenant_tags():
             visited += 1
             try:
-                released += _cancel(tag, level=level, name=thrown.switch.name, actor=replace(actor, reason=reason))
+                released += _cancel(tag, level=stop.level, name=thrown.switch.name, actor=who)
             except (Error, HoldNotReleased) as error:
                 # One tenant's books must not keep the others' holds. Its text may quote rows, its kind is enough.
                 _logger.error("Holds of tenant %s were not cancelled: %s.", tag, type(error).__name__)

@@ -7,7 +7,6 @@ whoever takes the head after it reads the switch. No process has to be told.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -39,31 +38,21 @@ class Switched:
     holds_released: int = 0
 
 
-def throw_switch(
-    *,
-    tag: Tag,
-    level: SwitchLevel,
-    name: str = "",
-    mode: SwitchMode = SwitchMode.STOP_NEW,
-    reason: str,
-    actor: Actor,
-    ends_at: datetime | None = None,
-) -> Switched:
-    """Stop a part of the tenant from the next transaction on, until `ends_at` or until it is lifted. Safe to repeat.
+def throw_switch(*, tag: Tag, stop: Stop, actor: Actor) -> Switched:
+    """Stop a part of the tenant from the next transaction on, until the stop ends or is lifted. Safe to repeat.
 
     Running work may settle, unless the mode is CANCEL_HOLDS: then what the switch covers and is held is given back in
     the same transaction. Thrown again with another mode, reason or end, the switch is changed.
 
     Raises `InvalidSwitch`, `TenantIsClosed`.
     """
-    _require_of_a_tenant(level)
-    stop = Stop(level=level, name=name, mode=mode, reason=reason, ends_at=ends_at)
-    with in_tenant(tag), _patience(), open_journal(actor=replace(actor, reason=reason)) as journal:
+    _require_of_a_tenant(stop.level)
+    with in_tenant(tag), _patience(), open_journal(actor=replace(actor, reason=stop.reason)) as journal:
         require_not_closed(journal)
         thrown = stops.throw(KillSwitch, stop, actor=actor.name, now=journal.now)
         released = 0
-        if mode == SwitchMode.CANCEL_HOLDS:
-            released = release_holds(journal, covered_holds(level=level, name=thrown.switch.name))
+        if stop.mode == SwitchMode.CANCEL_HOLDS:
+            released = release_holds(journal, covered_holds(level=stop.level, name=thrown.switch.name))
         if thrown.is_changed or released:
             event = "kill_switch.thrown" if thrown.before is None else "kill_switch.changed"
             after = stops.facts_of(thrown.switch) | {"holds_released": released}

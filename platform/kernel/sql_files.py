@@ -21,7 +21,7 @@ def create_function(package: str, name: str, *, schema: str = "") -> RunSQL:
 
 
 def replace_function(package: str, name: str) -> RunSQL:
-    """The step that makes a function whether or not an earlier one is there, for what changed before the first release."""
+    """The step that makes a function anew where an earlier one may be there: it changed before the first release."""
     drop = f"DROP FUNCTION IF EXISTS {_function_name(name)}"
     return RunSQL([(drop, None), (read_sql(package, name), None)], [(drop, None)])
 

@@ -45,8 +45,8 @@ class Stop:
     """What is to be stopped, how and until when; without `ends_at` until somebody lifts it."""
 
     level: SwitchLevel
-    name: str
-    mode: SwitchMode
+    name: str = ""
+    mode: SwitchMode = SwitchMode.STOP_NEW
     reason: str
     ends_at: datetime | None = None
 

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from kernel import stops
 from kernel.actor import Actor
 from kernel.stops import InvalidSwitch, Stop
-from kernel.switches import SwitchLevel, SwitchMode
+from kernel.switches import SwitchLevel
 from kernel.tenancy import in_public
 from telemetry.services import audit, outbox
 from tenants.models import PlatformSwitch
@@ -34,28 +34,19 @@ class PlatformSwitched:
     is_changed: bool
 
 
-def throw_platform_switch(
-    *,
-    level: SwitchLevel,
-    name: str = "",
-    mode: SwitchMode = SwitchMode.STOP_NEW,
-    reason: str,
-    actor: Actor,
-    ends_at: datetime | None = None,
-) -> PlatformSwitched:
-    """Stop it for every tenant, until `ends_at` or until it is lifted. Safe to repeat.
+def throw_platform_switch(*, stop: Stop, actor: Actor) -> PlatformSwitched:
+    """Stop it for every tenant, until the stop ends or is lifted. Safe to repeat.
 
     Thrown again with another mode, reason or end, the switch is changed. Holds are given back by
     `budgets.services.platform_stops` alone, tenant by tenant. Raises `InvalidSwitch`.
     """
-    _require_of_the_platform(level)
-    stop = Stop(level=level, name=name, mode=mode, reason=reason, ends_at=ends_at)
+    _require_of_the_platform(stop.level)
     with _switches_held() as now:
         thrown = stops.throw(PlatformSwitch, stop, actor=actor.name, now=now)
         if thrown.is_changed:
             event = "kill_switch.thrown" if thrown.before is None else "kill_switch.changed"
             after = stops.facts_of(thrown.switch)
-            who = replace(actor, reason=reason)
+            who = replace(actor, reason=stop.reason)
             _leave_trace(event, thrown.switch, actor=who, at=now, before=thrown.before, after=after)
     return PlatformSwitched(switch=thrown.switch, is_changed=thrown.is_changed)
 

@@ -21,6 +21,7 @@ from accounts.models import OperatorRole
 from budgets.services.lifecycle import create_tenant
 from budgets.services.switches import throw_switch
 from kernel.actor import Actor
+from kernel.stops import Stop
 from kernel.switches import SwitchLevel
 from tenants.models import Tenant
 from tenants.services.provisioning import NewTenant
@@ -208,7 +209,9 @@ def _decisions_by_rules(books: Books) -> dict[str, str]:
     shadowed = books.ask("reserve", amount=CENT, action=mail)
     olive = Actor(name="olive@example.test", actor_type="admin", reason="")
     throw_switch(
-        tag=books.tenant.tag, level=SwitchLevel.AGENT, name="triage", reason="It answers its own mail", actor=olive
+        tag=books.tenant.tag,
+        stop=Stop(level=SwitchLevel.AGENT, name="triage", reason="It answers its own mail"),
+        actor=olive,
     )
     stopped = books.ask("reserve", amount=CENT, run="r-1", subject={"tenant": "hooli", "agent": "triage"})
     return {

@@ -17,7 +17,7 @@ from budgets.services.platform_stops import PlatformStopped, stop_platform
 from budgets.services.switches import lift_switch, throw_switch
 from kernel.actor import Actor
 from kernel.ids import uuid7
-from kernel.stops import InvalidSwitch
+from kernel.stops import InvalidSwitch, Stop
 from kernel.switches import SwitchLevel, SwitchMode
 from kernel.tenancy import in_public, in_tenant
 from telemetry.models import AuditEntry, OutboxEvent
@@ -57,8 +57,8 @@ def shared(database: None) -> Iterator[None]:
 
 
 def throw(books: Books, level: SwitchLevel = SwitchLevel.TENANT, name: str = "", **terms: Any) -> Any:
-    known: dict[str, Any] = {"reason": "runaway agent", "actor": OLIVE} | terms
-    return throw_switch(tag=books.tenant.tag, level=level, name=name, **known)
+    stop = Stop(level=level, name=name, **{"reason": "runaway agent"} | terms)
+    return throw_switch(tag=books.tenant.tag, stop=stop, actor=OLIVE)
 
 
 def lift(books: Books, level: SwitchLevel = SwitchLevel.TENANT, name: str = "") -> Any:
@@ -295,7 +295,7 @@ class TestPlatform:
         others = Books(initech)
         others.add_budget(allocated=100)
 
-        thrown = throw_platform_switch(level=level, name=name, reason="outage", actor=OLIVE)
+        thrown = throw_platform_switch(stop=Stop(level=level, name=name, reason="outage"), actor=OLIVE)
 
         assert thrown.is_changed
         assert [ask(each, **GPT) for each in (books, others)] == ["KILL_SWITCH"] * 2
@@ -306,7 +306,8 @@ class TestPlatform:
 
     def test_is_told_once_in_the_shared_schema(self, books: Books) -> None:
         changes = burst(
-            [lambda: throw_platform_switch(level=SwitchLevel.PLATFORM, reason="x", actor=OLIVE).is_changed] * 4
+            [lambda: throw_platform_switch(stop=Stop(level=SwitchLevel.PLATFORM, reason="x"), actor=OLIVE).is_changed]
+            * 4
         )
 
         assert sorted(map(str, changes)) == ["False"] * 3 + ["True"]
@@ -321,7 +322,8 @@ class TestPlatform:
         kept = [hold(each, **CLAUDE) for each in (books, others)]
 
         stopped = stop_platform(
-            level=SwitchLevel.PROVIDER, name="openai", mode=SwitchMode.CANCEL_HOLDS, reason="leak", actor=OLIVE
+            stop=Stop(level=SwitchLevel.PROVIDER, name="openai", mode=SwitchMode.CANCEL_HOLDS, reason="leak"),
+            actor=OLIVE,
         )
 
         assert (stopped.holds_released, stopped.tenants_visited, stopped.tenants_failed) == (2, 2, 0)
@@ -337,7 +339,9 @@ class TestPlatform:
         held = [hold(each) for each in (books, others)]
 
         def stop() -> PlatformStopped:
-            return stop_platform(level=SwitchLevel.PLATFORM, mode=SwitchMode.CANCEL_HOLDS, reason="leak", actor=OLIVE)
+            return stop_platform(
+                stop=Stop(level=SwitchLevel.PLATFORM, mode=SwitchMode.CANCEL_HOLDS, reason="leak"), actor=OLIVE
+            )
 
         with head_held(books.tenant):
             first = stop()
@@ -351,7 +355,7 @@ class TestPlatform:
 
     def test_stops_nothing_of_one_tenant(self, database: None) -> None:
         with pytest.raises(InvalidSwitch):
-            throw_platform_switch(level=SwitchLevel.AGENT, name="triage", reason="x", actor=OLIVE)
+            throw_platform_switch(stop=Stop(level=SwitchLevel.AGENT, name="triage", reason="x"), actor=OLIVE)
 
 
 @pytest.mark.usefixtures("shared")

@@ -24,6 +24,7 @@ from budgets.services.rule_parts import Fallback, OnExhaustion
 from budgets.services.switches import lift_switch, throw_switch
 from kernel.actor import Actor
 from kernel.pages.phrases import plain
+from kernel.stops import Stop
 from kernel.switches import SwitchLevel, SwitchMode
 from kernel.tenancy import in_tenant
 from tenants.models import PlatformSwitch
@@ -310,7 +311,9 @@ class TestRefusalOfASwitch:
 
     def test_says_who_stopped_what_and_why(self, books: Books) -> None:
         throw_switch(
-            tag=books.tenant.tag, level=SwitchLevel.AGENT, name="triage", reason="It answers itself", actor=OLIVE
+            tag=books.tenant.tag,
+            stop=Stop(level=SwitchLevel.AGENT, name="triage", reason="It answers itself"),
+            actor=OLIVE,
         )
 
         answer = books.ask("reserve", amount=1, subject={"tenant": "acme", "agent": "triage"})
@@ -331,7 +334,9 @@ class TestRefusalOfASwitch:
         ],
     )
     def test_says_what_becomes_of_running_work(self, books: Books, mode: SwitchMode, note: str) -> None:
-        throw_switch(tag=books.tenant.tag, level=SwitchLevel.TENANT, mode=mode, reason="Too dear", actor=OLIVE)
+        throw_switch(
+            tag=books.tenant.tag, stop=Stop(level=SwitchLevel.TENANT, mode=mode, reason="Too dear"), actor=OLIVE
+        )
 
         checks = explained(books, asking()(books)).checks
 
@@ -340,10 +345,8 @@ class TestRefusalOfASwitch:
     def test_says_when_it_ends_by_itself(self, books: Books) -> None:
         throw_switch(
             tag=books.tenant.tag,
-            level=SwitchLevel.TENANT,
-            reason="Too dear",
+            stop=Stop(level=SwitchLevel.TENANT, reason="Too dear", ends_at=datetime.now(UTC) + timedelta(hours=1)),
             actor=OLIVE,
-            ends_at=datetime.now(UTC) + timedelta(hours=1),
         )
 
         explanation = explained(books, asking()(books))
@@ -352,7 +355,9 @@ class TestRefusalOfASwitch:
         assert explanation.remedies[1].startswith("The switch ends by itself at ")
 
     def test_says_that_it_was_lifted(self, books: Books) -> None:
-        throw_switch(tag=books.tenant.tag, level=SwitchLevel.KEY, name=books.key.key_id, reason="Lost", actor=OLIVE)
+        throw_switch(
+            tag=books.tenant.tag, stop=Stop(level=SwitchLevel.KEY, name=books.key.key_id, reason="Lost"), actor=OLIVE
+        )
         answer = asking()(books)
         lift_switch(tag=books.tenant.tag, level=SwitchLevel.KEY, name=books.key.key_id, actor=OLIVE)
 
@@ -363,10 +368,10 @@ class TestRefusalOfASwitch:
         assert explanation.remedies[0].endswith(", by olive.")
 
     def test_names_nobody_for_a_reason_that_was_another_s(self, books: Books) -> None:
-        throw_switch(tag=books.tenant.tag, level=SwitchLevel.TENANT, reason="First", actor=OLIVE)
+        throw_switch(tag=books.tenant.tag, stop=Stop(level=SwitchLevel.TENANT, reason="First"), actor=OLIVE)
         answer = asking()(books)
         ben = Actor(name="ben", actor_type="admin", reason="x")
-        throw_switch(tag=books.tenant.tag, level=SwitchLevel.TENANT, reason="Second", actor=ben)
+        throw_switch(tag=books.tenant.tag, stop=Stop(level=SwitchLevel.TENANT, reason="Second"), actor=ben)
 
         text = plain(explained(books, answer).summary)
 
@@ -374,7 +379,7 @@ class TestRefusalOfASwitch:
 
     def test_knows_the_platform_s_switches(self, books: Books, shared: None) -> None:
         throw_platform_switch(
-            level=SwitchLevel.PROVIDER, name="openai", mode=SwitchMode.STOP_NEW, reason="Outage", actor=OLIVE
+            stop=Stop(level=SwitchLevel.PROVIDER, name="openai", mode=SwitchMode.STOP_NEW, reason="Outage"), actor=OLIVE
         )
 
         answer = asking(action={"kind": "llm.completion", "name": "openai:gpt-4o"})(books)

@@ -18,6 +18,7 @@ from budgets.services.demo.access import read_file
 from budgets.services.plan_catalogue import USD
 from budgets.services.switches import lift_switch, throw_switch
 from kernel.actor import Actor
+from kernel.stops import Stop
 from kernel.switches import SwitchLevel
 from kernel.tenancy import in_public
 from tenants.models import Tenant
@@ -148,7 +149,7 @@ def test_the_story_of_acme_and_initech(customers: tuple[Customer, Customer]) -> 
     assert acme.admit()["decision"] != "DENY"
 
     # An operator stops Acme. Initech is refused for its own reasons only, and Acme comes back when it is lifted.
-    throw_switch(tag=acme.tag, level=SwitchLevel.TENANT, reason=OLIVE.reason, actor=OLIVE)
+    throw_switch(tag=acme.tag, stop=Stop(level=SwitchLevel.TENANT, reason=OLIVE.reason), actor=OLIVE)
     assert reason(acme.admit()) == "KILL_SWITCH"
     assert reason(initech.admit()) != "KILL_SWITCH"
     lift_switch(tag=acme.tag, level=SwitchLevel.TENANT, reason="It was mended.", actor=OLIVE)

@@ -18,6 +18,7 @@ from budgets.selectors.audit import audit
 from budgets.services.switches import throw_switch
 from kernel.actor import Actor
 from kernel.ids import parse_wire_id
+from kernel.stops import Stop
 from kernel.switches import SwitchLevel, SwitchMode
 from kernel.tenancy import in_public, in_tenant
 from telemetry.models import AuditEntry
@@ -154,7 +155,7 @@ class TestTenantSwitch:
 
         def stop() -> object:
             return throw_switch(
-                tag=tag, level=SwitchLevel.AGENT, name="triage", mode=mode, reason="runaway", actor=OLIVE
+                tag=tag, stop=Stop(level=SwitchLevel.AGENT, name="triage", mode=mode, reason="runaway"), actor=OLIVE
             )
 
         run = asyncio.run(storm([api_url, other_api_url], books, stop=stop, after=400))
@@ -186,7 +187,7 @@ class TestTenantSwitch:
 
     def test_lets_running_work_settle_over_http(self, books: Books, api_url: str) -> None:
         holds = [asyncio.run(_one(api_url, books)).body["reservation"]["reservation_id"] for _ in range(2)]
-        throw_switch(tag=books.tenant.tag, level=SwitchLevel.TENANT, reason="runaway", actor=OLIVE)
+        throw_switch(tag=books.tenant.tag, stop=Stop(level=SwitchLevel.TENANT, reason="runaway"), actor=OLIVE)
         headers = {"X-Cycles-API-Key": books.key.token}
         amount = {"unit": "USD_MICROCENTS", "amount": 5}
 
@@ -215,7 +216,9 @@ class TestPlatformSwitch:
         self, books: Books, api_url: str, other_api_url: str
     ) -> None:
         def stop() -> object:
-            return throw_platform_switch(level=SwitchLevel.PROVIDER, name="openai", reason="outage", actor=OLIVE)
+            return throw_platform_switch(
+                stop=Stop(level=SwitchLevel.PROVIDER, name="openai", reason="outage"), actor=OLIVE
+            )
 
         run = asyncio.run(storm([api_url, other_api_url], books, stop=stop, after=400))
 
@@ -236,7 +239,9 @@ class TestBarrier:
         tag = books.tenant.tag
         with watcher() as seen, head_held(tag):
             stopping = Running(
-                lambda: throw_switch(tag=tag, level=SwitchLevel.TENANT, reason="runaway", actor=OLIVE).is_changed
+                lambda: (
+                    throw_switch(tag=tag, stop=Stop(level=SwitchLevel.TENANT, reason="runaway"), actor=OLIVE).is_changed
+                )
             )
             until(lambda: waiting_for_locks(seen) >= 1)
             # Longer than the time after which a request is answered with 503.
@@ -251,7 +256,7 @@ class TestBarrier:
             with watcher() as seen, head_held(books.tenant.tag):
                 waiting = Running(lambda: books.ask("reserve", amount=1).status)
                 until(lambda: waiting_for_locks(seen) >= 1)
-                throw_platform_switch(level=SwitchLevel.PLATFORM, reason="outage", actor=OLIVE)
+                throw_platform_switch(stop=Stop(level=SwitchLevel.PLATFORM, reason="outage"), actor=OLIVE)
             assert waiting.result() == "KILL_SWITCH"
         finally:
             delete_shared(PlatformSwitch.objects.all())

@@ -1,5 +1,6 @@
 """Pages of a list: stable order, a signed cursor, no counting."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,7 +41,7 @@ class Page[M: Model]:
     rows: list[M]
     next_cursor: str | None
 
-    def facts(self, name: str, items: list[dict[str, Any]]) -> dict[str, Any]:
+    def facts(self, name: str, items: Sequence[object]) -> dict[str, Any]:
         return {name: items, "next_cursor": self.next_cursor, "has_more": self.next_cursor is not None}
 
 

@@ -8,9 +8,10 @@ from budgets.api.management.budgets import BudgetClose, BudgetFreeze, Budgets, B
 from budgets.api.management.corrections import ChargeCorrection
 from budgets.api.management.funding import BudgetFund, Reallocations, ReallocationUndo
 from budgets.api.management.keys import KeyRevoke, KeyRotate, Keys
+from budgets.api.management.platform_switches import PlatformSwitches, PlatformSwitchLift
 from budgets.api.management.run_templates import OneRunTemplate, RunTemplates
 from budgets.api.management.shadow import RecommendedLimits, ShadowReport
-from budgets.api.management.switches import PlatformSwitches, PlatformSwitchLift, TenantSwitches, TenantSwitchLift
+from budgets.api.management.switches import TenantSwitches, TenantSwitchLift
 from budgets.api.management.tenants import OneTenant, TenantClose, TenantResume, Tenants, TenantSuspend
 
 

@@ -4,14 +4,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
 
-from budgets.management.switch_options import add_switch_arguments, level_of, named, tag_of
-from budgets.services.guards import TenantIsClosed
+from budgets.management.switch_options import add_switch_arguments, level_of, named, refusals_in_words, tag_of
 from budgets.services.platform_stops import stop_platform
 from budgets.services.switches import throw_switch
 from kernel.actor import Actor
-from kernel.stops import InvalidSwitch
+from kernel.stops import Stop
 from kernel.switches import SwitchMode
 
 _ACTOR = Actor(name="kill", actor_type="system")
@@ -40,28 +38,16 @@ class Command(BaseCommand):
     ) -> None:
         tag = tag_of(tenant, is_platform=platform)
         what = level_of(level, is_platform=platform)
-        terms: dict[str, Any] = {
-            "level": what,
-            "name": name,
-            "mode": SwitchMode.CANCEL_HOLDS if cancel_holds else SwitchMode.STOP_NEW,
-            "reason": reason,
-            "ends_at": until,
-            "actor": _ACTOR,
-        }
+        mode = SwitchMode.CANCEL_HOLDS if cancel_holds else SwitchMode.STOP_NEW
+        stop = Stop(level=what, name=name, mode=mode, reason=reason, ends_at=until)
         failed = 0
-        try:
+        with refusals_in_words(tenant):
             if tag is None:
-                stopped = stop_platform(**terms)
+                stopped = stop_platform(stop=stop, actor=_ACTOR)
                 switch, released, failed = stopped.switch, stopped.holds_released, stopped.tenants_failed
             else:
-                switched = throw_switch(tag=tag, **terms)
+                switched = throw_switch(tag=tag, stop=stop, actor=_ACTOR)
                 switch, released = switched.switch, switched.holds_released
-        except InvalidSwitch as error:
-            raise CommandError(f"{error.field} {error}.") from None
-        except TenantIsClosed:
-            raise CommandError(f"{tenant} is closed, and nothing of it works any more.") from None
-        except OperationalError:
-            raise CommandError("The database is away, or others hold the books. Repeat the command.") from None
         end = "until it is resumed" if switch.ends_at is None else f"until {switch.ends_at.isoformat()}"
         self.stdout.write(f"Stopped {named(what, switch.name, tenant=tenant)} {end}; {released} holds given back.")
         if failed:

@@ -2,14 +2,11 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
+from django.core.management.base import BaseCommand, CommandParser
 
-from budgets.management.switch_options import add_switch_arguments, level_of, named, tag_of
-from budgets.services.guards import TenantIsClosed
+from budgets.management.switch_options import add_switch_arguments, level_of, named, refusals_in_words, tag_of
 from budgets.services.switches import lift_switch
 from kernel.actor import Actor
-from kernel.stops import InvalidSwitch
 from tenants.services.platform_switches import lift_platform_switch
 
 _ACTOR = Actor(name="resume", actor_type="system")
@@ -35,13 +32,7 @@ class Command(BaseCommand):
         tag = tag_of(tenant, is_platform=platform)
         what = level_of(level, is_platform=platform)
         terms: dict[str, Any] = {"level": what, "name": name, "reason": reason, "actor": _ACTOR}
-        try:
+        with refusals_in_words(tenant):
             lifted = lift_platform_switch(**terms) if tag is None else lift_switch(tag=tag, **terms)
-        except InvalidSwitch as error:
-            raise CommandError(f"{error.field} {error}.") from None
-        except TenantIsClosed:
-            raise CommandError(f"{tenant} is closed, and nothing of it works any more.") from None
-        except OperationalError:
-            raise CommandError("The database is away, or others hold the books. Repeat the command.") from None
         which = named(what, name, tenant=tenant)
         self.stdout.write(f"Resumed {which}." if lifted else f"No switch was thrown on {which}; nothing has changed.")
