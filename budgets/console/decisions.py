@@ -6,27 +6,28 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
 
+from accounts.console.pages import page
+from accounts.console.place import place_of
+from accounts.roles import Act
 from budgets.console import first_steps
 from budgets.console.decision_rows import decision_rows
 from budgets.console.denials import SPANS
 from budgets.console.explanation import explain
-from budgets.console.tenants import tenant_or_404
 from budgets.console.wording import WOULD_DENY, endpoint_noun, reason_codes, reason_words, verdict_words
 from budgets.selectors.decision_records import decision_record
 from budgets.selectors.decisions import recent_decisions, recent_denials
 from kernel.ids import Tag, mint_wire_id, parse_wire_id
 from kernel.pages.fragments import wants_fragment
 from kernel.tenancy import in_tenant
-from tenants.selectors.directory import tenant_by_tag
 
 _DECISIONS_PER_PAGE: Final = 50
 
 
-@require_safe
+@page(Act.SEE_BOOKS)
 def decision_list(request: HttpRequest, slug: str) -> HttpResponse:
-    tenant = tenant_or_404(slug)
+    place = place_of(request)
+    tenant = place.tenant
     is_denials = request.GET.get("verdict") == "deny"
     within = request.GET.get("within", "") if is_denials else ""
     within = within if within in SPANS else ""
@@ -45,7 +46,8 @@ def decision_list(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             page = recent_decisions(before=before, limit=_DECISIONS_PER_PAGE)
     context = {
-        "section": "tenants",
+        "section": "denials" if not place.is_ops else "tenants",
+        "place": place,
         "tenant": tenant,
         "time_zone": tenant.time_zone,
         "decisions": decision_rows(tenant.tag, page.decisions),
@@ -61,11 +63,12 @@ def decision_list(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, wants_fragment(request, "budgets/decision_list.html", "decisions"), context)
 
 
-@require_safe
-def decision_detail(request: HttpRequest, wire_id: str) -> HttpResponse:
+@page(Act.SEE_BOOKS)
+def decision_detail(request: HttpRequest, slug: str, wire_id: str) -> HttpResponse:
+    place = place_of(request)
+    tenant = place.tenant
     parsed = parse_wire_id("dec", wire_id)
-    tenant = tenant_by_tag(parsed.tag) if parsed else None
-    if parsed is None or tenant is None or not tenant.has_books:
+    if parsed is None or parsed.tag != tenant.tag:
         raise Http404
     with in_tenant(tenant.tag):
         record = decision_record(parsed.uuid)
@@ -74,7 +77,8 @@ def decision_detail(request: HttpRequest, wire_id: str) -> HttpResponse:
     now = datetime.now(UTC)
     verdict, tone = verdict_words(record.verdict)
     context = {
-        "section": "tenants",
+        "section": "denials" if not place.is_ops else "tenants",
+        "place": place,
         "tenant": tenant,
         "time_zone": tenant.time_zone,
         "wire_id": wire_id,

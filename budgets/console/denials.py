@@ -6,8 +6,10 @@ from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
 
+from accounts.console.pages import page
+from accounts.console.place import place_of
+from accounts.roles import Act
 from budgets.console.tenant_rows import TENANTS_PER_PAGE
 from budgets.console.wording import reason_words
 from budgets.selectors.tenant_summaries import tenant_denials
@@ -31,7 +33,7 @@ class DenialRow:
     is_cut: bool
 
 
-@require_safe
+@page(Act.SEE_PLATFORM)
 def denial_list(request: HttpRequest) -> HttpResponse:
     within = span_of(request)
     words, span = SPANS[within]
@@ -45,6 +47,7 @@ def denial_list(request: HttpRequest) -> HttpResponse:
     ]
     context = {
         "section": "denials",
+        "place": place_of(request),
         "within": within,
         "span": words,
         "spans": [(name, text) for name, (text, _) in SPANS.items()],

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
 
+from accounts.console.pages import page
+from accounts.console.place import place_of
+from accounts.roles import Act
 from budgets.console import first_steps
 from budgets.console.tenant_rows import TENANTS_PER_PAGE, TenantRow, tenant_rows
 from budgets.console.wording import reason_words
@@ -31,7 +33,7 @@ class Totals:
     near: int
 
 
-@require_safe
+@page(Act.SEE_PLATFORM)
 def overview(request: HttpRequest) -> HttpResponse:
     now = datetime.now(UTC)
     page = directory_page(limit=TENANTS_PER_PAGE)
@@ -42,6 +44,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             causes[reason_words(cause.reason_code)] += cause.count
     context = {
         "section": "overview",
+        "place": place_of(request),
         "now": now,
         "rows": rows,
         "totals": totals_of(rows),

@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
 
+from accounts.console.pages import page
+from accounts.console.place import place_of
 from accounts.keys.selectors.key_lines import key_lines
+from accounts.roles import Act
 from budgets.console import first_steps
 from budgets.console.budget_rows import budget_rows
 from budgets.console.decision_rows import decision_rows
@@ -19,7 +21,7 @@ from budgets.selectors.decisions import recent_decisions
 from budgets.services.periods import BooksBusy, open_due_periods
 from kernel.pages.fragments import wants_fragment
 from kernel.tenancy import in_tenant
-from tenants.selectors.directory import TenantLine, TenantStatus, directory_page, tenant_by_slug
+from tenants.selectors.directory import TenantStatus, directory_page
 
 _BUDGETS_SHOWN: Final = 300
 _DECISIONS_SHOWN: Final = 12
@@ -27,7 +29,7 @@ _KEYS_SHOWN: Final = 50
 _SEARCH_LENGTH_MAX: Final = 100
 
 
-@require_safe
+@page(Act.SEE_PLATFORM)
 def tenant_list(request: HttpRequest) -> HttpResponse:
     search = request.GET.get("q", "").replace("\0", "").strip()[:_SEARCH_LENGTH_MAX]
     wanted = request.GET.get("status", "")
@@ -36,6 +38,7 @@ def tenant_list(request: HttpRequest) -> HttpResponse:
     page = directory_page(search=search, status=status, after=after, limit=TENANTS_PER_PAGE)
     context = {
         "section": "tenants",
+        "place": place_of(request),
         "rows": tenant_rows(page.tenants, now=datetime.now(UTC)),
         "search": search,
         "status": status.value if status else "",
@@ -47,9 +50,10 @@ def tenant_list(request: HttpRequest) -> HttpResponse:
     return render(request, wants_fragment(request, "budgets/tenant_list.html", "tenants"), context)
 
 
-@require_safe
+@page(Act.SEE_BOOKS)
 def tenant_detail(request: HttpRequest, slug: str) -> HttpResponse:
-    tenant = tenant_or_404(slug)
+    place = place_of(request)
+    tenant = place.tenant
     now = datetime.now(UTC)
     with in_tenant(tenant.tag):
         tree, stale = _tree_of_now(now)
@@ -58,6 +62,7 @@ def tenant_detail(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "section": "tenants",
         "now": now,
+        "place": place,
         "tenant": tenant,
         "time_zone": tenant.time_zone,
         "row": tenant_rows([tenant], now=now)[0],
@@ -72,14 +77,6 @@ def tenant_detail(request: HttpRequest, slug: str) -> HttpResponse:
         "keys": [(key, [path_within_tenant(scope) for scope in key.scopes], key.is_usable(now=now)) for key in keys],
     }
     return render(request, "budgets/tenant_detail.html", context)
-
-
-def tenant_or_404(slug: str) -> TenantLine:
-    """The tenant, once it has books to show."""
-    tenant = tenant_by_slug(slug) if "\0" not in slug else None
-    if tenant is None or not tenant.has_books:
-        raise Http404
-    return tenant
 
 
 def _tree_of_now(now: datetime) -> tuple[BudgetTree, list[UUID]]:

@@ -49,7 +49,7 @@ MIDDLEWARES: dict[str, list[str]] = {
         "django.contrib.messages.middleware.MessageMiddleware",
         "django.middleware.clickjacking.XFrameOptionsMiddleware",
         "django_htmx.middleware.HtmxMiddleware",
-        "accounts.console.gate.OperatorGate",
+        "tenants.console.gate.ConsoleGate",
     ],
 }
 ROOT_URLCONF = URLCONFS[PLANE]
@@ -221,7 +221,7 @@ STORAGES = {
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 LOGIN_URL = "accounts:sign_in"
-LOGIN_REDIRECT_URL = "ops:overview"
+LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "accounts:sign_in"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 # Length and a list of common ones, no rules about signs and digits.

@@ -1,19 +1,30 @@
 """Addresses of the console plane."""
 
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView
 
+import budgets.console.urls
+import routing.console.urls
+import tenants.console.urls
+from budgets.console.explain import explain
 from kernel.http.health import healthz, readyz
+from tenants.console.home import home
+
+_OPS = [*budgets.console.urls.ops, *routing.console.urls.ops, *tenants.console.urls.ops]
+# One tenant's pages, written once: operators read them below /ops/, its members below /t/ or on their own domain.
+_BOOKS = [*budgets.console.urls.books, *routing.console.urls.books, *tenants.console.urls.books]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz),
     path("readyz", readyz),
-    path("", RedirectView.as_view(pattern_name="ops:overview")),
+    path("", home, name="home"),
     path("accounts/", include("accounts.console.urls")),
-    path("ops/", include("budgets.console.urls")),
+    path("t/<str:slug>/", include((_BOOKS, "books"), namespace="own_books")),
+    path("ops/", include((_OPS, "ops"))),
+    # The last mount is the one that the name `books` stands for on pages of neither.
+    path("ops/tenants/<str:slug>/", include((_BOOKS, "books"), namespace="ops_books")),
     path("", include("config.urls_management")),
     # The address that a denial names. It is one for all readers; who they are decides which page explains it.
-    path("explain/<str:wire_id>/", RedirectView.as_view(pattern_name="ops:decision_detail"), name="explain"),
+    path("explain/<str:wire_id>/", explain, name="explain"),
 ]
 
 handler500 = "kernel.pages.failures.server_error"

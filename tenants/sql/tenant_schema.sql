@@ -877,6 +877,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('auth', '0012_alter_user_first_name_max_length', now()),
     ('accounts', '0001_initial', now()),
     ('accounts', '0002_grants', now()),
+    ('accounts', '0003_membership', now()),
     ('keys', '0001_initial', now()),
     ('budgets', '0001_initial', now()),
     ('budgets', '0002_functions_and_grants', now()),

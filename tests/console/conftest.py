@@ -6,10 +6,10 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from accounts.models import OperatorRole, User
+from accounts.models import MemberRole, OperatorRole, User
 from tenants.models import Tenant
 from tests.support.books import Books
-from tests.support.console import person, signed_in
+from tests.support.console import member_of, person, signed_in
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +28,20 @@ def olive(database: None) -> Iterator[User]:
 def cy(database: None) -> Iterator[User]:
     """A stranger: somebody with a password who is no operator."""
     with person("cy", None) as user:
+        yield user
+
+
+@pytest.fixture
+def ada(acme: Tenant) -> Iterator[User]:
+    """An owner of acme."""
+    with member_of(acme, "ada", MemberRole.OWNER) as user:
+        yield user
+
+
+@pytest.fixture
+def ben(acme: Tenant) -> Iterator[User]:
+    """A member of acme who may only look."""
+    with member_of(acme, "ben", MemberRole.VIEWER) as user:
         yield user
 
 

@@ -183,4 +183,4 @@ class TestAddress:
     def test_of_a_denial_is_one_for_all_readers(self, books: Books, browser: Client) -> None:
         address = explain_address(books, books.ask("reserve", amount=1).id)
 
-        assert browser.get(address.replace("/ops/decisions/", "/explain/"))["Location"] == address
+        assert browser.get(address.replace("/ops/tenants/acme/decisions/", "/explain/"))["Location"] == address

@@ -29,6 +29,7 @@ GRANTS: Final = {
     "tenant_domain": ADD,
     "tenant_due": EVERYTHING,
     "user_account": KEEP,
+    "membership": EVERYTHING,
 }
 
 pytestmark = pytest.mark.usefixtures("database")

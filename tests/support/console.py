@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django.test import Client
 
 from accounts.console.gate import SEEN_AT, SIGNED_IN_AT
-from accounts.models import OperatorRole, User
+from accounts.models import MemberRole, Membership, OperatorRole, User
 from accounts.services.operators import create_operator
 from budgets.models.choices import Period
 from kernel.ids import mint_wire_id, uuid7
@@ -36,6 +36,14 @@ def person(name: str, role: OperatorRole | None) -> Iterator[User]:
     delete_shared(User.objects.filter(email=email))
 
 
+@contextmanager
+def member_of(tenant: Tenant, name: str, role: MemberRole) -> Iterator[User]:
+    """Somebody who belongs to this tenant and runs nothing else."""
+    with person(name, None) as user:
+        Membership.objects.create(user=user, tenant_tag=tenant.tag, role=role, created_at=datetime.now(UTC))
+        yield user
+
+
 def signed_in(user: User) -> Client:
     """A browser in which this person has signed in a moment ago."""
     client = Client()
@@ -49,7 +57,7 @@ def signed_in(user: User) -> Client:
 
 def explain_address(books: Books, answer_id: Any) -> str:
     """The page that explains the decision with this id."""
-    return f"/ops/decisions/{mint_wire_id('dec', books.tenant.tag, answer_id)}/"
+    return f"/ops/tenants/{books.tenant.slug}/decisions/{mint_wire_id('dec', books.tenant.tag, answer_id)}/"
 
 
 def day_bounds(tenant: Tenant) -> dict[str, Any]:

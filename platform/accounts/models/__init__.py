@@ -1,3 +1,5 @@
+from accounts.models.invitation import Invitation
+from accounts.models.membership import Membership, MemberRole
 from accounts.models.user import OperatorRole, User
 
-__all__ = ["OperatorRole", "User"]
+__all__ = ["Invitation", "MemberRole", "Membership", "OperatorRole", "User"]

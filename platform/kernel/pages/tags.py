@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Literal
 
 from django import template
+from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -76,6 +77,19 @@ def chip(word: str, tone: str = "calm") -> dict[str, str]:
 def phrases(pieces: Sentence) -> SafeString:
     """A sentence, its facts set off."""
     return render(pieces)
+
+
+@register.inclusion_tag("components/nav_link.html", takes_context=True)
+def nav_link(
+    context: dict[str, Any], section: str, address: str, words: str, count: int | None = None
+) -> dict[str, Any]:
+    """One line of the navigation: `address` is the name of a page, of the place's own tenant where there is one."""
+    place = context["place"]
+    try:
+        url = place.url(address.removeprefix("books:")) if address.startswith("books:") else reverse(address)
+    except NoReverseMatch:
+        url = ""
+    return {"url": url, "words": words, "count": count, "is_current": context.get("section") == section}
 
 
 def _time(at: datetime | None, zone: str, text: str) -> SafeString | str:

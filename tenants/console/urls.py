@@ -1,0 +1,6 @@
+"""Addresses of pages about the directory of tenants; `config.urls_console` mounts them."""
+
+from django.urls import URLPattern
+
+ops: list[URLPattern] = []
+books: list[URLPattern] = []

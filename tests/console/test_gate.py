@@ -1,0 +1,67 @@
+"""Who comes to which page: operators, members, strangers."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from kernel.owner import acting_as_owner
+from kernel.tenancy import in_public
+from tenants.models import Domain, Tenant
+from tests.support.console import signed_in
+from tests.support.owner import delete_shared
+
+
+class TestMember:
+    def test_reads_their_own_tenant(self, ada: User) -> None:
+        page = signed_in(ada).get("/t/acme/")
+
+        assert page.status_code == 200
+        assert "Acme Corporation" in page.content.decode()
+
+    def test_is_led_from_the_start_to_their_tenant(self, ada: User) -> None:
+        assert signed_in(ada).get("/")["Location"] == "/t/acme/"
+
+    def test_cannot_tell_another_tenant_from_none(self, ada: User, initech: Tenant) -> None:
+        browser = signed_in(ada)
+
+        pages = [browser.get(f"{start}{slug}/") for start in ("/t/", "/ops/tenants/") for slug in ("initech", "nobody")]
+
+        assert {page.status_code for page in pages} == {404}
+        assert len({page.content for page in pages}) == 1
+
+    def test_finds_no_page_of_operators(self, ada: User) -> None:
+        browser = signed_in(ada)
+
+        assert browser.get("/ops/").content == browser.get("/ops/nothing/").content
+        assert browser.get("/ops/").status_code == 404
+
+
+class TestOperator:
+    def test_is_no_member_by_that_alone(self, olive: User, acme: Tenant) -> None:
+        assert signed_in(olive).get("/t/acme/").status_code == 404
+
+
+class TestSignedOut:
+    @pytest.mark.parametrize("address", ["/t/acme/", "/t/nobody/", "/ops/", "/ops/nothing/", "/ops/tenants/nobody/"])
+    def test_is_led_to_the_sign_in_from_everywhere_alike(self, database: None, address: str) -> None:
+        assert Client().get(address)["Location"] == f"/accounts/login/?next={address}"
+
+
+class TestOwnDomain:
+    @pytest.fixture
+    def host(self, acme: Tenant, settings: object) -> Iterator[str]:
+        settings.ALLOWED_HOSTS = ["*"]  # type: ignore[attr-defined]
+        with acting_as_owner(), in_public():
+            domain = Domain.objects.create(domain="agents.acme.test", tenant=acme, is_primary=True)
+        yield domain.domain
+        delete_shared(Domain.objects.filter(domain=domain.domain))
+
+    def test_leads_to_its_tenant_and_to_no_other(self, host: str, ada: User, olive: User, initech: Tenant) -> None:
+        browser = signed_in(ada)
+
+        assert browser.get("/", headers={"host": host})["Location"] == "/t/acme/"
+        assert browser.get("/t/acme/", headers={"host": host}).status_code == 200
+        assert browser.get("/t/initech/", headers={"host": host}).status_code == 404
+        assert signed_in(olive).get("/ops/", headers={"host": host}).status_code == 404
