@@ -3,22 +3,26 @@ from budgets.models.decision import Decision
 from budgets.models.ledger import LedgerEntry, LedgerHead
 from budgets.models.policies import PolicyVersion, RouterLabel, RouterModel, Subscription
 from budgets.models.reservation import Reservation
+from budgets.models.rollups import DecisionRollup, RollupMark, UsageRollup
 from budgets.models.rules import KillSwitch, QuotaCounter, Ruleset, Run
 from budgets.models.run_template import RunTemplate
 
 __all__ = [
     "Budget",
     "Decision",
+    "DecisionRollup",
     "KillSwitch",
     "LedgerEntry",
     "LedgerHead",
     "PolicyVersion",
     "QuotaCounter",
     "Reservation",
+    "RollupMark",
     "RouterLabel",
     "RouterModel",
     "Ruleset",
     "Run",
     "RunTemplate",
     "Subscription",
+    "UsageRollup",
 ]

@@ -50,6 +50,12 @@ class Decision(models.Model):
         indexes = [
             models.Index(fields=["at"], condition=Q(verdict=Verdict.DENY), name="decision_denied_at"),
             models.Index(fields=["at"], condition=Q(would_deny__isnull=False), name="decision_would_deny_at"),
+            # What rollups follow by time, with the refusals. A reservation has a number in the ledger: it is not here.
+            models.Index(
+                fields=["at"],
+                condition=Q(ledger_seq__isnull=True) & ~Q(verdict=Verdict.DENY),
+                name="decision_unheld_at",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "tenant_by_slug",
     "tenant_by_tag",
     "tenant_count",
+    "tenant_line",
 ]
 
 
@@ -60,7 +61,7 @@ def directory_page(
     if after:
         found = found.filter(slug__gt=after)
     with in_public():
-        lines = [_line(tenant) for tenant in found.order_by("slug")[: limit + 1]]
+        lines = [tenant_line(tenant) for tenant in found.order_by("slug")[: limit + 1]]
     is_cut = len(lines) > limit
     return DirectoryPage(tenants=tuple(lines[:limit]), next_after=lines[limit - 1].slug if is_cut else None)
 
@@ -73,7 +74,7 @@ def tenant_count() -> int:
 def tenant_by_slug(slug: str) -> TenantLine | None:
     with in_public():
         tenant = _lines().filter(slug=slug).first()
-    return _line(tenant) if tenant else None
+    return tenant_line(tenant) if tenant else None
 
 
 def tenant_by_tag(tag: Tag) -> TenantLine | None:
@@ -82,7 +83,7 @@ def tenant_by_tag(tag: Tag) -> TenantLine | None:
         return None
     with in_public():
         tenant = _lines().filter(schema_name=schema_name(tag)).first()
-    return _line(tenant) if tenant else None
+    return tenant_line(tenant) if tenant else None
 
 
 def _lines() -> QuerySet[Tenant]:
@@ -90,7 +91,8 @@ def _lines() -> QuerySet[Tenant]:
     return tenants
 
 
-def _line(tenant: Tenant) -> TenantLine:
+def tenant_line(tenant: Tenant) -> TenantLine:
+    """A row of the directory, read with its plan."""
     return TenantLine(
         tag=tenant.tag,
         slug=tenant.slug,

@@ -846,6 +846,15 @@ CREATE INDEX "run_lease" ON "run" ("lease_until");
 CREATE INDEX "ledger_entry_corrects" ON "ledger_entry" ((((metadata ->> 'corrects'))), "seq") WHERE "kind" = 'CORRECTION';
 CREATE INDEX "decision_would_deny_at" ON "decision" ("at") WHERE "would_deny" IS NOT NULL;
 ALTER TABLE "run" ADD COLUMN "provider" text NULL;
+CREATE TABLE "decision_rollup" ("bucket_at" timestamp with time zone NOT NULL, "scope_path" text NOT NULL, "endpoint" text NOT NULL, "action_kind" text NOT NULL, "action_name" text NOT NULL, "traffic_class" text NOT NULL, "verdict" text NOT NULL, "reason_code" text NOT NULL, "would_deny" text NOT NULL, "agent" text NOT NULL, "count" bigint NOT NULL, PRIMARY KEY ("bucket_at", "scope_path", "endpoint", "action_kind", "action_name", "traffic_class", "verdict", "reason_code", "would_deny"));
+CREATE TABLE "rollup_mark" ("id" smallint NOT NULL PRIMARY KEY, "ledger_seq" bigint NOT NULL, "decisions_at" timestamp with time zone NULL, "decision_ids" uuid[] NOT NULL, "rolled_up_at" timestamp with time zone NULL);
+CREATE TABLE "usage_rollup" ("bucket_at" timestamp with time zone NOT NULL, "scope_path" text NOT NULL, "model" text NOT NULL, "tool" text NOT NULL, "traffic_class" text NOT NULL, "unit" text NOT NULL, "agent" text NOT NULL, "calls" bigint NOT NULL, "events" bigint NOT NULL, "charged" numeric(40, 0) NOT NULL, "uncovered" numeric(40, 0) NOT NULL, "corrections" bigint NOT NULL, "corrected" numeric(40, 0) NOT NULL, "priced_calls" bigint NOT NULL, "priced_charged" numeric(40, 0) NOT NULL, "provider_cost" numeric(40, 0) NOT NULL, "tokens_input" numeric(40, 0) NOT NULL, "tokens_output" numeric(40, 0) NOT NULL, "tokens_cached" numeric(40, 0) NOT NULL, "tokens_reasoning" numeric(40, 0) NOT NULL, "holds" bigint NOT NULL, "held" numeric(40, 0) NOT NULL, "commits" bigint NOT NULL, "planned" numeric(40, 0) NOT NULL, "observed" numeric(40, 0) NOT NULL, "releases" bigint NOT NULL, "expiries" bigint NOT NULL, "given_back" numeric(40, 0) NOT NULL, "latency_ms" numeric(40, 0) NOT NULL, "latency_counts" bigint[] NOT NULL, PRIMARY KEY ("bucket_at", "scope_path", "model", "tool", "traffic_class", "unit"));
+CREATE INDEX "decision_unheld_at" ON "decision" ("at") WHERE ("ledger_seq" IS NULL AND NOT ("verdict" = 'DENY'));
+ALTER TABLE "rollup_mark" ADD CONSTRAINT "one_rollup_mark" CHECK ("id" = 1);
+ALTER TABLE usage_rollup SET (fillfactor = 70);
+ALTER TABLE decision_rollup SET (fillfactor = 70);
+GRANT SELECT, INSERT, UPDATE, DELETE ON usage_rollup, decision_rollup TO watermaster_app;
+GRANT SELECT, INSERT, UPDATE ON rollup_mark TO watermaster_app;
 REVOKE ALL ON api_key FROM watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON api_key TO watermaster_app;
 CREATE TABLE "audit_entry" ("id" uuid NOT NULL PRIMARY KEY, "at" timestamp with time zone NOT NULL, "actor_type" text NOT NULL, "actor" text NOT NULL, "action" text NOT NULL, "target" text NOT NULL, "reason" text NOT NULL, "before" jsonb NULL, "after" jsonb NULL, "request_id" text NOT NULL, "trace_id" text NOT NULL, "source_ip" text NOT NULL);
@@ -860,6 +869,16 @@ CREATE TABLE django_migrations (
     app varchar(255) NOT NULL, name varchar(255) NOT NULL, applied timestamptz NOT NULL
 );
 INSERT INTO django_migrations (app, name, applied) VALUES
+    ('accounts', '0001_initial', now()),
+    ('account', '0001_initial', now()),
+    ('account', '0002_email_max_length', now()),
+    ('account', '0003_alter_emailaddress_create_unique_verified_email', now()),
+    ('account', '0004_alter_emailaddress_drop_unique_email', now()),
+    ('account', '0005_emailaddress_idx_upper_email', now()),
+    ('account', '0006_emailaddress_lower', now()),
+    ('account', '0007_emailaddress_idx_email', now()),
+    ('account', '0008_emailaddress_unique_primary_email_fixup', now()),
+    ('account', '0009_emailaddress_unique_primary_email', now()),
     ('sessions', '0001_initial', now()),
     ('contenttypes', '0001_initial', now()),
     ('contenttypes', '0002_remove_content_type_name', now()),
@@ -875,7 +894,6 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('auth', '0010_alter_group_name_max_length', now()),
     ('auth', '0011_update_proxy_permissions', now()),
     ('auth', '0012_alter_user_first_name_max_length', now()),
-    ('accounts', '0001_initial', now()),
     ('accounts', '0002_grants', now()),
     ('accounts', '0003_membership', now()),
     ('keys', '0001_initial', now()),
@@ -886,14 +904,26 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0005_corrections', now()),
     ('budgets', '0006_would_deny', now()),
     ('budgets', '0007_run_provider', now()),
+    ('budgets', '0008_rollups', now()),
     ('keys', '0002_grants', now()),
+    ('mfa', '0001_initial', now()),
+    ('mfa', '0002_authenticator_timestamps', now()),
+    ('mfa', '0003_authenticator_type_uniq', now()),
     ('routing', '0001_price_book', now()),
     ('routing', '0002_price_guards', now()),
     ('routing', '0003_provider_pool', now()),
+    ('socialaccount', '0001_initial', now()),
+    ('socialaccount', '0002_token_max_lengths', now()),
+    ('socialaccount', '0003_extra_data_default_dict', now()),
+    ('socialaccount', '0004_app_provider_id_settings', now()),
+    ('socialaccount', '0005_socialtoken_nullable_app', now()),
+    ('socialaccount', '0006_alter_socialaccount_extra_data', now()),
     ('telemetry', '0001_initial', now()),
     ('telemetry', '0002_grants', now()),
     ('tenants', '0001_initial', now()),
     ('tenants', '0002_tenant_due', now()),
     ('tenants', '0003_grants', now()),
     ('tenants', '0004_platform_switch', now()),
-    ('tenants', '0005_judgement', now());
+    ('tenants', '0005_judgement', now()),
+    ('tenants', '0006_tenant_standing', now()),
+    ('usersessions', '0001_initial', now());

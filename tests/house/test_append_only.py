@@ -17,6 +17,7 @@ GRANTS: Final = {
     "audit_entry": {"SELECT", "INSERT"},
     "budget": {"SELECT", "INSERT", "UPDATE"},
     "decision": {"SELECT", "INSERT"},
+    "decision_rollup": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "django_migrations": set[str](),
     "kill_switch": {"SELECT", "INSERT", "UPDATE"},
     "ledger_entry": {"SELECT", "INSERT"},
@@ -26,12 +27,14 @@ GRANTS: Final = {
     "policy_version": {"SELECT", "INSERT"},
     "quota_counter": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "reservation": {"SELECT", "INSERT", "UPDATE"},
+    "rollup_mark": {"SELECT", "INSERT", "UPDATE"},
     "router_label": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "router_model": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "ruleset": {"SELECT", "INSERT", "UPDATE"},
     "run": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "run_template": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "subscription": {"SELECT", "INSERT", "UPDATE"},
+    "usage_rollup": {"SELECT", "INSERT", "UPDATE", "DELETE"},
 }
 STATEMENTS: Final = {
     "UPDATE": "UPDATE {table} SET {column} = {column}",
@@ -50,6 +53,7 @@ NEVER_DELETED: Final = [
     "ledger_head",
     "outbox_event",
     "reservation",
+    "rollup_mark",
     "ruleset",
     "subscription",
 ]

@@ -28,6 +28,7 @@ GRANTS: Final = {
     "tenant": KEEP,
     "tenant_domain": ADD,
     "tenant_due": EVERYTHING,
+    "tenant_standing": EVERYTHING,
     "user_account": KEEP,
     "membership": EVERYTHING,
 }
