@@ -6,7 +6,7 @@ import os
 
 from django.utils.csp import CSP
 
-from config import environment
+from config import environment, sign_in
 
 BASE_DIR = environment.BASE_DIR
 VAR_DIR = environment.var_folder(os.environ)
@@ -47,9 +47,11 @@ MIDDLEWARES: dict[str, list[str]] = {
         "django.middleware.csrf.CsrfViewMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
         "django.contrib.messages.middleware.MessageMiddleware",
+        "allauth.account.middleware.AccountMiddleware",
         "django.middleware.clickjacking.XFrameOptionsMiddleware",
         "django_htmx.middleware.HtmxMiddleware",
         "tenants.console.gate.ConsoleGate",
+        "accounts.console.account.AccountGate",
     ],
 }
 ROOT_URLCONF = URLCONFS[PLANE]
@@ -57,6 +59,18 @@ MIDDLEWARE = MIDDLEWARES[PLANE]
 WSGI_APPLICATION = f"config.wsgi_{PLANE}.application"
 
 # ── Apps and tenancy ─────────────────────────────────────────────────────────────────────────────────
+# The api plane has no people. It would also lack the middleware on which allauth insists.
+_SIGN_IN_APPS = (
+    []
+    if PLANE == "api"
+    else [
+        "allauth.account",
+        "allauth.mfa",
+        "allauth.usersessions",
+        "allauth.socialaccount",
+        "allauth.socialaccount.providers.openid_connect",
+    ]
+)
 SHARED_APPS = [
     "django_tenants",
     "django.contrib.contenttypes",
@@ -75,6 +89,7 @@ SHARED_APPS = [
     "telemetry",
     "tenants",
     "routing",
+    *_SIGN_IN_APPS,
 ]
 TENANT_APPS = ["accounts.keys", "telemetry", "budgets"]
 # First the app whose commands must be found before those of django_tenants, which go past the books.
@@ -253,6 +268,41 @@ SECURE_HSTS_SECONDS = 31_536_000 if IS_BEHIND_TLS else 0
 # Whether subdomains and browsers' preload lists join in is for the owner of the domain to say.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_BEHIND_TLS else None
+# Whether operators' pages stay closed to an operator without a second factor.
+OPERATOR_SECOND_FACTOR_IS_REQUIRED = sign_in.operator_second_factor_is_required(
+    os.environ, is_local=EMBEDDED_SERVERS is not None and not IS_BEHIND_TLS
+)
+ACCOUNT_ADAPTER = "accounts.console.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+# Addresses come from invitations and from the command line, never from the person who types them.
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
+# The first step is counted by `accounts.services.sign_in_attempts`, which goes on while Valkey is away.
+ACCOUNT_RATE_LIMITS = {"login": None}
+MFA_ADAPTER = "accounts.console.adapters.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+# Browsers take http for localhost alone, so without TLS there is no other origin to fear.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_BEHIND_TLS
+MFA_TOTP_ISSUER = "Watermaster"
+# A telephone's clock may be half a minute off.
+MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+SOCIALACCOUNT_ADAPTER = "accounts.console.adapters.SocialAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
+# A link, not a form: a form may lead to this host only (form-action), and the provider is elsewhere.
+SOCIALACCOUNT_LOGIN_ON_GET = True
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": sign_in.identity_providers(os.environ)}}
+
+# ── Mail ─────────────────────────────────────────────────────────────────────────────────────────────
+MAILERS = {"default": sign_in.mail_server(os.environ)}
+# Whether invitations are mailed; else their link is shown once, to be handed over.
+SENDS_MAIL = bool(os.environ.get("EMAIL_URL"))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = os.environ.get("EMAIL_FROM", "watermaster@localhost")
 
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", readyz),
     path("", home, name="home"),
     path("accounts/", include("accounts.console.urls")),
+    path("accounts/", include("accounts.console.allauth_urls")),
     path("t/<str:slug>/", include((_BOOKS, "books"), namespace="own_books")),
     path("ops/", include((_OPS, "ops"))),
     # The last mount is the one that the name `books` stands for on pages of neither.

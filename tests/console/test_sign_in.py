@@ -24,16 +24,17 @@ def fresh_counts(database: None) -> Iterator[None]:
 
 
 def sign_in(client: Client, email: str, password: str = PASSWORD, **more: str) -> Any:
-    return client.post(SIGN_IN, {"username": email, "password": password, **more})
+    return client.post(SIGN_IN, {"login": email, "password": password, **more})
 
 
 class TestSignIn:
-    def test_leads_to_the_overview(self, olive: User) -> None:
+    def test_leads_home_which_is_the_overview(self, olive: User) -> None:
         client = Client()
 
         answer = sign_in(client, olive.email)
 
-        assert (answer.status_code, answer["Location"]) == (302, "/ops/")
+        assert (answer.status_code, answer["Location"]) == (302, "/")
+        assert client.get("/")["Location"] == "/ops/"
         assert client.get("/ops/").status_code == 200
 
     def test_does_not_mind_the_case_of_the_address(self, olive: User) -> None:
@@ -51,7 +52,7 @@ class TestSignIn:
         ["//evil.test/", "/\\evil.test", "https://evil.test/", "\thttps://evil.test", "javascript:alert(1)", "///evil"],
     )
     def test_never_leads_to_another_host(self, olive: User, elsewhere: str) -> None:
-        assert sign_in(Client(), olive.email, next=elsewhere)["Location"] == "/ops/"
+        assert sign_in(Client(), olive.email, next=elsewhere)["Location"] == "/"
 
     def test_says_the_same_of_an_unknown_address_and_a_wrong_password(self, olive: User) -> None:
         def text(answer: Any) -> str:
@@ -119,7 +120,7 @@ class TestGuessing:
 
     def test_lets_nobody_be_locked_out_from_elsewhere(self, olive: User) -> None:
         for _ in range(ATTEMPTS_FOR_ONE_EMAIL + 1):
-            Client(REMOTE_ADDR="192.0.2.7").post(SIGN_IN, {"username": olive.email, "password": "wrong"})
+            Client(REMOTE_ADDR="192.0.2.7").post(SIGN_IN, {"login": olive.email, "password": "wrong"})
 
         assert sign_in(Client(REMOTE_ADDR="192.0.2.8"), olive.email).status_code == 302
 
@@ -186,5 +187,5 @@ class TestRoles:
         with person("ada", role) as user:
             assert signed_in(user).get("/ops/").status_code == 200
 
-    def test_the_root_leads_to_the_overview(self, database: None) -> None:
-        assert Client().get("/")["Location"] == "/ops/"
+    def test_the_root_leads_to_the_sign_in(self, database: None) -> None:
+        assert Client().get("/")["Location"] == "/accounts/login/?next=/"

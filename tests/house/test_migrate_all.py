@@ -29,7 +29,7 @@ class TestMigrateAll:
         with acting_as_owner():
             assert schema not in schemas_behind()
             with connections["default"].cursor() as cursor:
-                cursor.execute(f"DELETE FROM {schema}.django_migrations WHERE app = 'accounts'")
+                cursor.execute(f"DELETE FROM {schema}.django_migrations WHERE app = 'routing'")
 
             assert schema in schemas_behind()
 
