@@ -1,0 +1,127 @@
+"""The demo on the stage, with somebody of every role to look at it and a sample for every argument of an address."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+from django.test import Client
+
+from accounts.keys.models import ApiKey
+from accounts.models import MemberRole, OperatorRole, User
+from accounts.roles import MEMBER_MAY, OPERATOR_MAY, Act
+from budgets.models import Budget, Decision
+from budgets.services.demo.cast import OPERATOR_EMAIL
+from budgets.services.plan_catalogue import CATALOGUE
+from kernel.ids import mint_wire_id
+from kernel.lanes import shared_lanes
+from kernel.tenancy import in_tenant
+from tenants.models import Plan, Tenant
+from tests.support.console import member_of, person, signed_in
+from tests.support.console_pages import OPS, OPS_BOOKS, OWN_BOOKS
+from tests.support.demo import seed
+from tests.support.owner import delete_shared
+from tests.support.tenants import drop_tenant
+
+#: Whose pages the samples lead to.
+SLUG: Final = "acme"
+
+
+class Reader(StrEnum):
+    """Everybody who may come to a page."""
+
+    SIGNED_OUT = "signed out"
+    STRANGER = "stranger"
+    VIEWER = "viewer of acme"
+    ADMIN = "admin of acme"
+    OWNER = "owner of acme"
+    NEIGHBOUR = "owner of initech"
+    OPS_VIEWER = "operator: viewer"
+    OPS_OPERATOR = "operator"
+    OPS_OWNER = "operator: owner"
+
+    def may(self, namespace: str) -> frozenset[Act] | None:
+        """What the one table of roles lets them do on acme's pages and the operators'; None for a stranger there."""
+        if namespace in {OPS, OPS_BOOKS}:
+            operator = _OPERATORS.get(self)
+            return OPERATOR_MAY[operator] if operator else None
+        assert namespace == OWN_BOOKS, namespace
+        member = _MEMBERS.get(self)
+        return MEMBER_MAY[member] if member else None
+
+
+_MEMBERS: Final[Mapping[Reader, MemberRole]] = {
+    Reader.VIEWER: MemberRole.VIEWER,
+    Reader.ADMIN: MemberRole.ADMIN,
+    Reader.OWNER: MemberRole.OWNER,
+}
+_OPERATORS: Final[Mapping[Reader, OperatorRole]] = {
+    Reader.OPS_VIEWER: OperatorRole.VIEWER,
+    Reader.OPS_OPERATOR: OperatorRole.OPERATOR,
+    Reader.OPS_OWNER: OperatorRole.OWNER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """`samples` stand for the arguments of addresses (`tests.support.console_pages`)."""
+
+    acme: Tenant
+    initech: Tenant
+    people: Mapping[Reader, User]
+    samples: Mapping[str, object] = field(default_factory=dict)
+
+    def browser(self, reader: Reader) -> Client:
+        return Client() if reader is Reader.SIGNED_OUT else signed_in(self.people[reader])
+
+
+@contextmanager
+def demo_scene(folder: Path) -> Iterator[Scene]:
+    """Both demo tenants with their day of traffic; gone afterwards. Keys go to `folder`."""
+    before = settings.VAR_DIR
+    settings.VAR_DIR = folder
+    try:
+        seed()
+        tenants = {tenant.slug: tenant for tenant in Tenant.objects.filter(slug__in=["acme", "initech"])}
+        acme, initech = tenants["acme"], tenants["initech"]
+        with ExitStack() as stack:
+            people = _people(stack, acme, initech)
+            yield Scene(acme=acme, initech=initech, people=people, samples=_samples(acme))
+    finally:
+        settings.VAR_DIR = before
+        shared_lanes().close()
+        for tenant in Tenant.objects.filter(slug__in=["acme", "initech"]):
+            drop_tenant(tenant)
+        delete_shared(
+            User.objects.filter(email=OPERATOR_EMAIL),
+            Plan.objects.filter(code__in=[plan.code for plan in CATALOGUE], tenants=None),
+        )
+
+
+def _people(stack: ExitStack, acme: Tenant, initech: Tenant) -> dict[Reader, User]:
+    people = {Reader.STRANGER: stack.enter_context(person("cy", None))}
+    for reader, role in _MEMBERS.items():
+        people[reader] = stack.enter_context(member_of(acme, f"acme-{role.value}".lower(), role))
+    people[Reader.NEIGHBOUR] = stack.enter_context(member_of(initech, "initech-owner", MemberRole.OWNER))
+    for reader, operator_role in _OPERATORS.items():
+        people[reader] = stack.enter_context(person(f"ops-{operator_role.value}".lower(), operator_role))
+    return people
+
+
+def _samples(acme: Tenant) -> dict[str, Any]:
+    with in_tenant(acme.tag):
+        denied = Decision.objects.filter(verdict="DENY").order_by("pk").last()
+        key = ApiKey.objects.order_by("pk").first()
+        budget = Budget.objects.order_by("scope_path").first()
+        assert denied is not None
+        assert key is not None
+        assert budget is not None
+        return {
+            "slug": SLUG,
+            "wire_id": mint_wire_id("dec", acme.tag, denied.pk),
+            "key_id": key.key_id,
+            "budget_id": budget.pk,
+        }
