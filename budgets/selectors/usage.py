@@ -105,7 +105,7 @@ class UsageSums:
         return self.latency_ms // measured if measured else None
 
     def latency_within_ms(self, share_ppm: int) -> int | None:
-        """The bound within which this share of the measured calls came back; None where none did, or beyond the last."""
+        """The bound within which this share of the measured calls came back. None beyond the last, or without any."""
         measured = sum(self.latency_counts)
         seen = 0
         for bound, count in zip(LATENCY_BOUNDS_MS, self.latency_counts[:-1], strict=True):
@@ -172,7 +172,9 @@ def usage_series(
     From the quarter of an hour that holds or follows `since` to before `until`. `within` confines it to a scope path
     and what is below.
     """
-    parameters = _parameters(since, until, step, time_zone, by, within) | {"unit": unit}
+    parameters = _parameters(since=since, until=until, step=step, time_zone=time_zone, by=by, within=within) | {
+        "unit": unit
+    }
     return [
         UsagePoint(starts_at=_starts_at(row, time_zone), name=row["name"], sums=_sums(row))
         for row in _rows("usage_by_step", parameters)
@@ -188,7 +190,7 @@ def usage_totals(
     within: str = "",
 ) -> list[UsageShare]:
     """The range as a whole, the most charged first. Without `by` one line, or none where nothing happened."""
-    parameters = _parameters(since, until, None, "UTC", by, within) | {"unit": unit}
+    parameters = _parameters(since=since, until=until, by=by, within=within) | {"unit": unit}
     return [UsageShare(name=row["name"], sums=_sums(row)) for row in _rows("usage_by_step", parameters)]
 
 
@@ -201,7 +203,7 @@ def decision_counts(
     within: str = "",
 ) -> list[DecisionCount]:
     """Decisions of the range by one word of them, the most frequent first. `verdict` leaves out all others."""
-    parameters = _parameters(since, until, None, "UTC", by, within) | {"verdict": verdict or ""}
+    parameters = _parameters(since=since, until=until, by=by, within=within) | {"verdict": verdict or ""}
     return [_count(row) for row in _rows("decisions_by_step", parameters)]
 
 
@@ -216,7 +218,9 @@ def decision_series(
     within: str = "",
 ) -> list[DecisionPoint]:
     """Decisions over time, as `usage_series`."""
-    parameters = _parameters(since, until, step, time_zone, by, within) | {"verdict": verdict or ""}
+    parameters = _parameters(since=since, until=until, step=step, time_zone=time_zone, by=by, within=within) | {
+        "verdict": verdict or ""
+    }
     return [
         DecisionPoint(starts_at=_starts_at(row, time_zone), counts=_count(row))
         for row in _rows("decisions_by_step", parameters)
@@ -257,7 +261,7 @@ def step_starts(*, since: datetime, until: datetime, step: Step, time_zone: str)
 
 
 def _clock_starts(since: datetime, until: datetime, length: timedelta, zone: ZoneInfo) -> list[datetime]:
-    # By the clock on the wall, of which an hour may begin at half past in UTC; but counted in UTC, where none is missing.
+    # By the clock on the wall, whose hour may begin at half past in UTC; but counted in UTC, where none is missing.
     local = since.astimezone(zone)
     minutes = local.minute % (length // timedelta(minutes=1))
     start = (local - timedelta(minutes=minutes)).replace(second=0, microsecond=0).astimezone(UTC)
@@ -271,7 +275,13 @@ def _clock_starts(since: datetime, until: datetime, length: timedelta, zone: Zon
 
 
 def _parameters(
-    since: datetime, until: datetime, step: Step | None, time_zone: str, by: StrEnum | None, within: str
+    *,
+    since: datetime,
+    until: datetime,
+    step: Step | None = None,
+    time_zone: str = "UTC",
+    by: StrEnum | None,
+    within: str,
 ) -> dict[str, Any]:
     return {
         "since": since,
@@ -293,7 +303,7 @@ def _starts_at(row: Mapping[str, Any], time_zone: str) -> datetime:
 
 def _sums(row: Mapping[str, Any]) -> UsageSums:
     numbers = {name: int(row[name]) for name in _FIELDS if name != "latency_counts"}
-    return UsageSums(**numbers, latency_counts=tuple(row["latency_counts"]))  # type: ignore[arg-type]  # by name
+    return UsageSums(**numbers, latency_counts=tuple(row["latency_counts"]))
 
 
 def _count(row: Mapping[str, Any]) -> DecisionCount:

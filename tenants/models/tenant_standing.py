@@ -15,7 +15,7 @@ def _amount(help_text: str = "") -> "models.DecimalField[Any, Any]":
 
 
 class TenantStanding(models.Model):
-    """One row a tenant, written by the worker after each roll-up: a note, never the truth, which is in the tenant's schema.
+    """One row a tenant, written by the worker after each roll-up: a note; the truth is in the tenant's schema.
 
     `as_of` is None until the first one. All amounts are in `unit`: that of the tenant's own budget, in USD where it has
     one. The first columns say what the worker has seen; `budgets/services/standing_notes.py` fills the others.

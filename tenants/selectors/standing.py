@@ -152,7 +152,7 @@ def standing_of(slug: str, *, now: datetime) -> StandingLine | None:
 def standing_totals(*, now: datetime) -> StandingTotals:
     """All tenants together. One query."""
     until = _quarters_until(now)
-    parameters = {
+    parameters: dict[str, Any] = {
         "now": now,
         "exhausting_until": now + EXHAUSTING_WITHIN,
         "quarters_until": until,
@@ -162,12 +162,11 @@ def standing_totals(*, now: datetime) -> StandingTotals:
         cursor.execute(read_sql("tenants", "standing_totals"), parameters)
         columns = [column.name for column in cursor.description]
         row = dict(zip(columns, cursor.fetchone(), strict=True))
-    times = {name: row.pop(name) for name in ("oldest_hold_at", "oldest_as_of")}
+    times: dict[str, Any] = {name: row.pop(name) for name in ("oldest_hold_at", "oldest_as_of")}
     causes = tuple((code, int(count)) for code, count in row.pop("causes") or [])
     quarters = tuple(int(each) for each in row.pop("quarters_spent"))
-    return StandingTotals(
-        causes=causes, quarters=quarters, **times, **{name: int(value or 0) for name, value in row.items()}
-    )
+    numbers: dict[str, Any] = {name: int(value or 0) for name, value in row.items()}
+    return StandingTotals(causes=causes, quarters=quarters, **times, **numbers)
 
 
 #: What each order sorts by, before the slug; the greatest first, except of times.

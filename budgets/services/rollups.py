@@ -1,0 +1,111 @@
+"""Following the books: sums per 15 minutes, as `budgets.models.rollups` keeps them.
+
+Each step is one short transaction: it takes the tenant's mark, adds what lies behind it and moves it on. So two at once
+take turns, one that is killed has done nothing, and an entry is added exactly once, to the bucket of its own time. The
+ledger head is not taken: nobody who decides waits for this.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import connection, transaction
+
+from budgets.models import DecisionRollup, LedgerHead, RollupMark, UsageRollup
+from kernel.ids import Tag
+from kernel.sql_files import read_sql
+from kernel.tenancy import in_tenant
+
+#: Entries added by one step, and refusals: short, because an old transaction makes the hot rows slow.
+STEP: Final = 10_000
+_TIMEOUTS: Final = ("SET LOCAL statement_timeout = '60s'", "SET LOCAL lock_timeout = '60s'")
+
+_ADD_USAGE: Final = f"WITH fresh AS ({read_sql('budgets', 'usage_of_entries')}) {read_sql('budgets', 'add_usage')}"
+_ADD_DECISIONS: Final = (
+    f"WITH fresh AS ({read_sql('budgets', 'decisions_of_entries')}) {read_sql('budgets', 'add_decisions')}"
+)
+_ADD_UNHELD: Final = read_sql("budgets", "add_unheld_decisions")
+
+
+@dataclass(frozen=True, slots=True)
+class RolledUp:
+    """What was added. `is_done`: everything that was in the books when the last step began."""
+
+    entries: int
+    decisions: int
+    is_done: bool
+
+
+def roll_up(*, tag: Tag, has_time: Callable[[], bool], step: int = STEP) -> RolledUp:
+    """Add what is new until nothing is or `has_time` says no. One step is always made.
+
+    Safe to repeat, to run twice at once, and to be killed anywhere.
+    """
+    entries = decisions = 0
+    with in_tenant(tag):
+        while True:
+            done = _one_step(step)
+            entries += done.entries
+            decisions += done.decisions
+            if done.is_done or not has_time():
+                return RolledUp(entries=entries, decisions=decisions, is_done=done.is_done)
+
+
+def rebuild(*, tag: Tag) -> RolledUp:
+    """Make all sums again from the books. Until it is done pages show a part; killed, the next roll-up goes on.
+
+    Only as good as the books: what was removed from them since cannot be counted again.
+    """
+    with in_tenant(tag), transaction.atomic():
+        mark = _locked_mark()
+        UsageRollup.objects.all().delete()
+        DecisionRollup.objects.all().delete()
+        mark.ledger_seq, mark.decisions_at, mark.decision_ids, mark.rolled_up_at = 0, None, [], None
+        mark.save(force_update=True)
+    return roll_up(tag=tag, has_time=lambda: True)
+
+
+def _one_step(step: int) -> RolledUp:
+    with transaction.atomic(durable=True):
+        mark = _locked_mark()
+        last_seq = LedgerHead.objects.values_list("last_seq", flat=True).get(pk=1)
+        until = min(mark.ledger_seq + step, last_seq)
+        entries = max(until - mark.ledger_seq, 0)
+        if entries:
+            bounds = {"after": mark.ledger_seq, "until": until}
+            _run(_ADD_USAGE, bounds)
+            _run(_ADD_DECISIONS, bounds)
+            mark.ledger_seq = until
+        decisions, is_cut = _add_unheld(mark, step)
+        mark.rolled_up_at = _now()
+        mark.save(force_update=True)
+    return RolledUp(entries=entries, decisions=decisions, is_done=until >= last_seq and not is_cut)
+
+
+def _locked_mark() -> RollupMark:
+    """The mark, held until the transaction ends. What is read after it sees what the last holder has added."""
+    for statement in _TIMEOUTS:
+        _run(statement, {})
+    RollupMark.objects.bulk_create([RollupMark(id=1)], ignore_conflicts=True)
+    return RollupMark.objects.select_for_update().get(pk=1)
+
+
+def _add_unheld(mark: RollupMark, step: int) -> tuple[int, bool]:
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD_UNHELD, {"since": mark.decisions_at, "known": mark.decision_ids, "at_most": step})
+        number, last_at, last_ids, is_cut = cursor.fetchone()
+    if last_at is not None:
+        mark.decision_ids = [*mark.decision_ids, *last_ids] if last_at == mark.decisions_at else last_ids
+        mark.decisions_at = last_at
+    return number, is_cut
+
+
+def _now() -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return cursor.fetchone()[0]
+
+
+def _run(statement: str, parameters: dict[str, Any]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)

@@ -1,0 +1,138 @@
+"""The proof that the sums are those of the books: every row, and the amounts once more from what the budgets did.
+
+The sums and their mark are read in one snapshot. What they were made of is never changed, so it is read after it in
+ranges, each a short statement. Traffic and roll-ups go on meanwhile and make no difference.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import connection, transaction
+from django.db.models import Sum
+
+from budgets.models import DecisionRollup, RollupMark, UsageRollup
+from kernel.ids import Tag
+from kernel.sql_files import read_sql
+from kernel.tenancy import in_tenant
+
+#: Entries read by one statement.
+RANGE: Final = 20_000
+_USAGE_KEYS: Final = ("bucket_at", "scope_path", "model", "tool", "traffic_class", "unit")
+_DECISION_KEYS: Final = (
+    "bucket_at",
+    "scope_path",
+    "endpoint",
+    "action_kind",
+    "action_name",
+    "traffic_class",
+    "verdict",
+    "reason_code",
+    "would_deny",
+)
+
+type _Key = tuple[Any, ...]
+type _Sums = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RollupDifference:
+    """One sum that is not what the books come to."""
+
+    table: str
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.where}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    mark: RollupMark
+    usage: dict[_Key, _Sums]
+    decisions: dict[_Key, _Sums]
+    charges: dict[str, _Sums]
+
+
+def rollup_differences(tag: Tag) -> Iterator[RollupDifference]:
+    """The differences of the tenant `tag`, as they are found; none where the sums are right up to their mark."""
+    with in_tenant(tag):
+        snapshot = _snapshot()
+        usage: dict[_Key, _Sums] = {}
+        charges: dict[str, _Sums] = {}
+        for bounds in _ranges(snapshot.mark.ledger_seq):
+            _merge(usage, _rows("usage_of_entries", bounds), _USAGE_KEYS)
+            _merge(charges, _rows("ledger_charges", bounds), ("unit",))
+        mark = snapshot.mark
+        counted = _rows(
+            "decisions_rolled_up",
+            {
+                "ledger_seq": mark.ledger_seq,
+                "decisions_at": mark.decisions_at,
+                "decision_ids": mark.decision_ids,
+            },
+        )
+        decisions: dict[_Key, _Sums] = {}
+        _merge(decisions, counted, _DECISION_KEYS)
+    yield from _compared("charges", snapshot.charges, charges)
+    yield from _compared("usage_rollup", snapshot.usage, usage)
+    yield from _compared("decision_rollup", snapshot.decisions, decisions)
+
+
+def _snapshot() -> _Snapshot:
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            cursor.execute("SET LOCAL statement_timeout = '60s'")
+        usage: dict[_Key, _Sums] = {}
+        decisions: dict[_Key, _Sums] = {}
+        charges: dict[Any, _Sums] = {}
+        _merge(usage, UsageRollup.objects.values().iterator(), _USAGE_KEYS)
+        _merge(decisions, DecisionRollup.objects.values().iterator(), _DECISION_KEYS)
+        sums = {name: Sum(name) for name in ("calls", "charged", "uncovered")}
+        charged = UsageRollup.objects.filter(calls__gt=0) | UsageRollup.objects.filter(corrections__gt=0)
+        _merge(charges, charged.values("unit").annotate(**sums), ("unit",))
+        mark = RollupMark.objects.filter(pk=1).first() or RollupMark(id=1)
+    return _Snapshot(mark=mark, usage=usage, decisions=decisions, charges=charges)
+
+
+def _compared(table: str, noted: Mapping[Any, _Sums], counted: Mapping[Any, _Sums]) -> Iterator[RollupDifference]:
+    for key in sorted(noted.keys() | counted.keys()):
+        where = " ".join(str(word) for word in key if word != "")
+        if key not in noted:
+            yield RollupDifference(table, where, "is missing")
+        elif key not in counted:
+            yield RollupDifference(table, where, "has nothing in the books")
+        else:
+            for name, value in counted[key].items():
+                if noted[key][name] != value:
+                    yield RollupDifference(table, where, f"{name} is {noted[key][name]}, the books say {value}")
+
+
+def _merge(into: dict[Any, _Sums], rows: Any, keys: tuple[str, ...]) -> None:
+    for row in rows:
+        key = tuple(row.pop(name) for name in keys)
+        known = into.get(key)
+        into[key] = row if known is None else {name: _added(known[name], value) for name, value in row.items()}
+
+
+def _added(known: Any, more: Any) -> Any:
+    if isinstance(known, list):
+        return [a + b for a, b in zip(known, more, strict=True)]
+    # The agent, which is a word of the key.
+    return known if isinstance(known, str) else Decimal(known) + more
+
+
+def _ranges(until: int) -> Iterator[dict[str, int]]:
+    for after in range(0, until, RANGE):
+        yield {"after": after, "until": min(after + RANGE, until)}
+
+
+def _rows(name: str, parameters: Mapping[str, Any]) -> list[_Sums]:
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '60s'")
+        cursor.execute(read_sql("budgets", name), parameters)
+        columns = [column.name for column in cursor.description]
+        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
