@@ -8,6 +8,7 @@ from typing import Any
 
 import qrcode
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
@@ -55,6 +56,8 @@ class AccountAdapter(DefaultAccountAdapter):
     def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
         super().login(request, user)
         start_session_clock(request)
+        # Whoever has just signed in has proved who they are.
+        record_authentication(request, user, method="sign_in", reauthenticated=True)
 
     def logout(self, request: HttpRequest) -> None:
         end_impersonation(request)
