@@ -19,6 +19,7 @@ GRANTS: Final = {
     "auth_group": READ,
     "auth_group_permissions": READ,
     "auth_permission": READ,
+    "display_rate": ADD,
     "django_content_type": READ,
     "django_migrations": READ,
     "django_session": EVERYTHING,

@@ -4,8 +4,8 @@ import csv
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
-import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,19 +101,20 @@ class TestCsv:
 
 
 class TestParquet:
+    files: Any = pytest.importorskip("pyarrow.parquet")
     COLUMNS = [Column("name"), Column("seq", Kind.INTEGER), Column("charged", Kind.SUM), Column("at", Kind.TIME)]
 
     def test_keeps_text_as_it_is_and_numbers_to_the_last_digit(self) -> None:
-        rows = [["=1\u202e", 2**63 - 1, 2**80, AT], [None, None, None, None]]
+        rows: list[list[object]] = [["=1\u202e", 2**63 - 1, 2**80, AT], [None, None, None, None]]
 
         response = file_response(FileFormat.PARQUET, "usage", self.COLUMNS, rows)
 
-        table = pyarrow.parquet.read_table(io.BytesIO(response.getvalue()))
+        table = self.files.read_table(io.BytesIO(response.getvalue()))
         assert [list(row.values()) for row in table.to_pylist()] == rows
         assert response["Content-Disposition"] == 'attachment; filename="usage.parquet"'
 
     def test_of_nothing_has_its_columns(self) -> None:
-        table = pyarrow.parquet.read_table(
+        table = self.files.read_table(
             io.BytesIO(file_response(FileFormat.PARQUET, "none", self.COLUMNS, []).getvalue())
         )
 
@@ -124,7 +125,7 @@ class TestParquet:
 
         response = file_response(FileFormat.PARQUET, "many", self.COLUMNS, rows)
 
-        file = pyarrow.parquet.ParquetFile(io.BytesIO(response.getvalue()))
+        file = self.files.ParquetFile(io.BytesIO(response.getvalue()))
         assert (file.num_row_groups, file.metadata.num_rows) == (3, 2 * ROWS_AT_ONCE + 1)
 
     def test_says_in_a_sentence_that_it_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,13 @@
 """Amounts as text, by Babel: money with its currency, counts with separators."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
 from babel import Locale
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, get_currency_precision
 
 from kernel.money import Unit
 
@@ -13,12 +16,32 @@ MICROCENTS_PER_USD: Final = 10**8
 _MICROCENTS_PER_CENT: Final = 10**6
 # Parsed once: Babel would parse the name at every call.
 _LOCALE: Final = Locale.parse("en_US")
+# Where a currency is written as its own people write it: in India by lakhs and crores.
+_LOCALES: Final[Mapping[str, Locale]] = {"INR": Locale.parse("en_IN"), "GBP": Locale.parse("en_GB")}
 _MINUS: Final = "\N{MINUS SIGN}"
 _NOUNS: Final = {
     Unit.TOKENS: ("token", "tokens"),
     Unit.CREDITS: ("credit", "credits"),
     Unit.RISK_POINTS: ("point", "points"),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Display:
+    """A currency in which amounts are shown beside the USD in which they are booked, by the rate of a day."""
+
+    currency: str
+    micros_per_usd: int
+    as_of: date
+    source: str
+
+    @property
+    def rate_text(self) -> str:
+        """What 1 USD is worth: `₹84.10`, `¥151.235`."""
+        micros = Decimal(self.micros_per_usd).scaleb(-6)
+        exponent = micros.normalize().as_tuple().exponent
+        needed = max(get_currency_precision(self.currency), -exponent if isinstance(exponent, int) else 0)
+        return _currency_text(micros, self.currency, decimals=needed)
 
 
 def amount_text(amount: int, unit: str, *, is_fine: bool = False) -> str:
@@ -47,6 +70,21 @@ def exact_amount_text(amount: int, unit: str) -> str:
     return _money_text(amount, "¤#,##0.00######")
 
 
+def displayed_text(amount: int, display: Display) -> str:
+    """USD_MICROCENTS in another currency, rounded: `₹1,23,456.79`. From one on with its own decimals, below with more.
+
+    The product is exact before it is rounded, and what is not zero never reads as zero.
+    """
+    # Written as text: `scaleb` would round to the digits of the context.
+    value = Decimal(f"{amount * display.micros_per_usd}e-14")
+    size = abs(value)
+    if size >= 1 or size == 0:
+        decimals = get_currency_precision(display.currency)
+    else:
+        decimals = next(places for places in (4, 8, 14) if size >= Decimal(1).scaleb(-places))
+    return _currency_text(value, display.currency, decimals=decimals)
+
+
 def unit_name(unit: str) -> str:
     """The unit as a word, for headings and sentences: `USD`, `tokens`."""
     return "USD" if unit == Unit.USD_MICROCENTS else _noun(2, unit)
@@ -65,6 +103,15 @@ def counted_text(count: int, noun: str) -> str:
 def share_text(ppm: int) -> str:
     """Parts per million as a percentage, to the last digit: `7%`, `4.9999%`."""
     return f"{Decimal(ppm).scaleb(-4).normalize():f}%".replace("-", _MINUS)
+
+
+def _currency_text(value: Decimal, currency: str, *, decimals: int) -> str:
+    locale = _LOCALES.get(currency, _LOCALE)
+    # As `¤#,##,##0.00`, of which the part behind the point is for us to say.
+    whole = locale.currency_formats["standard"].pattern.partition(".")[0]
+    pattern = f"{whole}.{'0' * decimals}" if decimals else whole
+    text = format_currency(value, currency, format=pattern, locale=locale, currency_digits=False)
+    return str(text).replace("-", _MINUS)
 
 
 def _money_text(amount: int, pattern: str) -> str:

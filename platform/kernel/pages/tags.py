@@ -1,7 +1,6 @@
 """Template tags of every page. They print what they are given and ask nothing of a database."""
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Literal
 
 from django import template
@@ -9,6 +8,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from kernel.money import Unit
 from kernel.pages import amounts, moments
 from kernel.pages.bars import Bar, Tone
 from kernel.pages.phrases import Sentence, render
@@ -16,21 +16,27 @@ from kernel.pages.phrases import Sentence, render
 register = template.Library()
 
 
-@register.simple_tag
-def amount(value: int | None, unit: str, style: Literal["", "fine", "exact"] = "") -> SafeString | str:
+@register.simple_tag(takes_context=True)
+def amount(
+    context: dict[str, Any], value: int | None, unit: str, style: Literal["", "fine", "exact"] = ""
+) -> SafeString | str:
     """An amount with its currency or unit, and to the last digit on hover. A dash where there is none.
 
-    Rounded as in a table of budgets; `fine` as in a table of calls; `exact` not at all.
+    Rounded as in a table of budgets; `fine` as in a table of calls; `exact` not at all. Where the page has a `display`,
+    money is shown in its currency, and in USD on hover; what is exact stays in USD.
     """
     if value is None:
         return "—"
-    text = amounts.exact_amount_text if style == "exact" else partial(amounts.amount_text, is_fine=style == "fine")
-    return format_html(
-        '<data class="amount" value="{}" title="{}">{}</data>',
-        value,
-        f"{amounts.number_text(value)} {unit}",
-        text(value, unit),
-    )
+    display: amounts.Display | None = context.get("display")
+    hover = f"{amounts.number_text(value)} {unit}"
+    if display is not None and unit == Unit.USD_MICROCENTS and style != "exact":
+        text = amounts.displayed_text(value, display)
+        hover = f"{amounts.exact_amount_text(value, unit)} ({hover})"
+    elif style == "exact":
+        text = amounts.exact_amount_text(value, unit)
+    else:
+        text = amounts.amount_text(value, unit, is_fine=style == "fine")
+    return format_html('<data class="amount" value="{}" title="{}">{}</data>', value, hover, text)
 
 
 @register.filter
