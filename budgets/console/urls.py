@@ -5,15 +5,26 @@ from django.urls import URLPattern, path
 from budgets.console.decisions import decision_detail, decision_list
 from budgets.console.denials import denial_list
 from budgets.console.overview import overview
+from budgets.console.platform_stopping import platform_lift, platform_stop, platform_stops
+from budgets.console.stopping import tenant_resume, tenant_stop
+from budgets.console.switch_pages import switch_lift, switch_list, switch_throw
 from budgets.console.tenants import tenant_detail, tenant_list
 
 ops: list[URLPattern] = [
     path("", overview, name="overview"),
+    path("stops/", platform_stops, name="platform_stops"),
+    path("stops/new/", platform_stop, name="platform_stop"),
+    path("stops/lift/", platform_lift, name="platform_lift"),
     path("denials/", denial_list, name="denial_list"),
     path("tenants/", tenant_list, name="tenant_list"),
 ]
 books: list[URLPattern] = [
     path("", tenant_detail, name="overview"),
+    path("stop/", tenant_stop, name="tenant_stop"),
+    path("resume/", tenant_resume, name="tenant_resume"),
+    path("switches/", switch_list, name="switch_list"),
+    path("switches/throw/", switch_throw, name="switch_throw"),
+    path("switches/lift/", switch_lift, name="switch_lift"),
     path("decisions/", decision_list, name="decision_list"),
     path("decisions/<str:wire_id>/", decision_detail, name="decision_detail"),
 ]

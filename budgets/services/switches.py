@@ -24,6 +24,7 @@ from kernel.stops import InvalidSwitch, Stop
 from kernel.switches import SwitchLevel, SwitchMode
 from kernel.tenancy import in_tenant
 from telemetry.services import audit, outbox
+from tenants.services.provisioning import set_directory_stop
 
 #: A stop is worth waiting for: so long it stands in line for the books, where others would have given up.
 WAIT_SECONDS_MAX: Final = 10
@@ -57,7 +58,9 @@ def throw_switch(*, tag: Tag, stop: Stop, actor: Actor) -> Switched:
             event = "kill_switch.thrown" if thrown.before is None else "kill_switch.changed"
             after = stops.facts_of(thrown.switch) | {"holds_released": released}
             _leave_trace(journal, event, thrown.switch, before=thrown.before, after=after)
-        return Switched(switch=line_of(thrown.switch), is_changed=thrown.is_changed, holds_released=released)
+        line = line_of(thrown.switch)
+    _tell_directory(tag, line)
+    return Switched(switch=line, is_changed=thrown.is_changed, holds_released=released)
 
 
 def lift_switch(*, tag: Tag, level: SwitchLevel, name: str = "", reason: str = "", actor: Actor) -> SwitchLine | None:
@@ -73,7 +76,17 @@ def lift_switch(*, tag: Tag, level: SwitchLevel, name: str = "", reason: str = "
             return None
         after = {"lifted_at": journal.now.isoformat()}
         _leave_trace(journal, "kill_switch.lifted", lifted, before=stops.facts_of(lifted), after=after)
-        return line_of(lifted)
+        line = line_of(lifted)
+    _tell_directory(tag, line)
+    return line
+
+
+def _tell_directory(tag: Tag, switch: SwitchLine) -> None:
+    # Lists of many tenants look there; what counts is the switch in the tenant's own schema.
+    if switch.level == SwitchLevel.TENANT:
+        is_lifted = switch.lifted_at is not None
+        stopped_at, ends_at = (None, None) if is_lifted else (switch.thrown_at, switch.ends_at)
+        set_directory_stop(tag, stopped_at=stopped_at, ends_at=ends_at)
 
 
 @contextmanager

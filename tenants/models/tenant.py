@@ -17,7 +17,8 @@ class TenantStatus(models.TextChoices):
 
 class Tenant(TenantMixin):
     """The directory's line on a tenant. Whether it may spend is decided by `ledger_head.status` in its own schema,
-    in the transaction of the money; `status` here follows it and is for lists.
+    in the transaction of the money; `status` here follows it and is for lists, as `stopped_at` does the kill
+    switch there.
     """
 
     # A schema is made by the provisioning service, never by save().
@@ -32,6 +33,8 @@ class Tenant(TenantMixin):
     plan = models.ForeignKey(Plan, null=True, on_delete=models.PROTECT, related_name="tenants")
     created_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
+    stopped_at = models.DateTimeField(null=True, help_text="Since when a kill switch stops all of it.")
+    stop_ends_at = models.DateTimeField(null=True, help_text="When that ends by itself.")
 
     class Meta:
         db_table = "tenant"

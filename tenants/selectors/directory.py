@@ -34,6 +34,13 @@ class TenantLine:
     plan_version: int | None
     created_at: datetime
     closed_at: datetime | None
+    stopped_at: datetime | None = None
+    stop_ends_at: datetime | None = None
+
+    def is_stopped(self, *, now: datetime) -> bool:
+        """Whether nothing new of it may begin: it is suspended, or a kill switch stops all of it."""
+        is_switched_off = self.stopped_at is not None and (self.stop_ends_at is None or self.stop_ends_at > now)
+        return self.status == TenantStatus.SUSPENDED or is_switched_off
 
     @property
     def has_books(self) -> bool:
@@ -103,4 +110,6 @@ def tenant_line(tenant: Tenant) -> TenantLine:
         plan_version=tenant.plan.version if tenant.plan else None,
         created_at=tenant.created_at,
         closed_at=tenant.closed_at,
+        stopped_at=tenant.stopped_at,
+        stop_ends_at=tenant.stop_ends_at,
     )

@@ -122,6 +122,12 @@ def set_directory_status(tag: Tag, status: str, *, closed_at: datetime | None = 
         open_tenants.update(status=status, closed_at=closed_at)
 
 
+def set_directory_stop(tag: Tag, *, stopped_at: datetime | None, ends_at: datetime | None) -> None:
+    """Let the directory follow the tenant's own kill switch. Safe to repeat."""
+    with in_public():
+        Tenant.objects.filter(schema_name=schema_name(tag)).update(stopped_at=stopped_at, stop_ends_at=ends_at)
+
+
 def set_directory_plan(tag: Tag, *, code: str, version: int) -> None:
     """Let the directory follow the tenant's own subscription. Safe to repeat."""
     with in_public():

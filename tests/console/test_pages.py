@@ -340,7 +340,7 @@ class TestDecisionList:
         address = f"/ops/tenants/acme/decisions/?{query}"
         while address:
             text = page(browser, address)
-            seen += [part.split('"')[0] for part in text.split('href="/ops/tenants/acme/decisions/')[1:]]
+            seen += ["dec_" + part.split('"')[0] for part in text.split('href="/ops/tenants/acme/decisions/dec_')[1:]]
             more = re.search(r'class="pager">\s*<a href="([^"]*)"', text)
             address = "/ops/tenants/acme/decisions/" + unescape(more[1]) if more else ""
 

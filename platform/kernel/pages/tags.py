@@ -95,7 +95,20 @@ def nav_link(
         url = place.url(address.removeprefix("books:")) if address.startswith("books:") else reverse(address)
     except NoReverseMatch:
         url = ""
-    return {"url": url, "words": words, "count": count, "is_current": context.get("section") == section}
+    # On the operators' side every page about one tenant belongs to the line of all tenants.
+    current = "tenants" if place.is_ops and place.tenant else context.get("section")
+    return {"url": url, "words": words, "count": count, "is_current": current == section}
+
+
+@register.inclusion_tag("components/nav_link.html", takes_context=True)
+def tenant_tab(context: dict[str, Any], name: str, words: str, *also: str) -> dict[str, Any]:
+    """One tab of a tenant: the page `name` of it, current there and on the pages `also`; left out until it exists."""
+    place, match = context["place"], context["request"].resolver_match
+    try:
+        url = place.url(name)
+    except NoReverseMatch:
+        url = ""
+    return {"url": url, "words": words, "count": None, "is_current": match and match.url_name in {name, *also}}
 
 
 def _time(at: datetime | None, zone: str, text: str) -> SafeString | str:
