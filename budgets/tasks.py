@@ -12,10 +12,11 @@ from django.db import OperationalError
 
 from budgets.services.engine import EngineUnavailable
 from budgets.services.expiry import visit_tenant
+from budgets.services.standing_notes import visit_books
 from budgets.services.sweep import sweep_tenants
 from kernel.ids import Tag
 from kernel.tasks import TenantTask
-from tenants.services import due
+from tenants.services import due, standing
 
 #: Tenants handed out by one tick; the next tick takes the next ones.
 _TENANTS_MAX: Final = 500
@@ -52,3 +53,33 @@ def expire_tenant(*, tag: str) -> None:
 def sweep_due() -> None:
     """Ask every tenant when it is due, in case a note was lost. Slow and rare."""
     sweep_tenants()
+
+
+@shared_task(name="budgets.dispatch_rollups", time_limit=30)
+def dispatch_rollups() -> None:
+    """Have the tenants visited whose books have something new, and no others; those that waited longest first."""
+    try:
+        standing.enrol_tenants()
+        tags = standing.ask_for_visits(limit=_TENANTS_MAX)
+    except OperationalError as error:
+        _logger.warning("Nobody was asked for rollups: %s", str(error).partition("\n")[0])
+        return
+    for tag in tags:
+        roll_up_tenant.apply_async(kwargs={"tag": tag}, expires=standing.RETRY_AFTER_S)
+
+
+# Of one huge tenant so much at a time that the others have their turn.
+@shared_task(base=TenantTask, name="budgets.roll_up_tenant", time_limit=45)
+def roll_up_tenant(*, tag: str) -> None:
+    """Add what is new in one tenant's books to its rollups and note how it stands. May run twice."""
+    ends_at = time.monotonic() + _VISIT_SECONDS_MAX
+    try:
+        visit_books(tag=Tag(tag), has_time=lambda: time.monotonic() < ends_at)
+    except OperationalError as error:
+        _logger.warning("The rollup of tenant %s was cut off and will be tried again: %s", tag, type(error).__name__)
+
+
+@shared_task(name="budgets.sweep_standings", time_limit=300)
+def sweep_standings() -> None:
+    """Forget tenants that are gone and find tables that were made anew. Slow and rare."""
+    standing.forget_strangers()

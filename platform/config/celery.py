@@ -21,6 +21,8 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "dispatch expiry": {"task": "budgets.dispatch_expiry", "schedule": 1.0, "options": {"expires": 5}},
     "sweep due": {"task": "budgets.sweep_due", "schedule": 3600.0, "options": {"expires": 3600}},
+    "dispatch rollups": {"task": "budgets.dispatch_rollups", "schedule": 10.0, "options": {"expires": 10}},
+    "sweep standings": {"task": "budgets.sweep_standings", "schedule": 3600.0, "options": {"expires": 3600}},
     "follow prices": {"task": "routing.follow_prices", "schedule": 60.0, "options": {"expires": 60}},
     "follow dates": {"task": "routing.follow_dates", "schedule": 300.0, "options": {"expires": 300}},
     "follow rules": {"task": "routing.follow_rules", "schedule": 3600.0, "options": {"expires": 3600}},
@@ -31,4 +33,5 @@ app.conf.beat_schedule = {
 def _sweep_at_start(**_: Any) -> None:
     # Before this worker there may have been none for a long time.
     app.send_task("budgets.sweep_due", expires=3600)
+    app.send_task("budgets.sweep_standings", expires=3600)
     app.send_task("routing.follow_rules", expires=3600)

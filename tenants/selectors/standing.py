@@ -1,5 +1,6 @@
 """How tenants stand, from the worker's notes in the shared schema: for pages about many tenants."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,8 +14,8 @@ from kernel.sql_files import read_sql
 from kernel.tenancy import in_public
 from tenants.models import Tenant, TenantStanding, TenantStatus
 from tenants.selectors.directory import TenantLine, tenant_line
+from tenants.services.standing import QUARTER, quarters_until
 
-QUARTER: Final = timedelta(minutes=15)
 QUARTERS: Final = 96
 EXHAUSTING_WITHIN: Final = timedelta(hours=24)
 
@@ -151,11 +152,10 @@ def standing_of(slug: str, *, now: datetime) -> StandingLine | None:
 
 def standing_totals(*, now: datetime) -> StandingTotals:
     """All tenants together. One query."""
-    until = _quarters_until(now)
     parameters: dict[str, Any] = {
         "now": now,
         "exhausting_until": now + EXHAUSTING_WITHIN,
-        "quarters_until": until,
+        "quarters_until": quarters_until(now),
         "quarters": QUARTERS,
     }
     with in_public(), connection.cursor() as cursor:
@@ -163,7 +163,7 @@ def standing_totals(*, now: datetime) -> StandingTotals:
         columns = [column.name for column in cursor.description]
         row = dict(zip(columns, cursor.fetchone(), strict=True))
     times: dict[str, Any] = {name: row.pop(name) for name in ("oldest_hold_at", "oldest_as_of")}
-    causes = tuple((code, int(count)) for code, count in row.pop("causes") or [])
+    causes = tuple((code, int(count)) for code, count in json.loads(row.pop("causes") or "[]"))
     quarters = tuple(int(each) for each in row.pop("quarters_spent"))
     numbers: dict[str, Any] = {name: int(value or 0) for name, value in row.items()}
     return StandingTotals(causes=causes, quarters=quarters, **times, **numbers)
@@ -253,7 +253,7 @@ def _standing(note: TenantStanding, *, as_of: datetime, now: datetime) -> Standi
         spent_today=int(note.spent_today) if is_of_today else 0,
         spent_hour=int(note.spent_hour),
         calls_hour=note.calls_hour,
-        quarters=_shifted(note.quarters, noted_until=note.quarters_until, until=_quarters_until(now)),
+        quarters=_shifted(note.quarters, noted_until=note.quarters_until, until=quarters_until(now)),
         mean_hour_7d=int(note.mean_hour_7d),
         exhausts_at=note.exhausts_at,
         denied_hour=note.denied_hour,
@@ -263,11 +263,6 @@ def _standing(note: TenantStanding, *, as_of: datetime, now: datetime) -> Standi
         holds_open=note.holds_open,
         oldest_hold_at=note.oldest_hold_at,
     )
-
-
-def _quarters_until(now: datetime) -> datetime:
-    """The end of the quarter of an hour that is under way."""
-    return now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) + QUARTER
 
 
 def _shifted(noted: Sequence[Any], *, noted_until: datetime | None, until: datetime) -> tuple[int, ...]:

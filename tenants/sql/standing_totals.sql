@@ -1,6 +1,6 @@
 -- All tenants together, from the worker's notes. Amounts are of the tenants whose own budget is in USD. `quarters_spent` are the last 96 quarters of an hour.
 WITH noted AS MATERIALIZED (
-    SELECT s.*, s.unit = 'USD_MICROCENTS' AS is_usd
+    SELECT s.*, s.unit IN ('USD_MICROCENTS', '') AS is_usd
     FROM tenant_standing AS s
     JOIN tenant AS t ON t.id = s.tenant_id
     WHERE s.as_of IS NOT NULL AND t.status <> 'CLOSED'

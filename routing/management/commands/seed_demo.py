@@ -25,6 +25,7 @@ from budgets.services.demo.cast import OPERATOR_EMAIL, TENANTS, DemoTenant
 from budgets.services.demo.play import NotPlayable, play_day, was_played
 from budgets.services.demo.stage import ACTOR, ensure_tenant, is_in_business
 from budgets.services.plan_seeding import ensure_plans
+from budgets.services.standing_notes import visit_books
 from kernel.ids import PLATFORM_TAG, Tag
 from kernel.tenancy import in_public, in_tenant
 from routing.services.catalogue_prices import ensure_catalogue_prices
@@ -54,6 +55,9 @@ class Command(BaseCommand):
             self._play(
                 tenant, tag=tags[tenant.slug], token=values[f"{tenant.slug.upper()}_API_KEY"], seed=seed, now=now
             )
+        # As the worker would in a moment: the first page that is opened has something to show.
+        for tag in tags.values():
+            visit_books(tag=tag, has_time=lambda: True)
 
     def _access(self, path: Path, tags: dict[str, Tag], *, now: datetime) -> dict[str, str]:
         known = read_file(path)
