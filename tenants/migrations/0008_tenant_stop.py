@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0006_tenant_standing")]
+    dependencies = [("tenants", "0007_display_rate")]
 
     operations = [
         migrations.AddField(
