@@ -1,6 +1,6 @@
 # Two commands are the whole set-up: `make up` and `make test`. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: up down test test-client check bench replay help
+.PHONY: up down test test-client check screenshots bench replay help
 SHELL := /bin/sh
 
 PYTHON_IN_VENV := .venv/bin/python
@@ -25,6 +25,11 @@ test-client: ## Check and test the Python client by itself (ARGS="-k name" for s
 check: ## Lint, types, import contracts, templates, migrations
 	@scripts/prepare all
 	@exec scripts/check
+
+screenshots: ## Take pictures of every page of the console, and what axe finds, into var/screenshots (needs Chromium)
+	@scripts/prepare all
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { echo "Chromium is not installed: apt-get install chromium" >&2; exit 1; }
+	@exec $(PYTHON_IN_VENV) -m pytest -q tests/browser/test_pages.py -k TestEveryPage --show-capture=no $(ARGS)
 
 bench: ## Measure on this machine; writes bench/results and bench/README.md (ARGS="--quick")
 	@scripts/prepare all

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from django.conf import settings
 from playwright.sync_api import ConsoleMessage, Page, Playwright
 
 PHONE_WIDTH: Final = 390
@@ -42,10 +43,26 @@ class Tab:
         self.page.get_by_role("button", name="Sign in").click()
         self.page.wait_for_url("**/ops/")
 
-    def axe_violations(self) -> list[str]:
-        """What axe finds wrong on the page as it stands, one line each."""
-        self.page.evaluate(_AXE.read_text())
-        result: dict[str, Any] = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    def be(self, session: str, *, url: str) -> None:
+        """From now on whoever this session belongs to, without a sign-in."""
+        self.page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": url}])
+
+    def show(self, *, scheme: Literal["light", "dark"] = "light", width: int = DESKTOP_WIDTH) -> None:
+        """The page as it stands, in other light or on another screen."""
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.set_viewport_size({"width": width, "height": 844 if width == PHONE_WIDTH else 860})
+
+    def axe_violations(self, *, only: str = "") -> list[str]:
+        """What axe finds wrong on the page as it stands, one line each; by the one rule `only`, or by all.
+
+        All are those of axe's own choice and the one about the size of targets (WCAG 2.2 AA: 24 px).
+        """
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(_AXE.read_text())
+        options: dict[str, Any] = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+        if only:
+            options = {"resultTypes": ["violations"], "runOnly": [only]}
+        result: dict[str, Any] = self.page.evaluate("options => axe.run(document, options)", options)
         return [
             f"{violation['id']}: {violation['help']}: {node['html'][:160]}"
             for violation in result["violations"]

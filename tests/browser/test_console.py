@@ -1,17 +1,10 @@
 """The console in a real browser: signing in, finding acme, and pages that everybody can use."""
 
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Playwright, expect, sync_playwright
@@ -26,7 +19,7 @@ from kernel.switches import SwitchLevel
 from tenants.models import Tenant
 from tenants.services.provisioning import NewTenant
 from tests.browser.chromium import DESKTOP_WIDTH, PHONE_WIDTH, Tab, find_chromium, open_tab
-from tests.plugins.live_api import free_port, run_database
+from tests.browser.console_process import running_console
 from tests.plugins.servers import ROOT
 from tests.support.books import Books
 from tests.support.console import CENT, DOLLAR, PASSWORD, day_bounds, explain_address, person, play_busy_day
@@ -64,7 +57,7 @@ def console(
         tenants: list[Tenant] = []
         try:
             pages = _set_scene(tenants)
-            with _running_console(tmp_path_factory.mktemp("console") / "log") as url:
+            with running_console(tmp_path_factory.mktemp("console") / "log") as url:
                 yield Console(url=url, email=olive.email, pages=pages)
         finally:
             for tenant in tenants:
@@ -220,39 +213,3 @@ def _decisions_by_rules(books: Books) -> dict[str, str]:
         "decision-shadowed": explain_address(books, shadowed.id),
         "decision-stopped": explain_address(books, stopped.id),
     }
-
-
-@contextmanager
-def _running_console(log: Path) -> Iterator[str]:
-    """The console process, on a free port, over the run's own database; its address."""
-    port = free_port()
-    command = [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "config.wsgi_console:application"),
-        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--blocking-threads", "4"),
-        *("--http", "1", "--no-ws"),
-    ]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}"} | run_database()
-    with log.open("wb") as sink:
-        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=sink, stderr=subprocess.STDOUT)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_ready(url, process, log)
-        yield url
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urlopen(f"{url}/readyz", timeout=1):
-                return
-        except (URLError, OSError):
-            time.sleep(0.1)
-    raise RuntimeError(f"The console did not come up: {log.read_text()}")

@@ -77,6 +77,11 @@ class Scene:
     def browser(self, reader: Reader) -> Client:
         return Client() if reader is Reader.SIGNED_OUT else signed_in(self.people[reader])
 
+    def session(self, reader: Reader) -> str:
+        """The key of a session in which this reader is signed in."""
+        key: str = self.browser(reader).cookies[settings.SESSION_COOKIE_NAME].value
+        return key
+
 
 @contextmanager
 def demo_scene(folder: Path) -> Iterator[Scene]:
@@ -114,14 +119,20 @@ def _people(stack: ExitStack, acme: Tenant, initech: Tenant) -> dict[Reader, Use
 def _samples(acme: Tenant) -> dict[str, Any]:
     with in_tenant(acme.tag):
         denied = Decision.objects.filter(verdict="DENY").order_by("pk").last()
+        allowed = Decision.objects.exclude(verdict="DENY").order_by("pk").last()
         key = ApiKey.objects.order_by("pk").first()
         budget = Budget.objects.order_by("scope_path").first()
         assert denied is not None
+        assert allowed is not None
         assert key is not None
         assert budget is not None
         return {
             "slug": SLUG,
             "wire_id": mint_wire_id("dec", acme.tag, denied.pk),
+            "allowed_id": mint_wire_id("dec", acme.tag, allowed.pk),
+            "run_id": denied.run_id or allowed.run_id or "",
             "key_id": key.key_id,
             "budget_id": budget.pk,
+            "ticket": "nothing",
+            "token": "nothing",
         }

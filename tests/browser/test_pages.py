@@ -1,0 +1,66 @@
+"""Every page of the console in a real browser: axe finds nothing, it fits a phone, and the keyboard reaches all of it.
+
+The pictures it takes on the way are those of `make screenshots`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.sync_api import Playwright, sync_playwright
+from pytest_django import DjangoDbBlocker
+
+from tests.browser.chromium import find_chromium, open_tab
+from tests.browser.console_process import running_console
+from tests.browser.gallery import Gallery, views
+from tests.plugins.servers import ROOT
+from tests.support.console_scene import Reader, Scene, demo_scene
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed: apt-get install chromium"),
+]
+
+SCREENSHOTS: Final = ROOT / "var" / "screenshots"
+
+
+@pytest.fixture(scope="module")
+def scene(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
+        # Playwright keeps an event loop in this thread, and Django takes the test for a part of it.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "yes")
+        with demo_scene(tmp_path_factory.mktemp("scene")) as scene:
+            yield scene
+
+
+@pytest.fixture(scope="module")
+def url(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_console(tmp_path_factory.mktemp("console") / "log") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def playwright(url: str) -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+class TestEveryPage:
+    def test_is_accessible_fits_a_phone_and_needs_no_pointer(
+        self, scene: Scene, url: str, playwright: Playwright, tmp_path: Path
+    ) -> None:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        gallery = Gallery(SCREENSHOTS)
+        everything = views(scene)
+        for reader in sorted({view.reader for view in everything}):
+            with open_tab(playwright, tmp_path / reader.name) as tab:
+                if reader is not Reader.SIGNED_OUT:
+                    tab.be(scene.session(reader), url=url)
+                for view in (view for view in everything if view.reader is reader):
+                    gallery.look_at(tab, view, url=url)
+        gallery.write()
+
+        assert gallery.wrong == {}
