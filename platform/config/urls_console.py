@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+import accounts.console.people_urls
 import budgets.console.urls
 import routing.console.urls
 import tenants.console.urls
@@ -9,9 +10,19 @@ from budgets.console.explain import explain
 from kernel.http.health import healthz, readyz
 from tenants.console.home import home
 
-_OPS = [*budgets.console.urls.ops, *routing.console.urls.ops, *tenants.console.urls.ops]
+_OPS = [
+    *budgets.console.urls.ops,
+    *routing.console.urls.ops,
+    *tenants.console.urls.ops,
+    *accounts.console.people_urls.ops,
+]
 # One tenant's pages, written once: operators read them below /ops/, its members below /t/ or on their own domain.
-_BOOKS = [*budgets.console.urls.books, *routing.console.urls.books, *tenants.console.urls.books]
+_BOOKS = [
+    *budgets.console.urls.books,
+    *routing.console.urls.books,
+    *tenants.console.urls.books,
+    *accounts.console.people_urls.books,
+]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz),
