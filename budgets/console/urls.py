@@ -2,8 +2,10 @@
 
 from django.urls import URLPattern, path
 
+from budgets.console.budgets import budget_export, budget_list
 from budgets.console.decisions import decision_detail, decision_list
 from budgets.console.denials import denial_list
+from budgets.console.moving import budget_move, budget_move_line, budget_move_undo
 from budgets.console.overview import overview
 from budgets.console.platform_stopping import platform_lift, platform_stop, platform_stops
 from budgets.console.stopping import tenant_resume, tenant_stop
@@ -25,6 +27,11 @@ books: list[URLPattern] = [
     path("switches/", switch_list, name="switch_list"),
     path("switches/throw/", switch_throw, name="switch_throw"),
     path("switches/lift/", switch_lift, name="switch_lift"),
+    path("budgets/", budget_list, name="budget_list"),
+    path("budgets/export/", budget_export, name="budget_export"),
+    path("budgets/move/", budget_move, name="budget_move"),
+    path("budgets/move/line/", budget_move_line, name="budget_move_line"),
+    path("budgets/move/<int:seq>/undo/", budget_move_undo, name="budget_move_undo"),
     path("decisions/", decision_list, name="decision_list"),
     path("decisions/<str:wire_id>/", decision_detail, name="decision_detail"),
 ]

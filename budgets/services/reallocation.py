@@ -1,8 +1,8 @@
 """Moving money between siblings: one entry, two changes, and the sum of what is allocated never changes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -23,10 +23,12 @@ UNDO_ENDPOINT: Final = "undo"
 
 __all__ = [
     "BegunAnew",
+    "LimitChanged",
     "NotEnoughLeft",
     "NotSiblings",
     "Reallocated",
     "ReallocationNotFound",
+    "TooLateToUndo",
     "reallocate",
     "undo_reallocation",
 ]
@@ -34,6 +36,20 @@ __all__ = [
 
 class NotSiblings(Exception):
     """Money moves between two budgets right below the same scope."""
+
+
+class LimitChanged(Exception):
+    """The budget has another limit than whoever decided on the move has seen."""
+
+    def __init__(self, *, scope_path: str, seen: int, allocated: int) -> None:
+        super().__init__(scope_path)
+        self.scope_path = scope_path
+        self.seen = seen
+        self.allocated = allocated
+
+
+class TooLateToUndo(Exception):
+    """The time in which the move could be undone is over."""
 
 
 class ReallocationNotFound(Exception):
@@ -61,13 +77,21 @@ class Reallocated:
 
 
 def reallocate(
-    *, giver_id: UUID, receiver_id: UUID, unit: Unit, amount: int, idempotency_key: str, actor: Actor
+    *,
+    giver_id: UUID,
+    receiver_id: UUID,
+    unit: Unit,
+    amount: int,
+    idempotency_key: str,
+    actor: Actor,
+    seen_allocated: Mapping[UUID, int] | None = None,
 ) -> Reallocated:
     """Move `amount` of `unit` from one budget to its sibling, once for an idempotency key of the tenant.
 
-    What the receiver gets repays its debt first, as any funding does. Raises `PayloadDiffers`, `TenantIsClosed`,
-    `TenantIsSuspended`, `BudgetNotFound`, `NotSiblings`, `UnitDiffers`, `BudgetIsClosed`, `BudgetIsFrozen`,
-    `NotEnoughLeft`, `AmountOutOfRange`.
+    What the receiver gets repays its debt first, as any funding does. `seen_allocated` are the limits that whoever
+    decided has seen, by budget. Raises `PayloadDiffers`, `TenantIsClosed`, `TenantIsSuspended`, `BudgetNotFound`,
+    `NotSiblings`, `UnitDiffers`, `LimitChanged`, `BudgetIsClosed`, `BudgetIsFrozen`, `NotEnoughLeft`,
+    `AmountOutOfRange`.
     """
     payload_hash = hash_of(str(giver_id), str(receiver_id), unit, amount, actor.reason)
     with open_journal(actor=actor) as journal:
@@ -82,6 +106,9 @@ def reallocate(
         for budget in (giver, receiver):
             if budget.unit != unit:
                 raise UnitDiffers(budget.unit)
+            seen = (seen_allocated or {}).get(budget.pk, budget.allocated)
+            if seen != budget.allocated:
+                raise LimitChanged(scope_path=budget.scope_path, seen=seen, allocated=budget.allocated)
         return _move(
             journal,
             giver,
@@ -93,11 +120,11 @@ def reallocate(
         )
 
 
-def undo_reallocation(*, seq: int, actor: Actor) -> Reallocated:
+def undo_reallocation(*, seq: int, actor: Actor, within: timedelta | None = None) -> Reallocated:
     """Move the money back while the receiver still has it free. Done once, however often it is asked for.
 
-    Debt that the money has repaid stays repaid. Raises `ReallocationNotFound`, `BegunAnew` and what `reallocate`
-    raises.
+    Debt that the money has repaid stays repaid. `within` is how long after the move it may be undone; None for ever.
+    Raises `ReallocationNotFound`, `TooLateToUndo`, `BegunAnew` and what `reallocate` raises.
     """
     with open_journal(actor=actor) as journal:
         # The entry itself is the key, so a second undoing finds the first.
@@ -108,6 +135,8 @@ def undo_reallocation(*, seq: int, actor: Actor) -> Reallocated:
         moved = LedgerEntry.objects.filter(seq=seq, kind=EntryKind.REALLOCATE, endpoint=ENDPOINT).first()
         if moved is None or moved.amount is None:
             raise ReallocationNotFound(str(seq))
+        if within is not None and journal.now - moved.at > within:
+            raise TooLateToUndo(str(seq))
         require_in_business(journal)
         receiver, giver = (journal.budget_by_id(budget_id) for budget_id in moved.budget_ids)
         # After both were read, which opens the periods that are due.

@@ -8,6 +8,7 @@
     const act = page.getElementById("act");
     if (!act) return false;
     dialog.replaceChildren(document.importNode(act, true));
+    if (window.htmx) window.htmx.process(dialog);
     if (!dialog.open) dialog.showModal();
     const first = dialog.querySelector("[autofocus], input:not([type=hidden]), select, textarea, button");
     if (first) first.focus();

@@ -1,0 +1,101 @@
+"""Forms in which money is moved or asked for."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from django import forms
+
+from budgets.console.siblings import Options, Siblings, group_of, read_choice
+from budgets.selectors.budget_lines import BudgetLine
+from kernel.ids import uuid7
+from kernel.pages.typed_amounts import NotAnAmount, read_amount
+
+REASON_LENGTH_MAX = 256
+
+
+class AmountField(forms.CharField):
+    """An amount as people write it; its unit is known to the form alone, which reads it."""
+
+    def __init__(self, **named: Any) -> None:
+        attrs = {"inputmode": "decimal", "autocomplete": "off"}
+        super().__init__(max_length=40, widget=forms.TextInput(attrs=attrs), **named)
+
+
+class ReasonField(forms.CharField):
+    """Why: it goes into the audit trail."""
+
+    def __init__(self, **named: Any) -> None:
+        super().__init__(label="Reason", max_length=REASON_LENGTH_MAX, **named)
+
+
+class BudgetChoice(forms.ChoiceField):
+    """One of the budgets, together with the limit that was seen when it was chosen."""
+
+    def valid_value(self, value: object) -> bool:
+        known = {read[0] for _, group in self.choices for text, _ in group if (read := read_choice(str(text)))}
+        chosen = read_choice(str(value))
+        return chosen is not None and chosen[0] in known
+
+
+_GONE: Final = {
+    "required": "Choose a budget.",
+    "invalid_choice": "Choose a budget that gives and takes money: this one was frozen or closed meanwhile.",
+}
+
+
+class MoveForm(forms.Form):
+    """From, to, how much and why. Valid once both budgets stand side by side and the amount is one of their unit.
+
+    `key` makes a form that is sent twice one move.
+    """
+
+    giver = BudgetChoice(label="From", error_messages=_GONE)
+    receiver = BudgetChoice(label="To", error_messages=_GONE)
+    amount = AmountField(label="Amount")
+    reason = ReasonField()
+    key = forms.CharField(widget=forms.HiddenInput, max_length=64)
+
+    def __init__(self, *args: Any, groups: list[Siblings], **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.groups = groups
+        options: Options = [(group.name, group.options) for group in groups]
+        for name in ("giver", "receiver"):
+            self.fields[name].choices = options
+        if len(groups) == 1:
+            self.fields["amount"].label = f"Amount, {groups[0].name.rpartition(', ')[2]}"
+        self.group: Siblings | None = None
+        self.giver: BudgetLine | None = None
+        self.receiver: BudgetLine | None = None
+        self.seen: dict[UUID, int] = {}
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        self.giver, self.receiver = self._line("giver"), self._line("receiver")
+        if self.giver is None or self.receiver is None:
+            return values
+        self.group = group_of(self.groups, self.giver.id)
+        if self.giver.id == self.receiver.id:
+            self.add_error("receiver", "Choose another budget than the one that gives.")
+        elif self.group is None or self.receiver not in self.group.lines:
+            self.group = None
+            self.add_error("receiver", "Choose a budget that stands right beside the one that gives, in its unit.")
+        elif "amount" in values:
+            try:
+                values["amount"] = read_amount(values["amount"], self.group.unit)
+            except NotAnAmount as refusal:
+                self.add_error("amount", f"Must be {refusal}.")
+        return values
+
+    def _line(self, name: str) -> BudgetLine | None:
+        chosen = read_choice(self.cleaned_data.get(name, ""))
+        if chosen is None:
+            return None
+        budget_id, seen = chosen
+        if seen is not None:
+            self.seen[budget_id] = seen
+        return next((line for group in self.groups for line in group.lines if line.id == budget_id), None)
+
+
+def new_key() -> str:
+    """What tells one form from another."""
+    return f"console-{uuid7()}"
