@@ -47,17 +47,18 @@ def budget_list(request: HttpRequest, slug: str) -> HttpResponse:
         tree, stale = tree_of_now(now, limit=_BUDGETS_SHOWN)
         moved = _moved(place, request.GET.get("moved", ""), now=now)
     places, movable = by_place(tree.lines), movable_ids(sibling_groups(tree.lines))
+    last_of_unit = {line.unit: line.id for line in tree.lines}
+    rests = {last_of_unit[rest.unit]: rest for rest in unallocated(tree.lines)} if not tree.is_cut else {}
     context = {
         "section": "budgets" if not place.is_ops else "tenants",
         "place": place,
         "tenant": place.tenant,
         "time_zone": place.tenant.time_zone,
         "rows": [
-            (row, _words_above(tightest_above(row.budget, places)), row.budget.id in movable)
+            (row, _words_above(tightest_above(row.budget, places)), row.budget.id in movable, rests.get(row.budget.id))
             for row in budget_rows(tree.lines, stale=stale)
         ],
         "resets": next((line.period_ends_at for line in tree.lines if line.depth == 0 and line.period_ends_at), None),
-        "unallocated": unallocated(tree.lines) if not tree.is_cut else [],
         "is_tree_cut": tree.is_cut,
         "is_stale": bool(stale),
         "can_move": bool(movable),

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django import forms
 
-from budgets.console.siblings import Options, Siblings, group_of, read_choice
+from budgets.console.siblings import Options, Siblings, group_of, movable_ids, read_choice
 from budgets.selectors.budget_lines import BudgetLine
 from kernel.ids import uuid7
 from kernel.pages.typed_amounts import NotAnAmount, read_amount
@@ -31,10 +31,11 @@ class ReasonField(forms.CharField):
 class BudgetChoice(forms.ChoiceField):
     """One of the budgets, together with the limit that was seen when it was chosen."""
 
+    known: frozenset[UUID] = frozenset()
+
     def valid_value(self, value: object) -> bool:
-        known = {read[0] for _, group in self.choices for text, _ in group if (read := read_choice(str(text)))}
         chosen = read_choice(str(value))
-        return chosen is not None and chosen[0] in known
+        return chosen is not None and chosen[0] in self.known
 
 
 _GONE: Final = {
@@ -60,28 +61,29 @@ class MoveForm(forms.Form):
         self.groups = groups
         options: Options = [(group.name, group.options) for group in groups]
         for name in ("giver", "receiver"):
-            self.fields[name].choices = options
+            field = self.fields[name]
+            if isinstance(field, BudgetChoice):
+                field.choices, field.known = options, movable_ids(groups)
         if len(groups) == 1:
             self.fields["amount"].label = f"Amount, {groups[0].name.rpartition(', ')[2]}"
         self.group: Siblings | None = None
-        self.giver: BudgetLine | None = None
-        self.receiver: BudgetLine | None = None
+        self.pair: tuple[BudgetLine, BudgetLine] | None = None
         self.seen: dict[UUID, int] = {}
 
     def clean(self) -> dict[str, Any]:
-        values = super().clean() or {}
-        self.giver, self.receiver = self._line("giver"), self._line("receiver")
-        if self.giver is None or self.receiver is None:
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        giver, receiver = self._line("giver"), self._line("receiver")
+        if giver is None or receiver is None:
             return values
-        self.group = group_of(self.groups, self.giver.id)
-        if self.giver.id == self.receiver.id:
+        group = group_of(self.groups, giver.id)
+        if giver.id == receiver.id:
             self.add_error("receiver", "Choose another budget than the one that gives.")
-        elif self.group is None or self.receiver not in self.group.lines:
-            self.group = None
+        elif group is None or receiver not in group.lines:
             self.add_error("receiver", "Choose a budget that stands right beside the one that gives, in its unit.")
         elif "amount" in values:
+            self.group, self.pair = group, (giver, receiver)
             try:
-                values["amount"] = read_amount(values["amount"], self.group.unit)
+                values["amount"] = read_amount(values["amount"], group.unit)
             except NotAnAmount as refusal:
                 self.add_error("amount", f"Must be {refusal}.")
         return values

@@ -26,7 +26,6 @@ from kernel.tenancy import in_tenant
 UNDO_WITHIN: Final = timedelta(minutes=10)
 #: Money moves between budgets that the form can name.
 CHOICES_MAX: Final = 500
-_TOTALS: Final = ("giver", "receiver", "amount")
 
 
 @page(Act.MOVE_MONEY, send=Act.MOVE_MONEY)
@@ -41,16 +40,16 @@ def budget_move(request: HttpRequest, slug: str) -> HttpResponse:
         return _page(request, form, _line_of(groups, chosen))
     with in_tenant(place.tenant.tag):
         groups = _groups()
-        narrowed, _ = _narrowed(groups, {"from": request.POST.get("giver", "")})
-        form = MoveForm(request.POST, groups=narrowed)
+        form = MoveForm(request.POST, groups=_as_chosen(groups, request.POST))
         is_valid = form.is_valid()
         if "preview" in request.POST:
             return _page(request, form, _line_of(groups, request.POST), is_preview=True)
-        if is_valid and form.group and form.giver and form.receiver:
+        if is_valid and form.group and form.pair:
+            giver, receiver = form.pair
             try:
                 moved = reallocate(
-                    giver_id=form.giver.id,
-                    receiver_id=form.receiver.id,
+                    giver_id=giver.id,
+                    receiver_id=receiver.id,
                     unit=Unit(form.group.unit),
                     amount=form.cleaned_data["amount"],
                     idempotency_key=form.cleaned_data["key"],
@@ -61,9 +60,8 @@ def budget_move(request: HttpRequest, slug: str) -> HttpResponse:
             except MONEY_REFUSALS as refusal:
                 # What is free is other than this form said; the answer says it as it is now.
                 groups = _groups()
-                narrowed, _ = _narrowed(groups, {"from": form.cleaned_data["giver"]})
                 unit = form.group.unit
-                form = _as_of_now(form, narrowed, has_new_key=isinstance(refusal, PayloadDiffers))
+                form = _as_of_now(form, groups, has_new_key=isinstance(refusal, PayloadDiffers))
                 form.add_error(None, refusal_text(refusal, unit=unit))
                 if isinstance(refusal, LimitChanged):
                     form.add_error(None, "Look at the numbers as they are now, and send it again if it is still right.")
@@ -132,16 +130,24 @@ def _narrowed(groups: list[Siblings], asked: Mapping[str, Any]) -> tuple[list[Si
     return [group], chosen | typed
 
 
+def _as_chosen(groups: list[Siblings], sent: Mapping[str, Any]) -> list[Siblings]:
+    """The group of both budgets that were chosen; all groups where there is no such one, so that another is chosen."""
+    giver, receiver = (
+        group_of(groups, (read_choice(sent.get(name, "")) or (None, None))[0]) for name in ("giver", "receiver")
+    )
+    return [giver] if giver is not None and giver == receiver else groups
+
+
 def _as_of_now(form: MoveForm, groups: list[Siblings], *, has_new_key: bool) -> MoveForm:
     """The form with what was typed, and with the limits that hold now in its choices."""
-    data = form.data.copy()
+    data = dict(form.data.items())
     for name in ("giver", "receiver"):
         chosen = read_choice(data.get(name, ""))
         lines = (line for group in groups for line in group.lines if chosen and line.id == chosen[0])
         data[name] = next((choice_of(line) for line in lines), "")
     if has_new_key:
         data["key"] = new_key()
-    fresh = MoveForm(data, groups=groups)
+    fresh = MoveForm(data, groups=_as_chosen(groups, data))
     fresh.is_valid()
     return fresh
 

@@ -9,13 +9,14 @@ from budgets.console.tenant_rows import is_due
 from budgets.models.choices import BudgetStatus
 from budgets.selectors.budget_lines import BudgetLine, BudgetTree, budget_tree
 from budgets.services.periods import BooksBusy, open_due_periods
+from kernel.money import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unallocated:
     """What the tenant's own budget has beyond the limits right below it; negative where more is promised."""
 
-    unit: str
+    unit: Unit
     amount: int
 
 
