@@ -133,6 +133,7 @@ def _samples(acme: Tenant) -> dict[str, Any]:
             "run_id": denied.run_id or allowed.run_id or "",
             "key_id": key.key_id,
             "budget_id": budget.pk,
+            "seq": 1,
             "ticket": "nothing",
             "token": "nothing",
         }
