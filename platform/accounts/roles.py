@@ -9,6 +9,9 @@ from accounts.models.membership import MemberRole
 from accounts.models.user import OperatorRole
 
 
+__all__ = ["IMPERSONATOR_MAY", "MEMBER_MAY", "OPERATOR_MAY", "Act", "MemberRole", "OperatorRole"]
+
+
 class Act(StrEnum):
     """Something that a person sees or does. Seeing never changes anything."""
 

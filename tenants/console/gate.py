@@ -15,10 +15,13 @@ from django.http.request import split_domain_port
 from django.shortcuts import redirect
 from django.utils.cache import patch_cache_control
 
-from accounts.console.gate import signed_in_user, to_sign_in
+from accounts.console.gate import signed_in_user
+from accounts.console.impersonation import impersonation_of
 from accounts.console.pages import acts_of
 from accounts.console.place import Place, set_place
-from accounts.roles import MEMBER_MAY, OPERATOR_MAY
+from accounts.console.reauth import to_sign_in_keeping_form
+from accounts.console.second_factor import lacks_second_factor, to_second_factor
+from accounts.roles import IMPERSONATOR_MAY, MEMBER_MAY, OPERATOR_MAY, OperatorRole
 from accounts.selectors.memberships import member_role
 from kernel.http.network_address import network_address
 from tenants.selectors.directory import TenantLine, tenant_by_slug
@@ -47,7 +50,7 @@ class ConsoleGate:
         if not is_guarded(path):
             return self.get_response(request)
         user = signed_in_user(request)
-        response = self.get_response(request) if user else to_sign_in(request)
+        response = self.get_response(request) if user else to_sign_in_keeping_form(request)
         patch_cache_control(response, private=True, no_store=True)
         return response
 
@@ -61,6 +64,8 @@ class ConsoleGate:
         acts = acts_of(view)
         if place is None or acts is None:
             raise Http404
+        if place.is_ops and place.lacks_second_factor and settings.OPERATOR_SECOND_FACTOR_IS_REQUIRED:
+            return to_second_factor(request)
         set_place(request, place)
         act = acts.of(request.method)
         # Without an act for this method the view answers 405 by itself.
@@ -83,24 +88,27 @@ def _place(request: HttpRequest, user: "User", slug: str | None) -> Place | None
         return Place(
             user=user,
             role=user.operator_role,
-            may=OPERATOR_MAY[user.operator_role],
+            may=OPERATOR_MAY[OperatorRole(user.operator_role)],
             is_ops=True,
             namespace="ops_books",
             tenant=tenant,
+            lacks_second_factor=lacks_second_factor(request, user),
             network_address=network_address(request),
         )
     if tenant is None:
         return None
     role = member_role(user, tenant.tag)
-    if role is None:
+    impersonation = impersonation_of(request) if role is None else None
+    if role is None and (impersonation is None or impersonation.tag != tenant.tag):
         return None
     return Place(
         user=user,
-        role=role,
-        may=MEMBER_MAY[role],
+        role=role or "read-only",
+        may=MEMBER_MAY[role] if role else IMPERSONATOR_MAY,
         is_ops=False,
         namespace="own_books",
         tenant=tenant,
+        impersonation=impersonation,
         network_address=network_address(request),
     )
 

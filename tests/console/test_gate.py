@@ -1,9 +1,12 @@
 """Who comes to which page: operators, members, strangers."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
 
 from accounts.models import User
 from kernel.owner import acting_as_owner
@@ -51,8 +54,8 @@ class TestSignedOut:
 
 class TestOwnDomain:
     @pytest.fixture
-    def host(self, acme: Tenant, settings: object) -> Iterator[str]:
-        settings.ALLOWED_HOSTS = ["*"]  # type: ignore[attr-defined]
+    def host(self, acme: Tenant, settings: Settings) -> Iterator[str]:
+        settings.ALLOWED_HOSTS = ["*"]
         with acting_as_owner(), in_public():
             domain = Domain.objects.create(domain="agents.acme.test", tenant=acme, is_primary=True)
         yield domain.domain
@@ -65,3 +68,42 @@ class TestOwnDomain:
         assert browser.get("/t/acme/", headers={"host": host}).status_code == 200
         assert browser.get("/t/initech/", headers={"host": host}).status_code == 404
         assert signed_in(olive).get("/ops/", headers={"host": host}).status_code == 404
+
+
+class TestSecondFactor:
+    def test_is_asked_of_operators_before_any_page_where_it_is_required(self, olive: User, settings: Settings) -> None:
+        settings.OPERATOR_SECOND_FACTOR_IS_REQUIRED = True
+
+        answer = signed_in(olive, has_second_factor=False).get("/ops/tenants/?q=a")
+
+        assert (answer.status_code, answer["Location"]) == (302, reverse("mfa_index"))
+
+    def test_is_not_asked_of_members(self, ada: User, settings: Settings) -> None:
+        settings.OPERATOR_SECOND_FACTOR_IS_REQUIRED = True
+
+        assert signed_in(ada).get("/t/acme/").status_code == 200
+
+    def test_is_missed_quietly_where_it_is_not_required(self, olive: User, settings: Settings) -> None:
+        settings.OPERATOR_SECOND_FACTOR_IS_REQUIRED = False
+
+        assert b"No second factor yet" in signed_in(olive, has_second_factor=False).get("/ops/").content
+
+
+class TestImpersonation:
+    def test_shows_the_tenants_pages_read_only_with_a_banner(self, olive: User, acme: Tenant) -> None:
+        browser = signed_in(olive)
+        session = browser.session
+        session["impersonation"] = {
+            "tag": acme.tag,
+            "slug": "acme",
+            "reason": "Ticket 4711",
+            "operator_email": olive.email,
+            "ends_at": (datetime.now(UTC) + timedelta(minutes=1)).isoformat(),
+        }
+        session.save()
+
+        page = browser.get("/t/acme/")
+
+        assert page.status_code == 200
+        assert "Ticket 4711" in page.content.decode()
+        assert "read-only" in page.content.decode()

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.test import Client
 
 from accounts.console.gate import SEEN_AT, SIGNED_IN_AT
+from accounts.console.second_factor import SECOND_FACTOR_KNOWN
 from accounts.models import MemberRole, Membership, OperatorRole, User
 from accounts.services.operators import create_operator
 from budgets.models.choices import Period
@@ -44,13 +45,14 @@ def member_of(tenant: Tenant, name: str, role: MemberRole) -> Iterator[User]:
         yield user
 
 
-def signed_in(user: User) -> Client:
-    """A browser in which this person has signed in a moment ago."""
+def signed_in(user: User, *, has_second_factor: bool = True) -> Client:
+    """A browser in which this person has signed in a moment ago, with a second factor unless said otherwise."""
     client = Client()
     client.force_login(user)
     now = int(datetime.now(UTC).timestamp())
     session: Any = client.session
     session[SIGNED_IN_AT] = session[SEEN_AT] = now
+    session[SECOND_FACTOR_KNOWN] = has_second_factor
     session.save()
     return client
 

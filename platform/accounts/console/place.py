@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from accounts.roles import Act
+from accounts.services.impersonation import Impersonation
 from kernel.actor import Actor
 from kernel.ids import Tag
 
@@ -29,8 +30,8 @@ class TenantFacts(Protocol):
 class Place:
     """`is_ops` on the operators' side; `tenant` is None on pages that concern no single one.
 
-    `namespace` names the mount of the tenant's pages; `impersonator` is the operator's address while they look at the
-    tenant's pages in the place of a member.
+    `namespace` names the mount of the tenant's pages; `impersonation` is set while an operator looks at them in the
+    place of a member.
     """
 
     user: User
@@ -39,7 +40,8 @@ class Place:
     is_ops: bool
     namespace: str
     tenant: Any = None
-    impersonator: str = ""
+    impersonation: Impersonation | None = None
+    lacks_second_factor: bool = False
     network_address: str = ""
 
     @property
@@ -63,5 +65,3 @@ def place_of(request: HttpRequest) -> Place:
 
 def set_place(request: HttpRequest, place: Place) -> None:
     request.place = place  # type: ignore[attr-defined]  # read by `place_of`
-
-

@@ -3,16 +3,35 @@
 from typing import Final
 
 from allauth.mfa.base.views import IndexView
+from allauth.mfa.signals import authenticator_removed
 from django.contrib.auth.decorators import login_required
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from accounts.services.second_factor import must_set_up_second_factor, needs_second_factor
+from accounts.models import User
+from accounts.services.second_factor import has_second_factor, must_set_up_second_factor, needs_second_factor
 
 _WANTED: Final = "wanted_address"
+SECOND_FACTOR_KNOWN: Final = "has_second_factor"
+
+
+def lacks_second_factor(request: HttpRequest, user: User) -> bool:
+    """Whether this operator has none. A session remembers that there is one: asked by every page, found once."""
+    if not user.is_operator or request.session.get(SECOND_FACTOR_KNOWN):
+        return False
+    if has_second_factor(user):
+        request.session[SECOND_FACTOR_KNOWN] = True
+        return False
+    return True
+
+
+@receiver(authenticator_removed)
+def _forget(request: HttpRequest, **_: object) -> None:
+    request.session.pop(SECOND_FACTOR_KNOWN, None)
 
 
 def to_second_factor(request: HttpRequest) -> HttpResponse:
