@@ -8,15 +8,11 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import Q
 
 from accounts.models import Invitation, MemberRole, Membership, OperatorRole, User
-from accounts.models.user import normal_email
-from accounts.services.operators import InvalidEmail
-from accounts.services.people import create_person, write_down
+from accounts.services.people import checked_email, create_person, write_down
 from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.keyring import keys_for
@@ -52,13 +48,7 @@ def invite(
 
     Raises `InvalidEmail` or `AlreadyThere`.
     """
-    address = normal_email(email)
-    try:
-        validate_email(address)
-    except ValidationError:
-        raise InvalidEmail(address) from None
-    if len(address) > 254:
-        raise InvalidEmail(address)
+    address = checked_email(email)
     token = secrets.token_urlsafe(32)
     with transaction.atomic(), in_public():
         if _belongs(address, tag):

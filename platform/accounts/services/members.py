@@ -6,7 +6,7 @@ from django.db import transaction
 
 from accounts.models import MemberRole, Membership, User
 from accounts.services.operators import generate_password
-from accounts.services.people import create_person, set_checked_password, write_down
+from accounts.services.people import checked_email, create_person, set_checked_password, write_down
 from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.tenancy import in_public
@@ -64,9 +64,9 @@ def add_member(
 ) -> str | None:
     """A member without an invitation, for the command line. Somebody unknown gets `password`, or one that is returned.
 
-    Somebody who belongs already gets the role. Raises `WeakPassword`.
+    Somebody who belongs already gets the role. Raises `InvalidEmail`, `WeakPassword` or `LastOwner`.
     """
-    generated = None
+    generated, email = None, checked_email(email)
     with transaction.atomic(), in_public():
         user = User.objects.filter(email=email).first()
         if user is None:

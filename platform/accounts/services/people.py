@@ -7,10 +7,12 @@ from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from accounts.models import User
-from accounts.services.operators import EmailTaken, WeakPassword
+from accounts.models.user import normal_email
+from accounts.services.operators import EmailTaken, InvalidEmail, WeakPassword
 from kernel.actor import Actor
 from kernel.ids import Tag, uuid7
 from kernel.tenancy import in_public, in_tenant
@@ -33,6 +35,18 @@ def create_person(*, email: str, password: str | None, now: datetime) -> User:
     except IntegrityError:
         raise EmailTaken(email) from None
     return user
+
+
+def checked_email(text: str) -> str:
+    """The address in its one spelling. Raises `InvalidEmail`."""
+    address = normal_email(text)
+    try:
+        validate_email(address)
+    except ValidationError:
+        raise InvalidEmail(address) from None
+    if len(address) > 254:
+        raise InvalidEmail(address)
+    return address
 
 
 def set_checked_password(user: User, password: str) -> None:
