@@ -20,7 +20,7 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
 from accounts.models import User
-from budgets.services.demo.cast import OPERATOR_EMAIL
+from budgets.services.demo.cast import EMAILS
 from kernel.lanes import shared_lanes
 from kernel.tenancy import in_public
 from tenants.models import Plan, Tenant
@@ -90,5 +90,5 @@ def _clear() -> None:
         made = list(Tenant.objects.filter(slug__in=["acme", "initech", "globex"]))
     for tenant in made:
         drop_tenant(tenant)
-    delete_shared(User.objects.filter(email=OPERATOR_EMAIL), Plan.objects.all())
+    delete_shared(User.objects.filter(email__in=EMAILS), Plan.objects.all())
     connections.close_all()

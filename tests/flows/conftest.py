@@ -10,7 +10,7 @@ import pytest
 from pytest_django import DjangoDbBlocker
 
 from accounts.models import User
-from budgets.services.demo.cast import OPERATOR_EMAIL
+from budgets.services.demo.cast import EMAILS
 from budgets.services.plan_catalogue import CATALOGUE
 from kernel.lanes import shared_lanes
 from tenants.models import Plan, Tenant
@@ -81,6 +81,6 @@ def folder(database: None, settings: Any, tmp_path: Path) -> Iterator[Path]:
     for tenant in Tenant.objects.filter(slug__in=["acme", "initech"]):
         drop_tenant(tenant)
     delete_shared(
-        User.objects.filter(email=OPERATOR_EMAIL),
+        User.objects.filter(email__in=EMAILS),
         Plan.objects.filter(code__in=[plan.code for plan in CATALOGUE], tenants=None),
     )

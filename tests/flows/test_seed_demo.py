@@ -11,6 +11,8 @@ from django.db import connections
 from accounts.keys.models import ApiKey
 from accounts.keys.selectors.keys import verified_key
 from accounts.keys.tokens import parse_token
+from accounts.models import User
+from accounts.selectors.memberships import MemberRole, member_role
 from budgets.models import Budget, Decision, LedgerEntry, Reservation, RunTemplate
 from budgets.selectors.audit import audit
 from budgets.services.demo.access import RUNTIME_PERMISSIONS, ensure_key, read_file
@@ -87,6 +89,11 @@ class TestAccess:
             assert (
                 authenticate(None, username=values["OPERATOR_EMAIL"], password=values["OPERATOR_PASSWORD"]) is not None
             )
+            for tenant in (ACME, INITECH):
+                password = values[f"{tenant.slug.upper()}_OWNER_PASSWORD"]
+                owner = authenticate(None, username=tenant.owner_email, password=password)
+                assert isinstance(owner, User)
+                assert member_role(owner, tag_of(tenant.slug)) == MemberRole.OWNER
         assert values["API_URL"].startswith("http://")
         assert values["CONSOLE_URL"].startswith("http://")
 

@@ -9,6 +9,8 @@ DEMO = """\
 ACME_API_KEY=wm_live_abc
 OPERATOR_EMAIL=olive@watermaster.test
 OPERATOR_PASSWORD='two words'
+ACME_OWNER_EMAIL=ada@acme.test
+ACME_OWNER_PASSWORD=three
 """
 
 
@@ -21,6 +23,7 @@ class TestBanner:
         assert "http://127.0.0.1:8000/" in text
         assert "http://127.0.0.1:7878/" in text
         assert "olive@watermaster.test   two words" in text
+        assert "ada@acme.test   three" in text
 
     def test_leaves_the_keys_in_their_file(self, tmp_path: Path) -> None:
         (tmp_path / "demo.env").write_text(DEMO)
@@ -45,4 +48,6 @@ class TestDemoFile:
             "ACME_API_KEY": "wm_live_abc",
             "OPERATOR_EMAIL": "olive@watermaster.test",
             "OPERATOR_PASSWORD": "two words",
+            "ACME_OWNER_EMAIL": "ada@acme.test",
+            "ACME_OWNER_PASSWORD": "three",
         }

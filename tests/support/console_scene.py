@@ -14,7 +14,7 @@ from accounts.keys.models import ApiKey
 from accounts.models import MemberRole, OperatorRole, User
 from accounts.roles import MEMBER_MAY, OPERATOR_MAY, Act
 from budgets.models import Budget, Decision
-from budgets.services.demo.cast import OPERATOR_EMAIL
+from budgets.services.demo.cast import EMAILS
 from budgets.services.plan_catalogue import CATALOGUE
 from kernel.ids import mint_wire_id
 from kernel.lanes import shared_lanes
@@ -101,7 +101,7 @@ def demo_scene(folder: Path) -> Iterator[Scene]:
         for tenant in Tenant.objects.filter(slug__in=["acme", "initech"]):
             drop_tenant(tenant)
         delete_shared(
-            User.objects.filter(email=OPERATOR_EMAIL),
+            User.objects.filter(email__in=EMAILS),
             Plan.objects.filter(code__in=[plan.code for plan in CATALOGUE], tenants=None),
         )
 

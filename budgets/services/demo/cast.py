@@ -48,6 +48,7 @@ class DemoTenant:
     name: str
     plan: str
     time_zone: str
+    owner_email: str
     budgets: tuple[DemoBudget, ...]
     workloads: tuple[Workload, ...]
     late_costs: tuple[LateCost, ...] = ()
@@ -58,6 +59,7 @@ ACME: Final = DemoTenant(
     name="Acme Corporation",
     plan="enterprise",
     time_zone="Asia/Kolkata",
+    owner_email="ada@acme.test",
     budgets=(
         DemoBudget(scope="workspace:prod", allocated=60 * USD),
         DemoBudget(scope="workspace:prod/agent:support", allocated=45 * USD),
@@ -127,6 +129,7 @@ INITECH: Final = DemoTenant(
     name="Initech",
     plan="trial",
     time_zone="America/New_York",
+    owner_email="ben@initech.test",
     budgets=(
         DemoBudget(scope="workspace:helpdesk", allocated=4 * USD),
         DemoBudget(scope="workspace:helpdesk/agent:answers", allocated=150 * CENT),
@@ -156,3 +159,5 @@ INITECH: Final = DemoTenant(
 
 TENANTS: Final = (ACME, INITECH)
 OPERATOR_EMAIL: Final = "olive@watermaster.test"
+#: Everybody who signs in to the demo.
+EMAILS: Final = (OPERATOR_EMAIL, *(tenant.owner_email for tenant in TENANTS))

@@ -22,7 +22,9 @@ def banner(*, var: Path, api_port: int, console_port: int) -> str:
         f"API      http://{HOST}:{api_port}/",
     ]
     if "OPERATOR_EMAIL" in demo:
-        lines.append(f"Sign in  {demo['OPERATOR_EMAIL']}   {demo.get('OPERATOR_PASSWORD', '')}".rstrip())
+        lines += ["", "Sign in  as an operator:", *_sign_in(demo, "OPERATOR")]
+    if "ACME_OWNER_EMAIL" in demo:
+        lines += ["         as an admin of the tenant acme:", *_sign_in(demo, "ACME_OWNER")]
     if "ACME_API_KEY" in demo:
         lines += [
             f"Keys     {demo_file}",
@@ -34,6 +36,10 @@ def banner(*, var: Path, api_port: int, console_port: int) -> str:
             f"    -d '{RESERVE}'",
         ]
     return "\n".join([*lines, ""])
+
+
+def _sign_in(demo: dict[str, str], who: str) -> list[str]:
+    return [f"         {demo[f'{who}_EMAIL']}   {demo.get(f'{who}_PASSWORD', '')}".rstrip()]
 
 
 def read_demo_file(path: Path) -> dict[str, str]:

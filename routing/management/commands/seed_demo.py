@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.keys.tokens import parse_token
-from accounts.services.local_operator import ensure_operator
+from accounts.services.local_sign_in import ensure_operator, ensure_owner
 from budgets.selectors.audit import audit
 from budgets.services.demo.access import (
     ADMIN_PERMISSIONS,
@@ -72,6 +72,16 @@ class Command(BaseCommand):
             )
         operator = ensure_operator(email=OPERATOR_EMAIL, password=known.get("OPERATOR_PASSWORD", ""), now=now)
         values["OPERATOR_EMAIL"], values["OPERATOR_PASSWORD"] = operator.email, operator.password
+        for tenant in TENANTS:
+            name = tenant.slug.upper()
+            values[f"{name}_OWNER_EMAIL"] = tenant.owner_email
+            values[f"{name}_OWNER_PASSWORD"] = ensure_owner(
+                tag=tags[tenant.slug],
+                email=tenant.owner_email,
+                password=known.get(f"{name}_OWNER_PASSWORD", ""),
+                actor=ACTOR,
+                now=now,
+            )
         values["API_URL"] = f"http://127.0.0.1:{settings.API_PORT}"
         values["CONSOLE_URL"] = settings.CONSOLE_URL
         write_file(path, values)
