@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
 from django.contrib.auth.decorators import login_required
@@ -16,7 +17,6 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
-from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -40,7 +40,7 @@ def reauthenticated(view: View) -> View:
     def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method != "POST" or did_recently_reauthenticate(request):
             return view(request, *args, **kwargs)
-        address = f"{reverse('account_reauthenticate')}?{urlencode({'next': keep_post(request)})}"
+        address = f"{reverse('account_reauthenticate')}?{urlencode({'next': keep_post(request)}, safe='/')}"
         if getattr(request, "htmx", False):
             return HttpResponseClientRedirect(address)
         return redirect(address)
@@ -93,7 +93,7 @@ def to_sign_in_keeping_form(request: HttpRequest) -> HttpResponse:
     # Only what our own pages sent: nothing has checked the form's token yet.
     if request.method != "POST" or request.headers.get("Origin") != f"{request.scheme}://{request.get_host()}":
         return to_sign_in(request)
-    address = f"{reverse('accounts:sign_in')}?{urlencode({'next': keep_post(request)})}"
+    address = f"{reverse('accounts:sign_in')}?{urlencode({'next': keep_post(request)}, safe='/')}"
     if getattr(request, "htmx", False):
         return HttpResponseClientRedirect(address)
     return redirect(address)
