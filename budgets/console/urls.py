@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, path
 
+from budgets.console import cost_urls
 from budgets.console.budgets import budget_export, budget_list
 from budgets.console.decisions import decision_detail, decision_list
 from budgets.console.denials import denial_list
@@ -13,6 +14,7 @@ from budgets.console.switch_pages import switch_lift, switch_list, switch_throw
 from budgets.console.tenants import tenant_detail, tenant_list
 
 ops: list[URLPattern] = [
+    *cost_urls.ops,
     path("", overview, name="overview"),
     path("stops/", platform_stops, name="platform_stops"),
     path("stops/new/", platform_stop, name="platform_stop"),
@@ -21,6 +23,7 @@ ops: list[URLPattern] = [
     path("tenants/", tenant_list, name="tenant_list"),
 ]
 books: list[URLPattern] = [
+    *cost_urls.books,
     path("", tenant_detail, name="overview"),
     path("stop/", tenant_stop, name="tenant_stop"),
     path("resume/", tenant_resume, name="tenant_resume"),
