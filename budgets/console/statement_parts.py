@@ -94,8 +94,19 @@ def csv_rows(tenant: TenantLine, statement: Statement) -> Iterator[Sequence[obje
     number = statement_number(tenant, statement)
     for line in statement.lines:
         section = "corrections" if line.is_correction else "charges"
-        names = (number, section, line.workspace, line.model, line.tool, line.calls)
-        yield (*names, *_amounts(line.unit, line.charged), line.uncovered, None, None, None)
+        yield (
+            number,
+            section,
+            line.workspace,
+            line.model,
+            line.tool,
+            line.calls,
+            *_amounts(line.unit, line.charged),
+            line.uncovered,
+            None,
+            None,
+            None,
+        )
     for charge in statement.carried:
         names = (number, "from an earlier period", path_within_tenant(charge.scope_path), "", charge.action_name, None)
         times = (charge.asked_at, charge.booked_at)
@@ -118,7 +129,7 @@ def paper_of(tenant: TenantLine, statement: Statement, *, now: datetime, display
         ("State", "Final" if is_final else "So far: the period is not over"),
         ("Ledger", f"entries {statement.after + 1} to {statement.until}" if statement.lines else "no charges"),
     ]
-    tables = []
+    tables: list[PaperTable] = []
     for part in parts_of(statement):
         facts.append((f"Total in {unit_name(part.unit)}", exact_amount_text(part.total.charged, part.unit)))
         if display and part.unit == Unit.USD_MICROCENTS:
@@ -132,8 +143,8 @@ def paper_of(tenant: TenantLine, statement: Statement, *, now: datetime, display
         facts=facts,
         tables=tables,
         notes=[
-            "A charge counts in the period in which it was booked, a correction in which it was made. Amounts are the"
-            " ledger's own, to the last digit; the total is their sum.",
+            "A charge counts in the period in which it was booked, a correction in which it was made.",
+            "Amounts are the ledger's own, to the last digit; the total is their sum.",
             "Uncovered is what was really spent beyond what budgets and debt paid. It is not part of the total.",
         ],
         made_at=now,
@@ -162,9 +173,9 @@ def _tables(part: Part) -> Iterator[PaperTable]:
     rows = [_row(line) for line in part.charges]
     if part.rest:
         words = counted_text(part.rest.lines, "more line")
-        rows.append(_numbers("", words, unit, part.rest.calls, part.rest.uncovered, part.rest.charged))
+        rows.append(("", words, *_numbers(unit, part.rest.calls, part.rest.uncovered, part.rest.charged)))
     uncovered = total.uncovered - sum(line.uncovered for line in part.corrections)
-    rows.append(_numbers("Sum", "", unit, total.calls, uncovered, part.charged_before_corrections))
+    rows.append(("Sum", "", *_numbers(unit, total.calls, uncovered, part.charged_before_corrections)))
     heads = ("Workspace", "Model or tool", "Calls", "Uncovered", "Charged")
     widths = (26, 34, 11, 20, 22)
     yield PaperTable(
@@ -174,7 +185,7 @@ def _tables(part: Part) -> Iterator[PaperTable]:
         corrected = sum(line.calls for line in part.corrections)
         missing = sum(line.uncovered for line in part.corrections)
         rows = [_row(line) for line in part.corrections]
-        rows.append(_numbers("Sum", "", unit, corrected, missing, total.corrected))
+        rows.append(("Sum", "", *_numbers(unit, corrected, missing, total.corrected)))
         yield PaperTable(
             title=f"Corrections in {unit_name(unit)}",
             heads=("Workspace", "Model or tool", "Corrections", "Uncovered", "Charged"),
@@ -186,11 +197,12 @@ def _tables(part: Part) -> Iterator[PaperTable]:
 
 
 def _row(line: StatementLine) -> tuple[str, ...]:
-    return _numbers(line.workspace or "none", model_or_tool(line), line.unit, line.calls, line.uncovered, line.charged)
+    names = (line.workspace or "no workspace", model_or_tool(line))
+    return (*names, *_numbers(line.unit, line.calls, line.uncovered, line.charged))
 
 
-def _numbers(first: str, second: str, unit: str, calls: int, uncovered: int, charged: int) -> tuple[str, ...]:
-    return (first, second, number_text(calls), exact_amount_text(uncovered, unit), exact_amount_text(charged, unit))
+def _numbers(unit: str, calls: int, uncovered: int, charged: int) -> tuple[str, str, str]:
+    return number_text(calls), exact_amount_text(uncovered, unit), exact_amount_text(charged, unit)
 
 
 def _carried_table(statement: Statement, *, zone: str) -> PaperTable:

@@ -124,7 +124,7 @@ def months_since(since: datetime, *, until: datetime, time_zone: str, limit: int
     """The months from the one that holds `since` to the one that holds `until`, the latest first."""
     oldest = since.astimezone(local_midnight(date(2000, 1, 1), time_zone=time_zone).tzinfo).date().replace(day=1)
     first = until.astimezone(local_midnight(date(2000, 1, 1), time_zone=time_zone).tzinfo).date().replace(day=1)
-    months = []
+    months: list[Month] = []
     while first >= oldest and len(months) < limit:
         months.append(Month(first=first, time_zone=time_zone))
         first = _before(first)

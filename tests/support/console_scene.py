@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.test import Client
@@ -136,4 +138,5 @@ def _samples(acme: Tenant) -> dict[str, Any]:
             "seq": 1,
             "ticket": "nothing",
             "token": "nothing",
+            "month": f"{datetime.now(ZoneInfo(acme.time_zone)):%Y-%m}",
         }
