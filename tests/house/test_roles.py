@@ -14,6 +14,8 @@ KEEP: Final = {"SELECT", "INSERT", "UPDATE"}
 EVERYTHING: Final = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 #: What the role may do with each table of the shared schema; those of `routing` have tests of their own.
 GRANTS: Final = {
+    "account_emailaddress": READ,
+    "account_emailconfirmation": READ,
     "api_key": KEEP,
     "audit_entry": ADD,
     "auth_group": READ,
@@ -23,6 +25,9 @@ GRANTS: Final = {
     "django_content_type": READ,
     "django_migrations": READ,
     "django_session": EVERYTHING,
+    "invitation": KEEP,
+    "membership": EVERYTHING,
+    "mfa_authenticator": EVERYTHING,
     "outbox_event": KEEP,
     "plan": ADD,
     "platform_switch": KEEP,
@@ -30,8 +35,11 @@ GRANTS: Final = {
     "tenant_domain": ADD,
     "tenant_due": EVERYTHING,
     "tenant_standing": EVERYTHING,
+    "socialaccount_socialaccount": READ,
+    "socialaccount_socialapp": READ,
+    "socialaccount_socialtoken": READ,
     "user_account": KEEP,
-    "membership": EVERYTHING,
+    "usersessions_usersession": EVERYTHING,
 }
 
 pytestmark = pytest.mark.usefixtures("database")
