@@ -191,6 +191,7 @@ TEMPLATES = [
                 "django.template.context_processors.csp",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "kernel.pages.theme.theme",
             ],
             "builtins": ["django.templatetags.static", "kernel.pages.tags"],
             "loaders": [
@@ -255,6 +256,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_BEHIND_TLS
 _cookie_prefix = "__Host-" if IS_BEHIND_TLS else "watermaster-"
 SESSION_COOKIE_NAME = f"{_cookie_prefix}session"
 CSRF_COOKIE_NAME = f"{_cookie_prefix}csrf"
+THEME_COOKIE_NAME = f"{_cookie_prefix}theme"
 CSRF_COOKIE_HTTPONLY = True
 # Lax, not Strict: the address in a denial is opened from chats and tickets, and must find the reader signed in.
 # Nothing changes by GET, and every form carries a CSRF token.

@@ -8,6 +8,7 @@ import routing.console.urls
 import tenants.console.urls
 from budgets.console.explain import explain
 from kernel.http.health import healthz, readyz
+from kernel.pages.theme import set_theme
 from tenants.console.home import home
 
 _OPS = [
@@ -28,6 +29,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz),
     path("readyz", readyz),
     path("", home, name="home"),
+    path("theme/", set_theme, name="theme"),
     path("accounts/", include("accounts.console.urls")),
     path("accounts/", include("accounts.console.allauth_urls")),
     path("t/<str:slug>/", include((_BOOKS, "books"), namespace="own_books")),

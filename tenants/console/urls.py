@@ -1,6 +1,12 @@
 """Addresses of pages about the directory of tenants; `config.urls_console` mounts them."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-ops: list[URLPattern] = []
-books: list[URLPattern] = []
+from tenants.console.search import platform_search, tenant_search
+
+ops: list[URLPattern] = [
+    path("search/", platform_search, name="search"),
+]
+books: list[URLPattern] = [
+    path("search/", tenant_search, name="search"),
+]

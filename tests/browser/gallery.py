@@ -52,6 +52,7 @@ class Gallery:
     def look_at(self, tab: Tab, view: View, *, url: str) -> None:
         """Open the page, keep its pictures and note what is wrong with it."""
         found = self.findings[view.name] = {}
+        tab.complaints.clear()
         answer = tab.page.goto(url + view.address)
         tab.page.wait_for_load_state("networkidle")
         if answer is None or answer.status >= 400:
@@ -86,9 +87,9 @@ def views(scene: Scene) -> list[View]:
 
 def _view(page: ConsolePage, scene: Scene) -> View | None:
     """None for what is no page of its own: acts by POST alone, files, parts, and addresses that lead elsewhere."""
-    if page.id in _NO_PAGES or (page.is_guarded and (page.acts is None or page.acts.see is None)):
-        return None
     reader = Reader.OWNER if page.namespace == OWN_BOOKS else Reader.OPS_OWNER
+    if page.id in _NO_PAGES or (page.is_guarded and (page.acts is None or page.acts.see not in (reader.may(page.namespace) or ()))):
+        return None
     if page.arguments and not page.is_guarded and page.namespace != "accounts":
         # A library's page about one thing, which nobody in the scene has.
         return None

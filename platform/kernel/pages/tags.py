@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from kernel.money import Unit
 from kernel.pages import amounts, moments
 from kernel.pages.bars import Bar, Tone
+from kernel.pages.navigation import BOOKS_NAVIGATION, OPS_NAVIGATION, lines_with_addresses
 from kernel.pages.phrases import Sentence, render
 
 register = template.Library()
@@ -85,19 +86,22 @@ def phrases(pieces: Sentence) -> SafeString:
     return render(pieces)
 
 
-@register.inclusion_tag("components/nav_link.html", takes_context=True)
-def nav_link(
-    context: dict[str, Any], section: str, address: str, words: str, count: int | None = None
-) -> dict[str, Any]:
-    """One line of the navigation: `address` is the name of a page, of the place's own tenant where there is one."""
+@register.inclusion_tag("components/navigation.html", takes_context=True)
+def navigation(context: dict[str, Any]) -> dict[str, Any]:
+    """The column beside the page: the operators' pages, or those of the place's own tenant."""
     place = context["place"]
-    try:
-        url = place.url(address.removeprefix("books:")) if address.startswith("books:") else reverse(address)
-    except NoReverseMatch:
-        url = ""
+    groups = OPS_NAVIGATION if place.is_ops else BOOKS_NAVIGATION
+    address_of = _ops_address if place.is_ops else place.url
+    shown = [
+        {
+            "title": group.title or place.tenant.name or place.tenant.slug,
+            "lines": list(lines_with_addresses(group, address_of=address_of)),
+        }
+        for group in groups
+    ]
     # On the operators' side every page about one tenant belongs to the line of all tenants.
-    current = "tenants" if place.is_ops and place.tenant else context.get("section")
-    return {"url": url, "words": words, "count": count, "is_current": current == section}
+    section = "tenants" if place.is_ops and place.tenant else context.get("section")
+    return {"groups": [group for group in shown if group["lines"]], "section": section}
 
 
 @register.inclusion_tag("components/nav_link.html", takes_context=True)
@@ -109,6 +113,10 @@ def tenant_tab(context: dict[str, Any], name: str, words: str, *also: str) -> di
     except NoReverseMatch:
         url = ""
     return {"url": url, "words": words, "count": None, "is_current": match and match.url_name in {name, *also}}
+
+
+def _ops_address(name: str) -> str:
+    return reverse(f"ops:{name}")
 
 
 def _time(at: datetime | None, zone: str, text: str) -> SafeString | str:
