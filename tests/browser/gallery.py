@@ -88,7 +88,9 @@ def views(scene: Scene) -> list[View]:
 def _view(page: ConsolePage, scene: Scene) -> View | None:
     """None for what is no page of its own: acts by POST alone, files, parts, and addresses that lead elsewhere."""
     reader = Reader.OWNER if page.namespace == OWN_BOOKS else Reader.OPS_OWNER
-    if page.id in _NO_PAGES or (page.is_guarded and (page.acts is None or page.acts.see not in (reader.may(page.namespace) or ()))):
+    if page.id in _NO_PAGES or (
+        page.is_guarded and (page.acts is None or page.acts.see not in (reader.may(page.namespace) or ()))
+    ):
         return None
     if page.arguments and not page.is_guarded and page.namespace != "accounts":
         # A library's page about one thing, which nobody in the scene has.

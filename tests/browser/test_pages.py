@@ -63,5 +63,7 @@ class TestEveryPage:
                     gallery.look_at(tab, view, url=url)
         gallery.write()
 
-        wrong = [f"{view}, {mode}: {line}" for view, modes in gallery.wrong.items() for mode in modes for line in modes[mode]]
+        wrong = [
+            f"{view}, {mode}: {line}" for view, modes in gallery.wrong.items() for mode in modes for line in modes[mode]
+        ]
         assert not wrong, "\n".join(wrong)
