@@ -1,9 +1,7 @@
-"""`/ops/`: what needs attention."""
+"""`/ops/`: what needs attention, from the worker's notes on every tenant."""
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -12,60 +10,60 @@ from accounts.console.pages import page
 from accounts.console.place import place_of
 from accounts.roles import Act
 from budgets.console import first_steps
-from budgets.console.tenant_rows import TENANTS_PER_PAGE, TenantRow, tenant_rows
+from budgets.console.attention import banner
+from budgets.console.standing_rows import runs_out_of, standing_row
 from budgets.console.wording import reason_words
-from budgets.models.choices import Period
 from kernel.money import Unit
-from tenants.selectors.directory import directory_page, tenant_count
+from kernel.pages.amounts import amount_text
+from kernel.pages.fragments import wants_fragment
+from kernel.pages.moments import duration_text
+from kernel.pages.sparklines import Sparkline, sparkline
+from tenants.selectors.attention import needing_attention
+from tenants.selectors.standing import Order, StandingTotals, standing_page, standing_totals
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """Sums over the tenants on the page, in USD_MICROCENTS; budgets in other units are not part of them."""
-
-    spent: int
-    held: int
-    spent_title: str
-    denied: int
-    is_denied_cut: bool
-    tenants_denied: int
-    exhausted: int
-    near: int
+_TENANTS_SHOWN: Final = 15
+_BANNERS_SHOWN: Final = 3
+_CAUSES_SHOWN: Final = 6
+#: A note older than this is not shown as if it were of now.
+_STALE_AFTER_S: Final = 180
 
 
 @page(Act.SEE_PLATFORM)
 def overview(request: HttpRequest) -> HttpResponse:
+    """Six queries, however many tenants there are. The part `live` is asked for again every five seconds."""
     now = datetime.now(UTC)
-    page = directory_page(limit=TENANTS_PER_PAGE)
-    rows = sorted(tenant_rows(page.tenants, now=now), key=lambda row: (-row.risk, row.tenant.slug))
-    causes: Counter[str] = Counter()
-    for row in rows:
-        for cause in row.denials.causes:
-            causes[reason_words(cause.reason_code)] += cause.count
-    context = {
+    totals = standing_totals(now=now)
+    worst = standing_page(now=now, order=Order.RISK, limit=_TENANTS_SHOWN)
+    soonest = standing_page(now=now, order=Order.EXHAUSTION, limit=1) if totals.exhausting else None
+    attention = needing_attention(now=now, limit=_BANNERS_SHOWN)
+    context: dict[str, Any] = {
         "section": "overview",
         "place": place_of(request),
         "now": now,
-        "rows": rows,
-        "totals": totals_of(rows),
-        "causes": causes.most_common(6),
-        "tenant_count": tenant_count() if page.next_after else len(rows),
-        "is_partial": page.next_after is not None,
+        "is_paused": "paused" in request.GET,
+        "banners": [banner(line, now=now) for line in attention.lines],
+        "banners_more": attention.count - len(attention.lines),
+        "totals": totals,
+        "oldest_hold": duration_text(_minutes_since(totals.oldest_hold_at, now)) if totals.oldest_hold_at else "",
+        "next_out": _next_out(soonest.lines[0], now=now) if soonest and soonest.lines else None,
+        "causes": [(code, reason_words(code), count) for code, count in totals.causes[:_CAUSES_SHOWN]],
+        "spend": _spend(totals),
+        "spend_day": sum(totals.quarters),
+        "is_stale": totals.oldest_as_of is not None and (now - totals.oldest_as_of).total_seconds() > _STALE_AFTER_S,
+        "rows": [standing_row(line, now=now) for line in worst.lines],
         "first_step": first_steps.create_tenant(),
     }
-    return render(request, "budgets/overview.html", context)
+    return render(request, wants_fragment(request, "budgets/overview.html", "live"), context)
 
 
-def totals_of(rows: Sequence[TenantRow]) -> Totals:
-    dollars = [row.budget for row in rows if row.budget is not None and row.budget.unit == Unit.USD_MICROCENTS]
-    is_daily = bool(dollars) and all(budget.period == Period.DAY for budget in dollars)
-    return Totals(
-        spent=sum(budget.spent + budget.debt for budget in dollars),
-        held=sum(budget.reserved for budget in dollars),
-        spent_title="Spend today" if is_daily else "Spend in current periods",
-        denied=sum(row.denials.count for row in rows),
-        is_denied_cut=any(row.denials.is_cut for row in rows),
-        tenants_denied=sum(1 for row in rows if row.denials.count),
-        exhausted=sum(1 for row in rows if row.state in {"Used up", "Over limit"}),
-        near=sum(1 for row in rows if row.state == "Near cap"),
-    )
+def _spend(totals: StandingTotals) -> Sparkline | None:
+    label = f"{amount_text(sum(totals.quarters), Unit.USD_MICROCENTS)} spent in the last 24 hours, all tenants"
+    return sparkline(totals.quarters, steps=96, label=label, width=760, height=140)
+
+
+def _next_out(line: Any, *, now: datetime) -> tuple[Any, str] | None:
+    return (line.tenant, runs_out_of(line.standing, now=now)[0]) if line.standing else None
+
+
+def _minutes_since(at: datetime, now: datetime) -> int:
+    return max(int((now - at).total_seconds()) // 60, 1) * 60_000

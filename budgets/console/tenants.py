@@ -1,4 +1,4 @@
-"""`/ops/tenants/`: the list, and one tenant with its budgets, decisions and keys."""
+"""One tenant with its budgets, decisions and keys."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -14,40 +14,16 @@ from accounts.roles import Act
 from budgets.console import first_steps
 from budgets.console.budget_rows import budget_rows
 from budgets.console.decision_rows import decision_rows
-from budgets.console.tenant_rows import TENANTS_PER_PAGE, is_due, tenant_rows
+from budgets.console.tenant_rows import is_due, tenant_rows
 from budgets.console.wording import path_within_tenant
 from budgets.selectors.budget_lines import BudgetTree, budget_tree
 from budgets.selectors.decisions import recent_decisions
 from budgets.services.periods import BooksBusy, open_due_periods
-from kernel.pages.fragments import wants_fragment
 from kernel.tenancy import in_tenant
-from tenants.selectors.directory import TenantStatus, directory_page
 
 _BUDGETS_SHOWN: Final = 300
 _DECISIONS_SHOWN: Final = 12
 _KEYS_SHOWN: Final = 50
-_SEARCH_LENGTH_MAX: Final = 100
-
-
-@page(Act.SEE_PLATFORM)
-def tenant_list(request: HttpRequest) -> HttpResponse:
-    search = request.GET.get("q", "").replace("\0", "").strip()[:_SEARCH_LENGTH_MAX]
-    wanted = request.GET.get("status", "")
-    status = TenantStatus(wanted) if wanted in TenantStatus.values else None
-    after = request.GET.get("after", "").replace("\0", "")
-    page = directory_page(search=search, status=status, after=after, limit=TENANTS_PER_PAGE)
-    context = {
-        "section": "tenants",
-        "place": place_of(request),
-        "rows": tenant_rows(page.tenants, now=datetime.now(UTC)),
-        "search": search,
-        "status": status.value if status else "",
-        "statuses": [(known.value, known.label) for known in TenantStatus],
-        "is_filtered": bool(search or status or after),
-        "next_after": page.next_after,
-        "first_step": first_steps.create_tenant(),
-    }
-    return render(request, wants_fragment(request, "budgets/tenant_list.html", "tenants"), context)
 
 
 @page(Act.SEE_BOOKS)

@@ -11,7 +11,10 @@ from budgets.console.overview import overview
 from budgets.console.platform_stopping import platform_lift, platform_stop, platform_stops
 from budgets.console.stopping import tenant_resume, tenant_stop
 from budgets.console.switch_pages import switch_lift, switch_list, switch_throw
-from budgets.console.tenants import tenant_detail, tenant_list
+from budgets.console.tenant_bulk import tenant_bulk
+from budgets.console.tenant_life import tenant_close, tenant_new
+from budgets.console.tenant_list import tenant_export, tenant_list
+from budgets.console.tenants import tenant_detail
 
 ops: list[URLPattern] = [
     *cost_urls.ops,
@@ -21,12 +24,17 @@ ops: list[URLPattern] = [
     path("stops/lift/", platform_lift, name="platform_lift"),
     path("denials/", denial_list, name="denial_list"),
     path("tenants/", tenant_list, name="tenant_list"),
+    path("tenants.csv", tenant_export, name="tenant_export"),
+    # Not below tenants/: "new" and "bulk" are names that a tenant may have.
+    path("tenant/new/", tenant_new, name="tenant_new"),
+    path("tenant/bulk/", tenant_bulk, name="tenant_bulk"),
 ]
 books: list[URLPattern] = [
     *cost_urls.books,
     path("", tenant_detail, name="overview"),
     path("stop/", tenant_stop, name="tenant_stop"),
     path("resume/", tenant_resume, name="tenant_resume"),
+    path("close/", tenant_close, name="tenant_close"),
     path("switches/", switch_list, name="switch_list"),
     path("switches/throw/", switch_throw, name="switch_throw"),
     path("switches/lift/", switch_lift, name="switch_lift"),

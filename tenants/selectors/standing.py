@@ -14,6 +14,7 @@ from kernel.sql_files import read_sql
 from kernel.tenancy import in_public
 from tenants.models import Tenant, TenantStanding, TenantStatus
 from tenants.selectors.directory import TenantLine, tenant_line
+from tenants.selectors.filtering import TenantFilter, matching
 from tenants.services.standing import QUARTER, quarters_until
 
 QUARTERS: Final = 96
@@ -121,24 +122,24 @@ def standing_page(
     order: Order = Order.RISK,
     search: str = "",
     status: TenantStatus | None = None,
+    is_stopped: bool | None = None,
+    plan: str = "",
     after: str = "",
     limit: int,
 ) -> StandingPage:
-    """Tenants whose slug or name contains `search`, behind the cursor `after`. One query.
+    """Tenants that a `TenantFilter` of these means, behind the cursor `after`. One query.
 
     A cursor is the slug of the last tenant and what it was sorted by: a tenant that changes its place meanwhile may be
     seen twice or not at all, the others once.
     """
     found = _ordered(Tenant.objects.select_related("plan", "standing"), order)
-    if search:
-        found = found.filter(Q(slug__icontains=search) | Q(name__icontains=search))
-    if status is not None:
-        found = found.filter(status=status)
+    wanted = TenantFilter(search=search, status=status, is_stopped=is_stopped, plan=plan)
+    found = matching(found, wanted, now=now)
     if after:
         found = _behind(found, order, after)
     with in_public():
         tenants = list(found[: limit + 1])
-    lines = tuple(_line(tenant, now=now) for tenant in tenants[:limit])
+    lines = tuple(line_with_standing(tenant, now=now) for tenant in tenants[:limit])
     is_cut = len(tenants) > limit
     return StandingPage(lines=lines, next_after=_cursor(tenants[limit - 1], order) if is_cut else None)
 
@@ -147,7 +148,7 @@ def standing_of(slug: str, *, now: datetime) -> StandingLine | None:
     """One tenant's line; None for an unknown slug. One query."""
     with in_public():
         tenant = Tenant.objects.select_related("plan", "standing").filter(slug=slug).first()
-    return _line(tenant, now=now) if tenant else None
+    return line_with_standing(tenant, now=now) if tenant else None
 
 
 def standing_totals(*, now: datetime) -> StandingTotals:
@@ -227,7 +228,8 @@ def _note_of(tenant: Tenant) -> TenantStanding | None:
     return getattr(tenant, "standing", None)
 
 
-def _line(tenant: Tenant, *, now: datetime) -> StandingLine:
+def line_with_standing(tenant: Tenant, *, now: datetime) -> StandingLine:
+    """A row of the directory, read with its plan and its note."""
     note = _note_of(tenant)
     standing = None if note is None or note.as_of is None else _standing(note, as_of=note.as_of, now=now)
     return StandingLine(tenant=tenant_line(tenant), standing=standing)
