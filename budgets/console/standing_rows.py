@@ -18,6 +18,10 @@ _TENANT_STATES: Final = {
     TenantStatus.PROVISIONING: ("Being set up", Tone.INFO),
     TenantStatus.CLOSED: ("Closed", Tone.CALM),
 }
+_BUDGET_STATES: Final[dict[str, tuple[str, Tone]]] = {
+    BudgetStatus.CLOSED: ("Closed", Tone.CALM),
+    BudgetStatus.FROZEN: ("Frozen", Tone.BAD),
+}
 _STOPPED: Final = ("Stopped", Tone.BAD)
 _NOT_NOTED: Final = ("Not noted yet", Tone.CALM)
 _NO_BUDGET: Final = ("No budget", Tone.CALM)
@@ -100,10 +104,8 @@ def _state(line: StandingLine, *, is_stopped: bool, now: datetime) -> tuple[str,
 def _budget_state(standing: Standing, *, now: datetime) -> tuple[str, Tone]:
     if not standing.unit:
         return _NO_BUDGET
-    if standing.budget_status == BudgetStatus.CLOSED:
-        return "Closed", Tone.CALM
-    if standing.budget_status == BudgetStatus.FROZEN:
-        return "Frozen", Tone.BAD
+    if standing.budget_status in _BUDGET_STATES:
+        return _BUDGET_STATES[standing.budget_status]
     if standing.is_over_limit:
         return "Over limit", Tone.BAD
     if standing.remaining <= 0:

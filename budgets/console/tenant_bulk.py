@@ -69,8 +69,7 @@ def tenant_bulk(request: HttpRequest) -> HttpResponse:
                 f"There were {seen} when you looked, and now there are {len(lines)}."
                 " Nothing was changed: look at them again.",
             )
-            form.data = form.data.copy()
-            form.data["seen"] = str(len(lines))
+            form.data = {**form.data.dict(), "seen": str(len(lines))}  # type: ignore[attr-defined]  # a QueryDict
         elif 0 < len(lines) <= TENANTS_MAX:
             stop = form.stop(level=SwitchLevel.TENANT) if isinstance(form, _BulkStopForm) else None
             _tell(request, choice.verb, *_do(lines, stop=stop, actor=place_of(request).actor()))

@@ -27,9 +27,7 @@ class Attention:
 
 def needing_attention(*, now: datetime, limit: int) -> Attention:
     """Runaways first, then those that run out soon, then those that are stopped. Two queries."""
-    is_runaway = Q(
-        standing__mean_hour_7d__gt=0, standing__spent_hour__gte=F("standing__mean_hour_7d") * RUNAWAY_TIMES
-    )
+    is_runaway = Q(standing__mean_hour_7d__gt=0, standing__spent_hour__gte=F("standing__mean_hour_7d") * RUNAWAY_TIMES)
     is_exhausting = Q(standing__exhausts_at__lte=now + EXHAUSTING_WITHIN, standing__exhausts_at__gt=now)
     is_stopped = stopped_now(now)
     order = Case(

@@ -1,4 +1,4 @@
-"""Which tenants somebody means, by what stands in an address: the same for a page, a count, a file and an act on all."""
+"""Which tenants somebody means, as an address says it: the same for a page, a count, a file and an act on all."""
 
 from dataclasses import dataclass
 from datetime import datetime

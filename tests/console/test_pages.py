@@ -4,24 +4,21 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
-from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
 from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import OperatorRole, User
 from budgets.models import Budget
-from budgets.models.choices import BudgetStatus
 from kernel.ids import mint_wire_id, uuid7
 from kernel.money import Unit
 from kernel.tenancy import in_tenant
-from tenants.models import Tenant, TenantStatus
+from tenants.models import Tenant
 from tests.support.books import Books
-from tests.support.console import CENT, DOLLAR, day_bounds, explain_address, person, play_busy_day, signed_in
-from tests.support.owner import head_held
+from tests.support.console import DOLLAR, explain_address, person, play_busy_day, signed_in
 
 HOSTILE = '<script>alert("x")</script>\N{RIGHT-TO-LEFT OVERRIDE}{{ 7|add:7 }}'
 
@@ -131,147 +128,6 @@ class TestHeaders:
                 assert "no-store" in browser.get(address)["Cache-Control"]
 
 
-class TestOverview:
-    def test_shows_each_tenant_with_what_it_spent_and_holds(self, books: Books, browser: Client) -> None:
-        books.add_budget(allocated=200 * DOLLAR, **day_bounds(books.tenant))
-        hold = books.ask("reserve", amount=50 * DOLLAR)
-        books.ask("commit", target=hold.id, amount=4312 * CENT)
-        books.ask("reserve", amount=7 * DOLLAR)
-
-        text = page(browser, "/ops/")
-
-        assert "Acme Corporation" in text
-        assert "$43.12" in text
-        assert "$7.00" in text
-        assert "Spend today" in text
-        assert "22% spent, 4% held" in text
-
-    def test_counts_denials_and_leads_to_them(self, books: Books, browser: Client) -> None:
-        books.add_budget(allocated=DOLLAR)
-        for _ in range(3):
-            books.ask("reserve", amount=2 * DOLLAR)
-
-        text = page(browser, "/ops/")
-        link = "/ops/tenants/acme/decisions/?verdict=deny&amp;within=1h"
-
-        assert f'<a href="{link}">3</a>' in text
-        assert "3 budget exceeded" in text
-        assert page(browser, link.replace("&amp;", "&")).count(">Why</a>") == 3
-
-    def test_says_what_to_do_first_where_there_is_no_tenant(self, browser: Client) -> None:
-        if Tenant.objects.exists():
-            pytest.skip("another test's tenant is still there")
-
-        assert "/api/v1/tenants" in page(browser, "/ops/")
-
-    def test_shows_the_day_that_is_and_not_the_one_that_was(self, books: Books, browser: Client) -> None:
-        books.add_budget(allocated=5 * DOLLAR, period_allocation=5 * DOLLAR, **day_bounds(books.tenant))
-        hold = books.ask("reserve", amount=3 * DOLLAR)
-        books.ask("commit", target=hold.id, amount=3 * DOLLAR)
-        _let_period_end(books)
-
-        text = page(browser, "/ops/")
-
-        assert "0% spent, 0% held" in text
-        assert "0% spent, 0% held" in page(browser, "/ops/tenants/acme/")
-
-    def test_passes_over_a_tenant_whose_books_somebody_holds(
-        self, books: Books, initech: Tenant, browser: Client
-    ) -> None:
-        books.add_budget(allocated=5 * DOLLAR, period_allocation=5 * DOLLAR, **day_bounds(books.tenant))
-        books.add_budget("/workspace:a", allocated=DOLLAR)
-        hold = books.ask("reserve", amount=3 * DOLLAR)
-        books.ask("commit", target=hold.id, amount=3 * DOLLAR)
-        _let_period_end(books)
-        other = Books(initech)
-        other.add_budget(allocated=7 * DOLLAR, period_allocation=4 * DOLLAR, **day_bounds(initech))
-        _let_period_end(other)
-
-        with head_held(books.tenant):
-            overview, tenants = page(browser, "/ops/"), page(browser, "/ops/tenants/")
-            detail = page(browser, "/ops/tenants/acme/")
-
-        for text in (overview, tenants):
-            assert text.count("Books busy") == 1
-            assert "60% spent" not in text, "yesterday's numbers"
-            assert "$4.00" in text, "the other tenant's new day"
-        assert "Books busy" in detail
-        assert "show the period that ended" in detail
-        assert "$1.00" in detail
-        assert "Books busy" not in page(browser, "/ops/tenants/acme/")
-
-    def test_shows_a_tenant_that_is_still_being_set_up(self, books: Books, browser: Client) -> None:
-        Tenant.objects.filter(pk=books.tenant.pk).update(status=TenantStatus.PROVISIONING)
-
-        assert "Being set up" in page(browser, "/ops/")
-        assert browser.get("/ops/tenants/acme/").status_code == 404
-
-    @pytest.mark.parametrize(
-        ("columns", "state"),
-        [
-            ({"allocated": 0}, "Not funded"),
-            ({"allocated": 1, "status": BudgetStatus.FROZEN}, "Frozen"),
-            ({"allocated": 1, "status": BudgetStatus.CLOSED}, "Closed"),
-            ({"allocated": 1, "is_capped": True}, "Over limit"),
-            ({"allocated": 1}, "Healthy"),
-        ],
-    )
-    def test_names_the_state_of_a_budget(
-        self, books: Books, browser: Client, columns: dict[str, Any], state: str
-    ) -> None:
-        books.add_budget(**columns)
-
-        assert state in page(browser, "/ops/")
-
-    @pytest.mark.parametrize(
-        ("spent", "state"), [(899, "Healthy"), (900, "Near cap"), (999, "Near cap"), (1000, "Used up")]
-    )
-    def test_warns_from_ninety_percent(self, books: Books, browser: Client, spent: int, state: str) -> None:
-        books.add_budget(allocated=1000)
-        books.ask("reserve", amount=spent)
-
-        assert f">{state}</span>" in page(browser, "/ops/")
-
-    def test_asks_a_fixed_number_of_queries_for_each_tenant(self, books: Books, browser: Client) -> None:
-        for number in range(12):
-            books.add_budget(f"/workspace:w{number}", allocated=DOLLAR)
-        books.add_budget(allocated=DOLLAR)
-
-        with CaptureQueriesContext(connection) as overview:
-            page(browser, "/ops/")
-        with CaptureQueriesContext(connection) as detail:
-            page(browser, "/ops/tenants/acme/")
-
-        assert _selects(overview) <= 6
-        assert _selects(detail) <= 8
-
-
-class TestTenantList:
-    def test_finds_by_slug_and_name(self, acme: Tenant, initech: Tenant, browser: Client) -> None:
-        assert "Initech" not in page(browser, "/ops/tenants/?q=corporation")
-        assert "Acme" in page(browser, "/ops/tenants/?q=ACM")
-        assert "No tenant matches" in page(browser, "/ops/tenants/?q=globex")
-        assert "No tenant matches" in page(browser, "/ops/tenants/?status=CLOSED")
-
-    def test_gives_htmx_the_part_that_it_asks_for(self, acme: Tenant, browser: Client) -> None:
-        part = browser.get("/ops/tenants/?q=acme", headers={"HX-Request": "true", "HX-Request-Type": "partial"})
-
-        assert b"Acme Corporation" in part.content
-        assert b"<html" not in part.content
-
-    def test_goes_on_where_the_page_before_ended(
-        self, acme: Tenant, initech: Tenant, browser: Client, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("budgets.console.tenants.TENANTS_PER_PAGE", 1)
-
-        first = page(browser, "/ops/tenants/")
-
-        assert "Acme" in first
-        assert "Initech" not in first
-        assert "after=acme" in first
-        assert "Initech" in page(browser, "/ops/tenants/?after=acme")
-
-
 class TestTenantDetail:
     def test_shows_budgets_as_a_tree(self, books: Books, browser: Client) -> None:
         play_busy_day(books)
@@ -350,21 +206,6 @@ class TestDecisionList:
         cursor = mint_wire_id("dec", initech.tag, uuid7())
 
         assert browser.get(f"/ops/tenants/acme/decisions/?before={cursor}").status_code == 404
-
-
-class TestDenialList:
-    def test_counts_by_tenant_and_cause_and_leads_to_the_calls(self, books: Books, browser: Client) -> None:
-        books.add_budget(allocated=DOLLAR)
-        books.ask("reserve", amount=2 * DOLLAR)
-        books.ask("reserve", amount=2 * DOLLAR)
-
-        text = page(browser, "/ops/denials/")
-
-        assert "verdict=deny&amp;within=1h&amp;reason=BUDGET_EXCEEDED" in text
-        assert "Budget exceeded" in text
-
-    def test_says_so_when_nothing_was_refused(self, books: Books, browser: Client) -> None:
-        assert "Nothing was refused" in page(browser, "/ops/denials/?within=nonsense")
 
 
 class TestHealth:
