@@ -13,16 +13,19 @@ from accounts.roles import Act
 from budgets.console import first_steps
 from budgets.console.budget_rows import budget_rows
 from budgets.console.moving import UNDO_WITHIN
+from budgets.console.request_rows import request_rows
 from budgets.console.siblings import movable_ids, sibling_groups
 from budgets.console.trees import by_place, tightest_above, tree_of_now, unallocated
 from budgets.console.wording import scope_words
 from budgets.selectors.budget_lines import all_budgets
 from budgets.selectors.moves import move_line
+from budgets.selectors.requests import request_page
 from kernel.pages.exports import csv_response
 from kernel.pages.typed_amounts import plain_amount
 from kernel.tenancy import in_tenant
 
 _BUDGETS_SHOWN: Final = 200
+_REQUESTS_SHOWN: Final = 10
 _HEADS: Final = (
     "scope",
     "unit",
@@ -45,6 +48,7 @@ def budget_list(request: HttpRequest, slug: str) -> HttpResponse:
     now = datetime.now(UTC)
     with in_tenant(place.tenant.tag):
         tree, stale = tree_of_now(now, limit=_BUDGETS_SHOWN)
+        requests = request_page(limit=_REQUESTS_SHOWN)
         moved = _moved(place, request.GET.get("moved", ""), now=now)
     places, movable = by_place(tree.lines), movable_ids(sibling_groups(tree.lines))
     last_of_unit = {line.unit: line.id for line in tree.lines}
@@ -63,6 +67,8 @@ def budget_list(request: HttpRequest, slug: str) -> HttpResponse:
         "is_stale": bool(stale),
         "can_move": bool(movable),
         "moved": moved,
+        "requests": request_rows(requests.requests),
+        "has_more_requests": requests.next_before is not None,
         "create_budget": first_steps.create_budget(place.tenant.slug) if place.is_ops else "",
     }
     return render(request, "budgets/budget_list.html", context)

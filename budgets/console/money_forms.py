@@ -1,13 +1,17 @@
 """Forms in which money is moved or asked for."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from django import forms
 
-from budgets.console.siblings import Options, Siblings, group_of, movable_ids, read_choice
+from budgets.console.siblings import Options, Siblings, free_text, group_of, movable_ids, read_choice
+from budgets.console.wording import path_within_tenant
+from budgets.models.choices import BudgetStatus
 from budgets.selectors.budget_lines import BudgetLine
 from kernel.ids import uuid7
+from kernel.pages.amounts import unit_name
 from kernel.pages.typed_amounts import NotAnAmount, read_amount
 
 REASON_LENGTH_MAX = 256
@@ -82,10 +86,7 @@ class MoveForm(forms.Form):
             self.add_error("receiver", "Choose a budget that stands right beside the one that gives, in its unit.")
         elif "amount" in values:
             self.group, self.pair = group, (giver, receiver)
-            try:
-                values["amount"] = read_amount(values["amount"], group.unit)
-            except NotAnAmount as refusal:
-                self.add_error("amount", f"Must be {refusal}.")
+            _read_amount(self, values, group.unit)
         return values
 
     def _line(self, name: str) -> BudgetLine | None:
@@ -101,3 +102,62 @@ class MoveForm(forms.Form):
 def new_key() -> str:
     """What tells one form from another."""
     return f"console-{uuid7()}"
+
+
+class AskForm(forms.Form):
+    """For which budget, how much more and why. `key` makes a form that is sent twice one request."""
+
+    budget = forms.ChoiceField(label="Budget", error_messages=_GONE)
+    amount = AmountField(label="How much more")
+    reason = ReasonField()
+    key = forms.UUIDField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, lines: Sequence[BudgetLine], **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.lines = {str(line.id): line for line in lines if line.status != BudgetStatus.CLOSED}
+        field = self.fields["budget"]
+        if isinstance(field, forms.ChoiceField):
+            field.choices = [
+                (key, f"{path_within_tenant(line.scope_path)} — {free_text(line)} left")
+                for key, line in self.lines.items()
+            ]
+        self.line: BudgetLine | None = None
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        self.line = self.lines.get(values.get("budget", ""))
+        if self.line is not None and "amount" in values:
+            _read_amount(self, values, self.line.unit)
+        return values
+
+
+class AnswerForm(forms.Form):
+    """Why not."""
+
+    reason = ReasonField()
+
+
+class GrantForm(forms.Form):
+    """How much, which may be less than was asked for, and why."""
+
+    amount = AmountField(label="Amount")
+    reason = ReasonField()
+
+    def __init__(self, *args: Any, unit: str, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.unit = unit
+        self.fields["amount"].label = f"Amount, {unit_name(unit)}"
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        if "amount" in values:
+            _read_amount(self, values, self.unit)
+        return values
+
+
+def _read_amount(form: forms.Form, values: dict[str, Any], unit: str) -> None:
+    """Put the amount in the place of its text, or say what is wrong with it."""
+    try:
+        values["amount"] = read_amount(values["amount"], unit)
+    except NotAnAmount as refusal:
+        form.add_error("amount", f"Must be {refusal}.")

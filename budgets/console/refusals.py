@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from django.db import OperationalError
+
 from budgets.console.wording import scope_words
 from budgets.services.funding import NotEnoughLeft, UnitDiffers
 from budgets.services.guards import BudgetIsClosed, BudgetIsFrozen, TenantIsClosed, TenantIsSuspended
@@ -27,6 +29,7 @@ MONEY_REFUSALS: Final = (
     LimitChanged,
     NotEnoughLeft,
     NotSiblings,
+    OperationalError,
     PayloadDiffers,
     ReallocationNotFound,
     TenantIsClosed,
@@ -57,6 +60,7 @@ _SENTENCES: Final[dict[type[Exception], str]] = {
     "there.",
     BudgetNotFound: "The budget is not there any more.",
     NotSiblings: "Money moves between two budgets right below the same scope.",
+    OperationalError: "Others hold the books just now. Nothing was changed: send it again.",
     PayloadDiffers: "This form was sent before, with other values, and that was done. Nothing more was done. To do "
     "this too, send it again.",
     ReallocationNotFound: "There is no such move, or it was itself an undoing.",

@@ -2,11 +2,9 @@
 
 from django.urls import URLPattern, path
 
-from budgets.console import cost_urls
-from budgets.console.budgets import budget_export, budget_list
+from budgets.console import books_urls, cost_urls
 from budgets.console.decisions import decision_detail, decision_list
 from budgets.console.denials import denial_list
-from budgets.console.moving import budget_move, budget_move_line, budget_move_undo
 from budgets.console.overview import overview
 from budgets.console.platform_stopping import platform_lift, platform_stop, platform_stops
 from budgets.console.stopping import tenant_resume, tenant_stop
@@ -18,6 +16,7 @@ from budgets.console.tenants import tenant_detail
 
 ops: list[URLPattern] = [
     *cost_urls.ops,
+    *books_urls.ops,
     path("", overview, name="overview"),
     path("stops/", platform_stops, name="platform_stops"),
     path("stops/new/", platform_stop, name="platform_stop"),
@@ -31,6 +30,7 @@ ops: list[URLPattern] = [
 ]
 books: list[URLPattern] = [
     *cost_urls.books,
+    *books_urls.books,
     path("", tenant_detail, name="overview"),
     path("stop/", tenant_stop, name="tenant_stop"),
     path("resume/", tenant_resume, name="tenant_resume"),
@@ -38,11 +38,6 @@ books: list[URLPattern] = [
     path("switches/", switch_list, name="switch_list"),
     path("switches/throw/", switch_throw, name="switch_throw"),
     path("switches/lift/", switch_lift, name="switch_lift"),
-    path("budgets/", budget_list, name="budget_list"),
-    path("budgets/export/", budget_export, name="budget_export"),
-    path("budgets/move/", budget_move, name="budget_move"),
-    path("budgets/move/line/", budget_move_line, name="budget_move_line"),
-    path("budgets/move/<int:seq>/undo/", budget_move_undo, name="budget_move_undo"),
     path("decisions/", decision_list, name="decision_list"),
     path("decisions/<str:wire_id>/", decision_detail, name="decision_detail"),
 ]

@@ -2,6 +2,7 @@ from budgets.models.budget import Budget
 from budgets.models.decision import Decision
 from budgets.models.ledger import LedgerEntry, LedgerHead
 from budgets.models.policies import PolicyVersion, RouterLabel, RouterModel, Subscription
+from budgets.models.requests import BudgetRequest
 from budgets.models.reservation import Reservation
 from budgets.models.rollups import DecisionRollup, RollupMark, UsageRollup
 from budgets.models.rules import KillSwitch, QuotaCounter, Ruleset, Run
@@ -9,6 +10,7 @@ from budgets.models.run_template import RunTemplate
 
 __all__ = [
     "Budget",
+    "BudgetRequest",
     "Decision",
     "DecisionRollup",
     "KillSwitch",

@@ -51,6 +51,14 @@ class TenantStatus(models.TextChoices):
     CLOSED = "CLOSED"
 
 
+class RequestState(models.TextChoices):
+    """OPEN -> GRANTED | DECLINED, once."""
+
+    OPEN = "OPEN"
+    GRANTED = "GRANTED"
+    DECLINED = "DECLINED"
+
+
 class EntryKind(models.TextChoices):
     """What a ledger entry did."""
 

@@ -1,8 +1,19 @@
 from tenants.models.display_rate import DisplayRate
+from tenants.models.open_request import OpenRequest
 from tenants.models.plan import Plan
 from tenants.models.platform_switch import PlatformSwitch
 from tenants.models.tenant import Domain, Tenant, TenantStatus
 from tenants.models.tenant_due import TenantDue
 from tenants.models.tenant_standing import TenantStanding
 
-__all__ = ["DisplayRate", "Domain", "Plan", "PlatformSwitch", "Tenant", "TenantDue", "TenantStanding", "TenantStatus"]
+__all__ = [
+    "DisplayRate",
+    "Domain",
+    "OpenRequest",
+    "Plan",
+    "PlatformSwitch",
+    "Tenant",
+    "TenantDue",
+    "TenantStanding",
+    "TenantStatus",
+]

@@ -855,6 +855,9 @@ ALTER TABLE usage_rollup SET (fillfactor = 70);
 ALTER TABLE decision_rollup SET (fillfactor = 70);
 GRANT SELECT, INSERT, UPDATE, DELETE ON usage_rollup, decision_rollup TO watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON rollup_mark TO watermaster_app;
+CREATE TABLE "budget_request" ("id" uuid NOT NULL PRIMARY KEY, "scope_path" text NOT NULL, "unit" text NOT NULL, "amount" bigint NOT NULL, "reason" text NOT NULL, "asked_by" text NOT NULL, "asked_at" timestamp with time zone NOT NULL, "state" text NOT NULL, "granted" bigint NULL, "answer" text NOT NULL, "answered_by" text NOT NULL, "answered_at" timestamp with time zone NULL, CONSTRAINT "budget_request_asks_for_something" CHECK ("amount" > 0), CONSTRAINT "budget_request_is_answered_once" CHECK ((("answered_at" IS NULL AND "state" = 'OPEN') OR (NOT ("state" = 'OPEN') AND "answered_at" IS NOT NULL))), CONSTRAINT "budget_request_grants_something" CHECK ((("granted" > 0 AND "state" = 'GRANTED') OR (NOT ("state" = 'GRANTED') AND "granted" IS NULL))));
+GRANT SELECT, INSERT, UPDATE ON budget_request TO watermaster_app;
+CREATE INDEX "budget_request_asked" ON "budget_request" ("asked_at", "id");
 REVOKE ALL ON api_key FROM watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON api_key TO watermaster_app;
 CREATE TABLE "audit_entry" ("id" uuid NOT NULL PRIMARY KEY, "at" timestamp with time zone NOT NULL, "actor_type" text NOT NULL, "actor" text NOT NULL, "action" text NOT NULL, "target" text NOT NULL, "reason" text NOT NULL, "before" jsonb NULL, "after" jsonb NULL, "request_id" text NOT NULL, "trace_id" text NOT NULL, "source_ip" text NOT NULL);
@@ -917,6 +920,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0006_would_deny', now()),
     ('budgets', '0007_run_provider', now()),
     ('budgets', '0008_rollups', now()),
+    ('budgets', '0009_requests', now()),
     ('keys', '0002_grants', now()),
     ('routing', '0001_price_book', now()),
     ('routing', '0002_price_guards', now()),
@@ -928,4 +932,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('tenants', '0003_grants', now()),
     ('tenants', '0004_platform_switch', now()),
     ('tenants', '0005_judgement', now()),
-    ('tenants', '0006_tenant_standing', now());
+    ('tenants', '0006_tenant_standing', now()),
+    ('tenants', '0007_display_rate', now()),
+    ('tenants', '0008_tenant_stop', now()),
+    ('tenants', '0009_open_request', now());

@@ -16,6 +16,7 @@ GRANTS: Final = {
     "api_key": {"SELECT", "INSERT", "UPDATE"},
     "audit_entry": {"SELECT", "INSERT"},
     "budget": {"SELECT", "INSERT", "UPDATE"},
+    "budget_request": {"SELECT", "INSERT", "UPDATE"},
     "decision": {"SELECT", "INSERT"},
     "decision_rollup": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "django_migrations": set[str](),
@@ -49,6 +50,7 @@ NEVER_CHANGED: Final = sorted(COLUMNS)
 NEVER_DELETED: Final = [
     "api_key",
     "budget",
+    "budget_request",
     "kill_switch",
     "ledger_head",
     "outbox_event",

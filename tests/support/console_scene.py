@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -15,11 +15,14 @@ from django.test import Client
 from accounts.keys.models import ApiKey
 from accounts.models import MemberRole, OperatorRole, User
 from accounts.roles import MEMBER_MAY, OPERATOR_MAY, Act
-from budgets.models import Budget, Decision
+from budgets.models import Budget, BudgetRequest, Decision
 from budgets.services.demo.cast import EMAILS
-from budgets.services.plan_catalogue import CATALOGUE
-from kernel.ids import mint_wire_id
+from budgets.services.plan_catalogue import CATALOGUE, USD
+from budgets.services.requests import Asked, ask_for_money
+from kernel.actor import Actor
+from kernel.ids import mint_wire_id, uuid7
 from kernel.lanes import shared_lanes
+from kernel.money import Unit
 from kernel.tenancy import in_tenant
 from tenants.models import Plan, Tenant
 from tests.support.console import member_of, person, signed_in
@@ -136,7 +139,16 @@ def _samples(acme: Tenant) -> dict[str, Any]:
             "key_id": key.key_id,
             "budget_id": budget.pk,
             "seq": 1,
+            "request_id": _request(acme, budget).pk,
             "ticket": "nothing",
             "token": "nothing",
             "month": f"{datetime.now(ZoneInfo(acme.time_zone)):%Y-%m}",
         }
+
+
+def _request(acme: Tenant, budget: Budget) -> BudgetRequest:
+    """Somebody of acme waits for an answer."""
+    asked = Asked(id=uuid7(), scope_path=budget.scope_path, unit=Unit(budget.unit), amount=100 * USD)
+    actor = Actor(name="ada@example.test", actor_type="admin", reason="Black Friday")
+    ask_for_money(tag=acme.tag, asked=asked, actor=actor, now=datetime.now(UTC))
+    return BudgetRequest.objects.get(pk=asked.id)
