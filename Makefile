@@ -1,6 +1,6 @@
 # Two commands are the whole set-up: `make up` and `make test`. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: up down test test-client check screenshots bench replay help
+.PHONY: up down test test-client check screenshots bench bench-console replay help
 SHELL := /bin/sh
 
 PYTHON_IN_VENV := .venv/bin/python
@@ -35,9 +35,13 @@ bench: ## Measure on this machine; writes bench/results and bench/README.md (ARG
 	@scripts/prepare all
 	@exec $(PYTHON_IN_VENV) -m bench $(ARGS)
 
+bench-console: ## Measure every page of the console over 1,000 tenants and 10 million entries (ARGS="--tenants 50 --entries 200000")
+	@scripts/prepare all
+	@exec $(PYTHON_IN_VENV) -m bench.console $(ARGS)
+
 replay: ## Play both recorded traces in full, with budgets that run out half-way, and check every call
 	@scripts/prepare all
 	@WATERMASTER_FULL_REPLAY=1 exec $(PYTHON_IN_VENV) -m pytest tests/flows/test_replay.py -k whole
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
