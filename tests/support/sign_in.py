@@ -20,7 +20,8 @@ def sign_in(client: Client, email: str, password: str = PASSWORD, **more: str) -
 
 def code_of(secret: str, *, steps: int = 0) -> str:
     """What the authenticator app shows now, or some half minutes later."""
-    return format_hotp_value(hotp_value(secret, int(time.time()) // 30 + steps))
+    shown: str = format_hotp_value(hotp_value(secret, int(time.time()) // 30 + steps))
+    return shown
 
 
 def set_up_app(client: Client) -> tuple[str, list[str]]:

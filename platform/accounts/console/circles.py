@@ -33,6 +33,7 @@ class Circle:
     tag: Tag | None
     name: str
     title: str
+    noun: str
     roles: type[MemberRole] | type[OperatorRole]
     people: list[PersonLine] = field(default_factory=list)
     url: Callable[[str], str]
@@ -64,6 +65,7 @@ def _members(place: Place) -> Circle:
         tag=tag,
         name=place.tenant.name or place.tenant.slug,
         title="Members",
+        noun="member",
         roles=MemberRole,
         people=members_of(tag),
         url=lambda name: place.url(f"member_{name}"),
@@ -79,6 +81,7 @@ def _operators() -> Circle:
         tag=None,
         name="the operators of Watermaster",
         title="Operators",
+        noun="operator",
         roles=OperatorRole,
         people=operators(),
         url=lambda name: reverse(f"ops:operator_{name}"),

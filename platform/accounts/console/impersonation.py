@@ -80,6 +80,7 @@ def _may_impersonate(request: HttpRequest, found: Impersonation) -> bool:
     user = request.user
     if not isinstance(user, User) or not user.is_operator or user.email != found.operator_email:
         return False
+    assert user.operator_role is not None  # else they were no operator
     return Act.IMPERSONATE in OPERATOR_MAY[OperatorRole(user.operator_role)]
 
 

@@ -74,7 +74,8 @@ def _join_as_new(request: HttpRequest, found: Invitation, token: str) -> HttpRes
             return _over(request)
         else:
             credentials = {"email": user.email}
-            return perform_password_login(request, credentials, Login(user=user, email=user.email))
+            response: HttpResponse = perform_password_login(request, credentials, Login(user=user, email=user.email))
+            return response
     return _show(request, found, form=form, status=422)
 
 

@@ -54,7 +54,8 @@ class SecondFactors(IndexView):
             "should_set_up": needs_second_factor(self.request.user),
             "is_wanted_elsewhere": _WANTED in self.request.session,
         }
-        return super().get_context_data(**more) | facts
+        known: dict[str, object] = super().get_context_data(**more)
+        return known | facts
 
 
 @require_GET

@@ -101,4 +101,6 @@ def open_invitations(tag: Tag | None, *, now: datetime) -> list[InvitationLine]:
 
 
 def _factors(user: OuterRef) -> QuerySet[Authenticator]:
-    return Authenticator.objects.filter(user_id=user, type__in=(Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN))
+    kinds = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+    found: QuerySet[Authenticator] = Authenticator.objects.filter(user_id=user, type__in=kinds)
+    return found
