@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -16,7 +15,7 @@ from budgets.services.rule_parts import as_document
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
 from routing.rules.effective import EffectiveRules, PlanSource, Policies, effective_rules
-from routing.selectors.rule_sources import read_own, read_shared
+from routing.selectors.rule_sources import Own, plan_source, read_own
 
 IN_THE_BOOKS: Final = "set in the books"
 _CAPS: Final = ("iterations_max", "input_tokens_max", "output_tokens_max", "context_target_tokens", "priority")
@@ -32,20 +31,25 @@ class EffectiveLimit:
     unit: str | None = None
 
 
-def effective_limits(*, tag: Tag, now: datetime) -> list[EffectiveLimit]:
+def effective_limits(*, tag: Tag) -> list[EffectiveLimit]:
     """All of them: money, size, runs, rate, classes, tools, actions. The books' part is as the books have it now."""
     with in_tenant(tag):
         own = read_own()
         slug, _ = slug_and_time_zone()
-    shared = read_shared(own, tag=tag, at=now)
-    rules = effective_rules(plan=shared.plan, policies=own.policies)
+    return limits_of(own, tag=tag, slug=slug)
+
+
+def limits_of(own: Own, *, tag: Tag, slug: str) -> list[EffectiveLimit]:
+    """The same, of what the tenant `slug` says itself. Three queries."""
+    plan = plan_source(*own.plan) if own.plan else None
+    rules = effective_rules(plan=plan, policies=own.policies)
     with in_tenant(tag):
-        money = [*_budgets(slug, shared.plan), *_templates(shared.plan)]
+        money = [*_budgets(slug, plan), *_templates(plan)]
     return [
         *money,
         *plain_limits(rules),
         *_of_classes(rules),
-        *_tools(shared.plan, own.policies),
+        *_tools(plan, own.policies),
         *_actions(own.policies, slug),
     ]
 

@@ -3,10 +3,10 @@
 Never both in one transaction: what was read from the shared schema is read again after the rules are written.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
@@ -20,6 +20,9 @@ from routing.rules.effective import PlanSource, Policies, PolicySource, effectiv
 from routing.rules.model_names import lookups
 from routing.selectors.prices import model_prices
 from tenants.selectors.plans import latest_plans, plan_version
+
+if TYPE_CHECKING:
+    from budgets.models import PolicyVersion, Subscription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,11 @@ class Shared:
 
 def read_own() -> Own:
     """From the schema of the connection. Two queries."""
-    subscription = current_subscription()
+    return own_of(current_subscription(), newest_policies())
+
+
+def own_of(subscription: "Subscription | None", policies: "Mapping[PolicyKind, PolicyVersion]") -> Own:
+    """The same of what was read already."""
     return Own(
         plan=(subscription.plan_code, subscription.plan_version) if subscription else None,
         policies={
@@ -56,7 +63,7 @@ def read_own() -> Own:
                 reason=row.reason,
                 saved_on=f"{row.created_at:%Y-%m-%d}",
             )
-            for kind, row in newest_policies().items()
+            for kind, row in policies.items()
         },
     )
 

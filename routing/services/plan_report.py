@@ -37,7 +37,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         [("", "A turn", "A day", f"{DAYS_A_MONTH} days"), *(_cost_row(name, cost, currency) for name, cost in costs)]
     )
     yield ""
-    yield from _verdicts(plan)
+    yield from verdict_lines(plan)
 
 
 def _row(currency: Currency) -> Any:
@@ -59,7 +59,8 @@ def _cost_row(name: str, cost: Cost | None, currency: Currency) -> tuple[str, ..
     return (name, *(money_text(part, currency) for part in parts))
 
 
-def _verdicts(plan: Plan) -> Iterator[str]:
+def verdict_lines(plan: Plan) -> Iterator[str]:
+    """Whether the ceiling holds, what is saved, and what to look out for, a sentence each."""
     currency, ceiling = plan.table.currency, plan.table.ceiling_a_month
     if ceiling is not None:
         yield f"Ceiling {money_text(ceiling, currency)} a month: {_room(plan.expected.month, ceiling, currency)}."

@@ -12,7 +12,7 @@ from budgets.services.policies import PolicyKind
 from budgets.services.scope_patterns import scope_regex
 from budgets.services.tool_policy import ToolPolicy, read_tool_policy
 from kernel.ids import Tag
-from kernel.tenancy import in_tenant
+from kernel.tenancy import in_public, in_tenant
 from routing.rules.tools import tool_policy_of
 from routing.selectors.rule_sources import Own, plan_source, read_own
 
@@ -44,7 +44,12 @@ def try_tools(*, tag: Tag, tools: Sequence[str], draft: Mapping[str, Any] | None
         policy, place = read_tool_policy(draft), "this draft"
     else:
         policy, place = _in_force(tag)
-    with in_tenant(tag):
+    return try_tools_of(policy, tools=tools, place=place)
+
+
+def try_tools_of(policy: ToolPolicy, *, tools: Sequence[str], place: str) -> list[ToolTrial]:
+    """Each tool by this policy, asked of the function that decisions use. One query."""
+    with in_public():
         verdicts = tool_verdicts(policy.as_rules(version=0), tools)
     return [_tool_trial(policy, tool, verdict, place) for tool, verdict in zip(tools, verdicts, strict=True)]
 

@@ -56,8 +56,12 @@ def _new_lines(new: list[Difference], *, shows_all: bool) -> Iterator[str]:
 def difference_text(difference: Difference) -> str:
     """`openai:o3 from 2025-06-10: input $10 → $2, output $40 → $8`."""
     proposal = difference.proposal
-    after, before = terms_in(proposal), difference.before
-    return f"{name_text(proposal)}: {', '.join(_changes(before, after)) or 'no rate changed'}{_note(proposal)}"
+    return f"{name_text(proposal)}: {changes_text(difference)}{_note(proposal)}"
+
+
+def changes_text(difference: Difference) -> str:
+    """What of the terms changes: `input $10 → $2, output $40 → $8`."""
+    return ", ".join(_changes(difference.before, terms_in(difference.proposal))) or "no rate changed"
 
 
 def proposal_text(version: PriceVersion) -> str:

@@ -1,5 +1,6 @@
 """The directory of tenants, from the shared schema, a page at a time."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +19,7 @@ __all__ = [
     "tenant_by_tag",
     "tenant_count",
     "tenant_line",
+    "tenants_by_tag",
 ]
 
 
@@ -91,6 +93,15 @@ def tenant_by_tag(tag: Tag) -> TenantLine | None:
     with in_public():
         tenant = _lines().filter(schema_name=schema_name(tag)).first()
     return tenant_line(tenant) if tenant else None
+
+
+def tenants_by_tag(tags: Iterable[Tag | str]) -> dict[str, TenantLine]:
+    """The tenants with these tags, by tag; those that are gone are left out. One query."""
+    names = [schema_name(Tag(tag)) for tag in tags]
+    if not names:
+        return {}
+    with in_public():
+        return {str(tenant.tag): tenant_line(tenant) for tenant in _lines().filter(schema_name__in=names)}
 
 
 def _lines() -> QuerySet[Tenant]:

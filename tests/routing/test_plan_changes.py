@@ -433,7 +433,7 @@ class TestEffectiveLimits:
             put_policy(tag=umbrella.tag, slug="umbrella", new=new, actor=TEST_ACTOR)
         now = datetime.now(UTC)
 
-        found = {limit.name: (limit.value, limit.place) for limit in effective_limits(tag=umbrella.tag, now=now)}
+        found = {limit.name: (limit.value, limit.place) for limit in effective_limits(tag=umbrella.tag)}
 
         of_plan, of_override = f"plan {small.code} v2", f"override v1 by olive {now:%Y-%m-%d}: the audit asked for it"
         assert found == {
@@ -455,7 +455,7 @@ class TestEffectiveLimits:
         with in_tenant(umbrella.tag):
             update_template(name="session", edit=TemplateEdit(amount=3), actor=TEST_ACTOR)
 
-        found = effective_limits(tag=umbrella.tag, now=datetime.now(UTC))
+        found = effective_limits(tag=umbrella.tag)
 
         by_hand = {(limit.name, limit.unit) for limit in found if limit.place == "set in the books"}
         assert by_hand == {("budget.tenant:umbrella", "CREDITS"), ("run_template.session", "USD_MICROCENTS")}
@@ -463,7 +463,7 @@ class TestEffectiveLimits:
     def test_a_tenant_without_a_plan_has_what_its_books_have(self, acme: Tenant) -> None:
         Books(acme).add_budget(allocated=5)
 
-        found = effective_limits(tag=acme.tag, now=datetime.now(UTC))
+        found = effective_limits(tag=acme.tag)
 
         assert [(limit.name, limit.value, limit.place) for limit in found] == [
             ("budget.tenant:acme", 5, "set in the books")

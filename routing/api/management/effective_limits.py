@@ -31,5 +31,5 @@ class EffectiveLimits(PolicyView):
         self.tenant(slug)
         self.require_whole_tenant()
         now = datetime.now(UTC)
-        limits = effective_limits(tag=self.tenant_with_books(slug).tag, now=now)
+        limits = effective_limits(tag=self.tenant_with_books(slug).tag)
         return answer(EffectiveLimitListFields, {"at": now, "limits": [limit_facts(limit) for limit in limits]})
