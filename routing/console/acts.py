@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 
 from accounts.console.place import place_of
@@ -25,6 +25,21 @@ def act_page(request: HttpRequest, form: forms.Form, **context: Any) -> HttpResp
     place = place_of(request)
     known = {"place": place, "tenant": place.tenant, "form": form, "action": request.get_full_path()}
     return render(request, "act_page.html", known | context, status=422 if form.is_bound else 200)
+
+
+def sent(request: HttpRequest) -> QueryDict | None:
+    """What a form is bound to: what was sent, were it nothing; None while it is only looked at."""
+    return request.POST if request.method == "POST" else None
+
+
+def typed_again[F: forms.Form](form: type[F], request: HttpRequest, error: str, **fields: str) -> F:
+    """The form as it was sent, with `fields` in place of what was sent of them, and why it was not done."""
+    typed = request.POST.copy()
+    for name, value in fields.items():
+        typed[name] = value
+    bound = form(typed)
+    bound.add_error(None, error)
+    return bound
 
 
 def done(request: HttpRequest, words: str, address: str) -> HttpResponse:

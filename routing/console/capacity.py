@@ -14,7 +14,7 @@ from accounts.console.place import place_of
 from accounts.roles import Act
 from kernel.pages.bars import Bar, budget_bar
 from kernel.pages.exports import csv_response
-from routing.console.acts import ReasonForm, act_page, asked, done, wants_csv
+from routing.console.acts import ReasonForm, act_page, asked, done, sent, typed_again, wants_csv
 from routing.selectors.pool_use import PoolUse, pool_uses
 from routing.services.pools import InvalidPool, Pool, list_pools, set_pool
 from tenants.selectors.directory import TenantLine, tenants_by_tag
@@ -48,7 +48,7 @@ class PoolForm(ReasonForm):
         choices=[("healthy", "Healthy: calls are sent to it"), ("unhealthy", "Unhealthy: nothing is sent to it")],
     )
     seen = forms.CharField(widget=forms.HiddenInput, required=False, max_length=100)
-    field_order = ["name", "requests_per_minute", "tokens_per_minute", "health", "reason"]  # noqa: RUF012
+    field_order = ["name", "requests_per_minute", "tokens_per_minute", "health", "reason"]
 
 
 @page(Act.SEE_PLATFORM)
@@ -88,19 +88,17 @@ def pool_set(request: HttpRequest) -> HttpResponseBase:
     """Make a pool, or change the one that the address names."""
     name = asked(request, "name").lower()
     known = next((pool for pool in list_pools() if pool.name == name), None)
-    form = PoolForm(request.POST or None, initial=_initial(known, name))
+    form = PoolForm(sent(request), initial=_initial(known, name))
     back = reverse("ops:capacity")
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
         there = next((pool for pool in list_pools() if pool.name == values["name"].lower()), None)
         if values["seen"] != _seen(there):
-            form.add_error(
-                None,
-                "Nothing was set: somebody has set this deployment since you looked. What is in force now: "
-                f"{_words(there)}. Press the button again to set what you typed.",
+            words = (
+                "Nothing was set: somebody has set this deployment since you looked. What is in force now:"
+                f" {_words(there)}. Press the button again to set what you typed."
             )
-            form.data = form.data.copy()
-            form.data["seen"] = _seen(there)
+            form = typed_again(PoolForm, request, words, seen=_seen(there))
         elif answer := _set(request, form, back):
             return answer
     return act_page(

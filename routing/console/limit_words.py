@@ -32,6 +32,12 @@ _NAMES: Final = {
     "low_water.low_floor_ppm": "Floor for low priority",
     "low_water.context_target_ppm": "Context target when degraded",
 }
+_PARTS: Final = {
+    "budget": "Budget of",
+    "run_template": "Budget of a run by the template",
+    "rate": "Rate limit",
+    "tiers": "Models of the tier",
+}
 _CAPS: Final = {
     "iterations_max": "iterations, at most",
     "input_tokens_max": "input, at most",
@@ -95,22 +101,12 @@ def limit_words(name: str) -> str:
     if name in _NAMES:
         return _NAMES[name]
     part, _, rest = name.partition(".")
-    match part:
-        case "budget":
-            return f"Budget of {rest}"
-        case "run_template":
-            return f"Budget of a run by the template {rest}"
-        case "rate":
-            return f"Rate limit {rest}"
-        case "tiers":
-            return f"Models of the tier {rest}"
-        case "classes":
-            traffic, _, cap = rest.rpartition(".")
-            return f"Class {traffic}: {_CAPS.get(cap, cap)}"
-        case "actions":
-            rule, _, what = rest.rpartition(".")
-            return f"Actions {what} by {rule}" if what in {"allowed", "denied"} else f"Quota on actions {rest}"
-    return name
+    inner, _, last = rest.rpartition(".")
+    if part == "classes":
+        return f"Class {inner}: {_CAPS.get(last, last)}"
+    if part == "actions":
+        return f"Actions {last} by {inner}" if last in {"allowed", "denied"} else f"Quota on actions {rest}"
+    return f"{_PARTS[part]} {rest}" if part in _PARTS else name
 
 
 def value_words(limit: EffectiveLimit | None) -> str:

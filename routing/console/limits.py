@@ -29,9 +29,7 @@ def limits(request: HttpRequest, slug: str) -> HttpResponseBase:
             (row.name, row.words, row.value, limit.value if isinstance(limit.value, int) else "", limit.unit, row.place)
             for limit, row in ((limit, limit_row(limit)) for limit in found)
         )
-        return csv_response(
-            f"{slug}-limits", ("name", "limit", "value", "number", "unit", "comes_from"), rows
-        )
+        return csv_response(f"{slug}-limits", ("name", "limit", "value", "number", "unit", "comes_from"), rows)
     context = {
         "section": "tenants" if place.is_ops else "limits",
         "tab": "limits",

@@ -17,7 +17,7 @@ from budgets.services.guards import TenantIsClosed, TenantIsSuspended
 from budgets.services.periods import BooksBusy
 from budgets.services.subscribing import SubscriptionChanged
 from kernel.tenancy import in_tenant
-from routing.console.acts import asked, done, saved_for_later
+from routing.console.acts import asked, done, saved_for_later, sent
 from routing.console.plan_change_rows import ChangeRows, change_rows
 from routing.console.plan_rows import plan_row
 from routing.services.plan_changes import PlanDoesNotFit, PlanNotFound, change_plan, preview_plan
@@ -54,7 +54,7 @@ def plan_change(request: HttpRequest, slug: str) -> HttpResponseBase:
         number = int(version) if version.isascii() and version.isdigit() else None
         wanted = {"tag": place.tenant.tag, "code": code, "version": number, "at_month_end": is_at_month_end}
         change, refusal = _preview(wanted)
-    form = ChangeForm(request.POST or None, initial={"seen": _seen(change)} if change else {})
+    form = ChangeForm(sent(request), initial={"seen": _seen(change)} if change else {})
     is_refused = False
     if request.method == "POST":
         if change and form.is_valid():

@@ -28,7 +28,7 @@ class PlanForm(ReasonForm):
             " Amounts are whole numbers: 1 USD = 100000000."
         ),
     )
-    field_order: list[str] | None = ["code", "name", "price", "document", "reason"]  # noqa: RUF012
+    field_order: list[str] | None = ["code", "name", "price", "document", "reason"]
 
     @property
     def price_microcents(self) -> int:

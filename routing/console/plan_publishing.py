@@ -10,7 +10,7 @@ from accounts.console.pages import page
 from accounts.console.place import place_of
 from accounts.roles import Act
 from budgets.services.plan_defaults import InvalidPlanDefaults
-from routing.console.acts import done
+from routing.console.acts import done, sent
 from routing.console.documents import document_text
 from routing.console.plan_forms import NewPlanForm, PlanForm, usd_text
 from routing.services.plan_checks import check_new_plan
@@ -20,10 +20,9 @@ from tenants.services.plans import PlanBusy, publish_plan
 
 @page(Act.EDIT_PLANS, send=Act.EDIT_PLANS)
 def plan_new(request: HttpRequest) -> HttpResponseBase:
-    form: PlanForm = NewPlanForm(request.POST or None, initial={"seen": 0, "price": "0"})
-    if request.method == "POST" and form.is_valid():
-        if published := _publish(request, form, code=form.cleaned_data["code"]):
-            return published
+    form: PlanForm = NewPlanForm(sent(request), initial={"seen": 0, "price": "0"})
+    if form.is_bound and form.is_valid() and (published := _publish(request, form, code=form.cleaned_data["code"])):
+        return published
     return _page(request, form, title="New plan", button="Publish the plan", back=reverse("ops:plan_list"))
 
 
@@ -38,10 +37,9 @@ def plan_version_new(request: HttpRequest, code: str) -> HttpResponseBase:
         "price": usd_text(latest.price),
         "document": document_text(latest.defaults),
     }
-    form = PlanForm(request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid():
-        if published := _publish(request, form, code=code):
-            return published
+    form = PlanForm(sent(request), initial=initial)
+    if form.is_bound and form.is_valid() and (published := _publish(request, form, code=code)):
+        return published
     return _page(
         request,
         form,
@@ -77,7 +75,9 @@ def _publish(request: HttpRequest, form: PlanForm, *, code: str) -> HttpResponse
     except PlanBusy:
         form.add_error(None, "Others published versions of this plan at the same moment. Look at them first.")
         return None
-    return done(request, f"Published {plan.name}, {plan.code} v{plan.version}.", reverse("ops:plan_detail", args=[code]))
+    return done(
+        request, f"Published {plan.name}, {plan.code} v{plan.version}.", reverse("ops:plan_detail", args=[code])
+    )
 
 
 def _page(request: HttpRequest, form: PlanForm, **context: str) -> HttpResponseBase:

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from accounts.console.pages import page
 from accounts.console.place import place_of
 from accounts.roles import Act
+from routing.console.acts import sent
 from routing.services.budget_table import Currency
 from routing.services.plan_file import FILE_BYTES_MAX, read_plan_file
 from routing.services.plan_file_numbers import InvalidPlan
@@ -91,7 +92,7 @@ class Planned:
 
 @page(Act.SEE_PLATFORM, send=Act.SEE_PLATFORM)
 def planner(request: HttpRequest) -> HttpResponseBase:
-    form = TableForm(request.POST or None, initial={"table": EXAMPLE})
+    form = TableForm(sent(request), initial={"table": EXAMPLE})
     planned = None
     if form.is_bound and form.is_valid():
         try:

@@ -14,7 +14,7 @@ from budgets.services.guards import TenantIsClosed
 from budgets.services.policies import InvalidPolicy, NewPolicy, PolicyChanged, PolicyKind
 from kernel.pages.exports import csv_response
 from kernel.tenancy import in_tenant
-from routing.console.acts import ReasonForm, act_page, asked, done, saved_for_later, wants_csv
+from routing.console.acts import ReasonForm, act_page, asked, done, saved_for_later, sent, wants_csv
 from routing.console.documents import DocumentField, document_text
 from routing.console.policy_words import FIELDS_OF, KIND_WORDS, summary_words
 from routing.services.policy_saving import put_policy, put_policy_back
@@ -31,7 +31,7 @@ class PolicyForm(ReasonForm):
 
     based_on = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
     document = DocumentField(label="The policy, as JSON")
-    field_order = ["document", "reason"]  # noqa: RUF012
+    field_order = ["document", "reason"]
 
 
 @page(Act.SEE_LIMITS)
@@ -72,10 +72,9 @@ def policy_edit(request: HttpRequest, slug: str, kind: str) -> HttpResponseBase:
         "based_on": newest.version if newest else 0,
         "document": document_text(newest.document if newest else {}),
     }
-    form = PolicyForm(request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid():
-        if answer := _save(request, form, policy):
-            return answer
+    form = PolicyForm(sent(request), initial=initial)
+    if form.is_bound and form.is_valid() and (answer := _save(request, form, policy)):
+        return answer
     context = {
         **_frame(place),
         "form": form,
@@ -97,7 +96,7 @@ def policy_restore(request: HttpRequest, slug: str, kind: str, version: int) -> 
         except PolicyVersionNotFound:
             raise Http404 from None
         newest = newest_policy(policy)
-    form = ReasonForm(request.POST or None, initial={"reason": f"Back to version {version}"})
+    form = ReasonForm(sent(request), initial={"reason": f"Back to version {version}"})
     if request.method == "POST" and form.is_valid():
         reason = form.cleaned_data["reason"]
         try:
@@ -131,9 +130,7 @@ def _save(request: HttpRequest, form: PolicyForm, kind: PolicyKind) -> HttpRespo
     """The way to the saved version; None with the mistake in the form."""
     place, values = place_of(request), form.cleaned_data
     back = place.url("policy_detail", kind)
-    new = NewPolicy(
-        kind=kind, document=values["document"], reason=values["reason"], based_on=values["based_on"]
-    )
+    new = NewPolicy(kind=kind, document=values["document"], reason=values["reason"], based_on=values["based_on"])
     try:
         saved: PolicyVersion = put_policy(
             tag=place.tenant.tag, slug=place.tenant.slug, new=new, actor=place.actor(values["reason"])

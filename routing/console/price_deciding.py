@@ -16,7 +16,7 @@ from accounts.console.pages import page
 from accounts.console.place import place_of
 from accounts.roles import Act
 from kernel.pages.amounts import counted_text, number_text
-from routing.console.acts import ReasonForm, act_page, asked, done
+from routing.console.acts import ReasonForm, act_page, asked, done, sent, typed_again
 from routing.console.price_rows import difference_row
 from routing.models import PriceVersion
 from routing.selectors.price_pages import proposals_of
@@ -38,7 +38,7 @@ class DecisionForm(ReasonForm):
 @page(Act.APPROVE_PRICES, send=Act.APPROVE_PRICES)
 def price_import(request: HttpRequest) -> HttpResponseBase:
     """Compare the installed list with the book, and propose what differs. Nothing is charged by that."""
-    form = ReasonForm(request.POST or None, initial={"reason": "Look for new prices"})
+    form = ReasonForm(sent(request), initial={"reason": "Look for new prices"})
     back = reverse("ops:price_proposals")
     if request.method == "POST" and form.is_valid():
         actor = place_of(request).actor(form.cleaned_data["reason"])
@@ -68,16 +68,14 @@ def price_decision(request: HttpRequest) -> HttpResponseBase:
     is_approval = asked(request, "decision") != "reject"
     chosen = _chosen(request)
     seen = _digest(chosen)
-    form = DecisionForm(request.POST or None, initial={"seen": seen})
+    form = DecisionForm(sent(request), initial={"seen": seen})
     if request.method == "POST" and form.is_valid():
         if form.cleaned_data["seen"] != seen:
-            form.add_error(
-                None,
+            words = (
                 "Nothing was decided: what waits has changed since you looked. Below is what waits now;"
-                " press the button again if you still want it.",
+                " press the button again if you still want it."
             )
-            form.data = form.data.copy()
-            form.data["seen"] = seen
+            form = typed_again(DecisionForm, request, words, seen=seen)
         elif answer := _decide(request, form, chosen, is_approval=is_approval):
             return answer
     shown = differences_of(chosen[:_SHOWN], now=datetime.now(UTC))

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time
 from typing import Final
 
 from django.http import Http404, HttpRequest, HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 
 from accounts.console.pages import page
 from accounts.console.place import place_of
@@ -69,6 +69,8 @@ def price_list(request: HttpRequest) -> HttpResponseBase:
 def price_history(request: HttpRequest) -> HttpResponseBase:
     """Every version of one model's price in every layer, with who decided."""
     provider, model = asked(request, "provider").lower(), asked(request, "model", length_max=512).lower()
+    if not provider or not model:
+        return redirect("ops:price_list")
     versions = price_versions(provider=provider, model=model)
     if not versions:
         raise Http404

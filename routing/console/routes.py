@@ -34,7 +34,7 @@ class DryRunForm(CallForm):
     """A call, and whose it would be."""
 
     tenant = forms.CharField(label="Tenant, by slug", max_length=64)
-    field_order = ["tenant"]  # noqa: RUF012
+    field_order = ["tenant"]
 
 
 @page(Act.SEE_PLATFORM)

@@ -1,6 +1,6 @@
 """Shadow mode: what would have been denied, limits that the last periods recommend, and enforcing from a moment on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -16,8 +16,8 @@ from accounts.roles import Act
 from budgets.console.wording import path_within_tenant, reason_words
 from budgets.models.choices import Period
 from budgets.selectors.policies import newest_policy
-from budgets.selectors.recommended_limits import TooMuchToRead, recommended_limits
-from budgets.selectors.shadow import WouldDeny, hold_ratios, would_deny
+from budgets.selectors.recommended_limits import Recommendation, TooMuchToRead, recommended_limits
+from budgets.selectors.shadow import HoldRatios, WouldDeny, hold_ratios, would_deny
 from budgets.selectors.usage import decision_counts
 from budgets.services.guards import TenantIsClosed
 from budgets.services.policies import PolicyKind
@@ -26,7 +26,7 @@ from budgets.services.shadow_policy import ShadowPolicy, read_shadow_policy
 from kernel.pages.bars import Tone
 from kernel.pages.exports import csv_response
 from kernel.tenancy import in_tenant
-from routing.console.acts import ReasonForm, act_page, asked, done, saved_for_later, wants_csv
+from routing.console.acts import ReasonForm, act_page, asked, done, saved_for_later, sent, wants_csv
 from routing.services.rulesets import RulesBusy
 from routing.services.shadow_end import end_shadow
 from tenants.selectors.directory import TenantLine, directory_page
@@ -38,6 +38,8 @@ SPANS: Final[Mapping[str, timedelta]] = {
 }
 _DEFAULT_SPAN: Final = "7d"
 _SPAN_WORDS: Final = {"24h": "24 h", "7d": "7 days", "30d": "30 days"}
+#: The period that each budget has.
+_OWN: Final = "own"
 _PERIODS: Final = (Period.DAY, Period.WEEK, Period.MONTH)
 #: Each is asked in its own books.
 _TENANTS_PER_PAGE: Final = 10
@@ -75,7 +77,7 @@ class EnforceForm(ReasonForm):
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
     )
-    field_order = ["enforce_from", "reason"]  # noqa: RUF012
+    field_order = ["enforce_from", "reason"]
 
 
 @page(Act.SEE_PLATFORM)
@@ -131,12 +133,15 @@ def shadow_limits(request: HttpRequest, slug: str) -> HttpResponseBase:
     wanted = asked(request, "period")
     period = Period(wanted) if wanted in _PERIODS else None
     problem = ""
-    with in_tenant(place.tenant.tag):
-        try:
-            found = recommended_limits(now=now, period=period)
-        except TooMuchToRead:
-            found, problem = [], "There is too much to read at once. Choose a shorter period."
-        ratios = hold_ratios(since=now - SPANS[_DEFAULT_SPAN], until=now)
+    found: Sequence[Recommendation] = ()
+    ratios: HoldRatios | None = None
+    if is_read := period is not None or wanted == _OWN:
+        with in_tenant(place.tenant.tag):
+            try:
+                found = recommended_limits(now=now, period=period)
+            except TooMuchToRead:
+                problem = "There is too much to read at once. Choose a shorter period."
+            ratios = hold_ratios(since=now - SPANS[_DEFAULT_SPAN], until=now)
     if wants_csv(request):
         heads = (
             *("scope", "unit", "period", "granted", "used_1", "used_2", "used_3", "used_4", "used_now"),
@@ -153,10 +158,11 @@ def shadow_limits(request: HttpRequest, slug: str) -> HttpResponseBase:
         return csv_response(f"{slug}-recommended-limits", heads, rows)
     context = _frame(request) | {
         "found": [(each, path_within_tenant(each.scope_path)) for each in found],
-        "ratios": [(each, path_within_tenant(each.scope_path)) for each in ratios.ratios],
-        "read_since": ratios.read_since,
-        "period": period or "",
-        "periods": [(each.value, each.label) for each in _PERIODS],
+        "ratios": [(each, path_within_tenant(each.scope_path)) for each in ratios.ratios] if ratios else [],
+        "read_since": ratios.read_since if ratios else None,
+        "is_read": is_read,
+        "period": wanted if is_read else "",
+        "periods": [(_OWN, "Each budget's own"), *((each.value, each.label) for each in _PERIODS)],
         "problem": problem,
     }
     return render(request, "routing/shadow_limits.html", context)
@@ -167,7 +173,7 @@ def shadow_end(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Enforce from a moment on, in the tenant's time zone, or from the next decision on."""
     place = place_of(request)
     back = place.url("shadow")
-    form = EnforceForm(request.POST or None)
+    form = EnforceForm(sent(request))
     form.fields["enforce_from"].help_text = f"In {place.tenant.time_zone}. Left empty: from the next decision on."
     if request.method == "POST" and form.is_valid():
         moment: datetime | None = form.cleaned_data["enforce_from"]
@@ -176,7 +182,11 @@ def shadow_end(request: HttpRequest, slug: str) -> HttpResponseBase:
         reason = form.cleaned_data["reason"]
         try:
             end_shadow(tag=place.tenant.tag, moment=moment, reason=reason, actor=place.actor(reason))
-            when = "from the next decision on" if moment is None or moment <= datetime.now(UTC) else f"from {moment:%Y-%m-%d %H:%M %Z}"
+            when = (
+                "from the next decision on"
+                if moment is None or moment <= datetime.now(UTC)
+                else f"from {moment:%Y-%m-%d %H:%M %Z}"
+            )
             return done(request, f"Everything is enforced {when}.", back)
         except NotInShadow:
             form.add_error(None, "Nothing was changed: nothing is in shadow mode, everything is enforced already.")

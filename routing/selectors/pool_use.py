@@ -46,16 +46,12 @@ def pool_uses(names: Iterable[str], *, at: float | None = None) -> dict[str, Poo
             found = pipeline.execute() if wanted else []
     except redis.RedisError:
         return None
-    return {
-        name: _use(*(_plain(found[3 * place + part]) for part in range(3))) for place, name in enumerate(wanted)
-    }
+    return {name: _use(*(_plain(found[3 * place + part]) for part in range(3))) for place, name in enumerate(wanted)}
 
 
 def _use(now: dict[str, int], before: dict[str, int], weights: dict[str, int]) -> PoolUse:
     tenants = (
-        TenantUse(
-            tag=tag, weight=weight, requests=now.get(f"r:{tag}", 0), tokens=now.get(f"t:{tag}", 0)
-        )
+        TenantUse(tag=tag, weight=weight, requests=now.get(f"r:{tag}", 0), tokens=now.get(f"t:{tag}", 0))
         for tag, weight in weights.items()
     )
     return PoolUse(

@@ -20,6 +20,8 @@ QUERIES_MAX: Final = 8
 MORE_QUERIES: Final[dict[str, int]] = {
     # Membership and standing are asked for on top of what operators see.
     "own_books:overview": 9,
+    "own_books:limits": 9,
+    "own_books:routing": 9,
 }
 #: What a view may answer to whom the table lets in: an empty form is refused (422), or what it would do is done.
 DONE: Final = frozenset({200, 202, 204, 302, 303, 400, 409, 422})

@@ -21,10 +21,14 @@ from budgets.services.plan_catalogue import CATALOGUE, USD
 from budgets.services.requests import Asked, ask_for_money
 from kernel.actor import Actor
 from kernel.ids import mint_wire_id, uuid7
+from budgets.services.plan_catalogue import CATALOGUE
+from budgets.services.policies import NewPolicy, PolicyKind, save_policy
+from kernel.ids import mint_wire_id
 from kernel.lanes import shared_lanes
 from kernel.money import Unit
 from kernel.tenancy import in_tenant
 from tenants.models import Plan, Tenant
+from tests.support.books import TEST_ACTOR
 from tests.support.console import member_of, person, signed_in
 from tests.support.console_pages import OPS, OPS_BOOKS, OWN_BOOKS
 from tests.support.demo import seed
@@ -123,6 +127,10 @@ def _people(stack: ExitStack, acme: Tenant, initech: Tenant) -> dict[Reader, Use
 
 def _samples(acme: Tenant) -> dict[str, Any]:
     with in_tenant(acme.tag):
+        save_policy(
+            NewPolicy(kind=PolicyKind.TOOLS, document={"default": "allow"}, reason="A version to go back to"),
+            actor=TEST_ACTOR,
+        )
         denied = Decision.objects.filter(verdict="DENY").order_by("pk").last()
         allowed = Decision.objects.exclude(verdict="DENY").order_by("pk").last()
         key = ApiKey.objects.order_by("pk").first()
@@ -143,6 +151,9 @@ def _samples(acme: Tenant) -> dict[str, Any]:
             "ticket": "nothing",
             "token": "nothing",
             "month": f"{datetime.now(ZoneInfo(acme.time_zone)):%Y-%m}",
+            "code": "pro",
+            "kind": "tools",
+            "version": 1,
         }
 
 
