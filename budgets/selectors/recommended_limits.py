@@ -28,6 +28,8 @@ STEP: Final = 10_000
 SECONDS_MAX: Final = 10.0
 #: Periods of a kind that lie between two comparable ones: a day is like the same weekday of another week.
 _APART: Final = {Period.DAY: 7, Period.WEEK: 1, Period.MONTH: 1}
+#: What limits may be recommended by.
+COMPARED: Final = tuple(_APART)
 _DELTAS_A_BUDGET: Final = 5
 
 

@@ -12,7 +12,6 @@ from budgets.console.checks import Check
 from budgets.console.explanation import explain
 from budgets.console.grants import Fact
 from budgets.console.wording import reason_words
-from budgets.models.choices import Verdict
 from kernel.ids import Tag
 from kernel.pages.bars import Tone
 from kernel.pages.phrases import Phrase, Sentence
@@ -121,8 +120,8 @@ def result_of(form: CallForm, *, tag: Tag, slug: str, time_zone: str) -> CallRes
         words = f"This call cannot be judged: {why}. Give it an estimate, or a model that has a price."
         return CallResult(verdict="Unknown", tone=Tone.INFO, sentence=(Phrase(words),))
     found = explain(record, time_zone=time_zone, now=datetime.now(UTC))
-    is_denied = record.verdict == Verdict.DENY
-    with_caps = " with caps" if record.verdict == Verdict.ALLOW_WITH_CAPS else ""
+    is_denied = record.verdict.value == "DENY"
+    with_caps = " with caps" if record.verdict.value == "ALLOW_WITH_CAPS" else ""
     # The sentence of a decision begins with what it was and when; this one was not.
     words = f"This call would be {'denied' if is_denied else f'allowed{with_caps}'}"
     return CallResult(

@@ -14,9 +14,8 @@ from accounts.console.pages import page
 from accounts.console.place import place_of
 from accounts.roles import Act
 from budgets.console.wording import path_within_tenant, reason_words
-from budgets.models.choices import Period
 from budgets.selectors.policies import newest_policy
-from budgets.selectors.recommended_limits import Recommendation, TooMuchToRead, recommended_limits
+from budgets.selectors.recommended_limits import COMPARED, Recommendation, TooMuchToRead, recommended_limits
 from budgets.selectors.shadow import HoldRatios, WouldDeny, hold_ratios, would_deny
 from budgets.selectors.usage import decision_counts
 from budgets.services.guards import TenantIsClosed
@@ -40,7 +39,6 @@ _DEFAULT_SPAN: Final = "7d"
 _SPAN_WORDS: Final = {"24h": "24 h", "7d": "7 days", "30d": "30 days"}
 #: The period that each budget has.
 _OWN: Final = "own"
-_PERIODS: Final = (Period.DAY, Period.WEEK, Period.MONTH)
 #: Each is asked in its own books.
 _TENANTS_PER_PAGE: Final = 10
 
@@ -131,7 +129,7 @@ def shadow_limits(request: HttpRequest, slug: str) -> HttpResponseBase:
     place = place_of(request)
     now = datetime.now(UTC)
     wanted = asked(request, "period")
-    period = Period(wanted) if wanted in _PERIODS else None
+    period = next((each for each in COMPARED if each.value == wanted), None)
     problem = ""
     found: Sequence[Recommendation] = ()
     ratios: HoldRatios | None = None
@@ -162,7 +160,7 @@ def shadow_limits(request: HttpRequest, slug: str) -> HttpResponseBase:
         "read_since": ratios.read_since if ratios else None,
         "is_read": is_read,
         "period": wanted if is_read else "",
-        "periods": [(_OWN, "Each budget's own"), *((each.value, each.label) for each in _PERIODS)],
+        "periods": [(_OWN, "Each budget's own"), *((each.value, each.label) for each in COMPARED)],
         "problem": problem,
     }
     return render(request, "routing/shadow_limits.html", context)
