@@ -18,7 +18,7 @@ from accounts.services.invitations import (
     invite,
     withdraw,
 )
-from accounts.services.operators import InvalidEmail, WeakPassword
+from accounts.services.operators import EmailTaken, InvalidEmail, WeakPassword
 from accounts.services.people import create_person
 from kernel.actor import Actor
 from kernel.tenancy import in_public, in_tenant
@@ -149,6 +149,18 @@ class TestAccept:
     @pytest.mark.parametrize("token", ["", "x", "\0", "ä" * 50, "\ud800"])
     def test_forged_links_lead_nowhere(self, database: None, token: str) -> None:
         assert invitation_of(token, now=NOW) is None
+
+    def test_brings_an_operator_back_but_only_by_the_operators(self, acme: Tenant) -> None:
+        user = accept_as_new(token=invited(None, role="owner").token, password=PASSWORD, now=NOW)
+        User.objects.filter(pk=user.pk).update(is_active=False)
+
+        with pytest.raises(EmailTaken):
+            accept_as_new(token=invited(acme).token, password=PASSWORD, now=NOW)
+        back = accept_as_new(token=invited(None, role="viewer").token, password="another-long-enough-one", now=NOW)
+
+        assert back.pk == user.pk
+        assert (back.is_active, back.operator_role) == (True, OperatorRole.VIEWER)
+        assert back.check_password("another-long-enough-one")
 
 
 class TestWithdraw:

@@ -91,6 +91,16 @@ class TestReauthentication:
 
         assert client.post(INVITE, FORM).status_code == 303
 
+    def test_somebody_whom_only_a_provider_knows_goes_back_there(self, odette: User) -> None:
+        odette.set_unusable_password()
+        odette.save()
+        client = signed_in(odette)
+
+        answer = client.post(INVITE, FORM)
+
+        assert answer["Location"].startswith("/accounts/login/?next=/accounts/kept/")
+        assert "_auth_user_id" not in client.session
+
     def test_lets_nobody_guess_the_password(self, odette: User) -> None:
         client = signed_in(odette)
         tries = [client.post("/accounts/reauthenticate/", {"password": "wrong"}) for _ in range(6)]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from allauth.mfa.models import Authenticator
 from django.core.cache import cache
-from django.test import Client
+from django.test import Client, override_settings
 from pytest_django import Settings
 
 from accounts.models import User
@@ -90,6 +90,17 @@ class TestApp:
 
         assert 'src="data:image/svg+xml;base64,' in page
         assert " style=" not in page
+
+    def test_says_so_while_valkey_is_away(self, olive: User, settings: Settings) -> None:
+        secret, _ = with_app(olive)
+        client = Client(raise_request_exception=False)
+        sign_in(client, olive.email)
+        away = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
+
+        with override_settings(CACHES=settings.CACHES | {"default": away}):
+            answer = enter(client, code_of(secret))
+
+        assert answer.status_code == 503
 
 
 class TestRecoveryCodes:

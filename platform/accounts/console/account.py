@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET
+from redis.exceptions import RedisError
 
 from accounts.console.gate import signed_in_user
 from accounts.models import User
@@ -30,6 +31,12 @@ class AccountGate:
         response = self.get_response(request)
         patch_cache_control(response, private=True, no_store=True)
         return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Codes are counted in Valkey, so that none is guessed or used twice. Without it there is no second step."""
+        if request.path_info.startswith(_ACCOUNTS) and isinstance(exception, RedisError):
+            return render(request, "503.html", status=503)
+        return None
 
 
 @require_GET

@@ -10,7 +10,10 @@ from functools import wraps
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.internal.flows.reauthentication import get_reauthentication_flows
+from django.conf import settings
+from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -38,21 +41,23 @@ def reauthenticated(view: View) -> View:
 
     @wraps(view)
     def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.method != "POST" or did_recently_reauthenticate(request):
+        if request.method != "POST" or _has_proved_lately(request):
             return view(request, *args, **kwargs)
-        address = f"{reverse('account_reauthenticate')}?{urlencode({'next': keep_post(request)}, safe='/')}"
-        if getattr(request, "htmx", False):
-            return HttpResponseClientRedirect(address)
-        return redirect(address)
+        if not get_reauthentication_flows(request.user):
+            # Somebody whom only their provider knows: there they prove it.
+            who = str(request.user.pk)
+            logout(request)
+            return _lead_to(request, reverse("accounts:sign_in"), keep_post(request, who=who))
+        return _lead_to(request, reverse("account_reauthenticate"), keep_post(request, who=str(request.user.pk)))
 
     return asked
 
 
-def keep_post(request: HttpRequest) -> str:
+def keep_post(request: HttpRequest, *, who: str = "") -> str:
     """Keep the form that was sent; the address of the page that offers it again, to the same person alone.
 
-    Where nobody is signed in, it is offered to whoever signs in next in this browser. To be called after the sign-out
-    of a dead session, which empties it. A form that is too long is not kept.
+    `who` is the id of that person; without one it is offered to whoever signs in next in this browser. To be called
+    after the sign-out of a dead session, which empties it. A form that is too long is not kept.
     """
     fields = [(name, value) for name, values in request.POST.lists() if name not in _LEFT_OUT for value in values]
     if len(fields) > _FIELDS_AT_MOST or sum(len(name) + len(value) for name, value in fields) > _LENGTH_AT_MOST:
@@ -67,7 +72,7 @@ def keep_post(request: HttpRequest) -> str:
             "path": request.get_full_path(),
             "fields": fields,
             "at": int(time.time()),
-            "who": str(request.user.pk or ""),
+            "who": who,
         }
     }
     return reverse("accounts:kept_form", args=[ticket])
@@ -93,7 +98,15 @@ def to_sign_in_keeping_form(request: HttpRequest) -> HttpResponse:
     # Only what our own pages sent: nothing has checked the form's token yet.
     if request.method != "POST" or request.headers.get("Origin") != f"{request.scheme}://{request.get_host()}":
         return to_sign_in(request)
-    address = f"{reverse('accounts:sign_in')}?{urlencode({'next': keep_post(request)}, safe='/')}"
-    if getattr(request, "htmx", False):
-        return HttpResponseClientRedirect(address)
-    return redirect(address)
+    return _lead_to(request, reverse("accounts:sign_in"), keep_post(request))
+
+
+def _lead_to(request: HttpRequest, address: str, then: str) -> HttpResponse:
+    target = f"{address}?{urlencode({'next': then}, safe='/')}"
+    return HttpResponseClientRedirect(target) if getattr(request, "htmx", False) else redirect(target)
+
+
+def _has_proved_lately(request: HttpRequest) -> bool:
+    records = get_authentication_records(request, request.user)
+    proofs = [record["at"] for record in records if record.get("reauthenticated")]
+    return bool(proofs) and time.time() - proofs[-1] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT

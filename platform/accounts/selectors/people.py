@@ -36,9 +36,9 @@ class InvitationLine:
 
 
 def is_known(email: str) -> bool:
-    """Whether somebody has this address, active or not."""
+    """Whether somebody can sign in under this address."""
     with in_public():
-        return User.objects.filter(email=email).exists()
+        return User.objects.filter(email=email, is_active=True).exists()
 
 
 def members_of(tag: Tag) -> list[PersonLine]:

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from accounts.models import Invitation, MemberRole, Membership, OperatorRole, User
-from accounts.services.people import checked_email, create_person, write_down
+from accounts.services.people import checked_email, create_person, set_checked_password, write_down
 from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.keyring import keys_for
@@ -65,7 +65,7 @@ def invite(
             created_at=now,
             expires_at=now + LIFETIME,
         )
-        write_down(tag, actor=actor, action="member.invited", target=address, at=now, after={"role": role})
+        write_down(tag, actor=actor, action=f"{_noun(tag)}.invited", target=address, at=now, after={"role": role})
     return Invited(invitation=invitation, token=token)
 
 
@@ -77,17 +77,18 @@ def withdraw(*, invitation_id: UUID, tag: Tag | None, actor: Actor, now: datetim
             raise InvitationOver
         found.withdrawn_at = now
         found.save(update_fields=["withdrawn_at"])
-        write_down(tag, actor=actor, action="member.invitation_withdrawn", target=found.email, at=now)
+        write_down(tag, actor=actor, action=f"{_noun(tag)}.invitation_withdrawn", target=found.email, at=now)
 
 
 def accept_as_new(*, token: str, password: str, now: datetime) -> User:
-    """Somebody unknown here takes the invitation, with a password of their own.
+    """Somebody unknown here takes the invitation, with a password of their own; or an operator who comes back.
 
+    Only the operators bring back whom they deactivated: for a tenant's invitation such an address is taken.
     Raises `InvitationOver`, `EmailTaken` or `WeakPassword`.
     """
     with transaction.atomic(), in_public():
         invitation = _locked(token, now)
-        user = create_person(email=invitation.email, password=password, now=now)
+        user = _returning(invitation, password) or create_person(email=invitation.email, password=password, now=now)
         _join(invitation, user, now=now)
     return user
 
@@ -146,7 +147,21 @@ def _join(invitation: Invitation, user: User, *, now: datetime) -> None:
         )
     actor = Actor(name=user.email, actor_type="admin", reason=invitation.reason)
     after = {"role": invitation.role, "invited_by": invitation.invited_by}
-    write_down(tag, actor=actor, action="member.joined", target=user.email, at=now, after=after)
+    write_down(tag, actor=actor, action=f"{_noun(tag)}.joined", target=user.email, at=now, after=after)
+
+
+def _returning(invitation: Invitation, password: str) -> User | None:
+    if invitation.tenant_tag is not None:
+        return None
+    user = User.objects.select_for_update().filter(email=invitation.email, is_active=False).first()
+    if user is not None:
+        set_checked_password(user, password)
+        user.save(update_fields=["password"])
+    return user
+
+
+def _noun(tag: Tag | None) -> str:
+    return "member" if tag else "operator"
 
 
 def _belongs(email: str, tag: Tag | None) -> bool:
