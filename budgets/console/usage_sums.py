@@ -100,8 +100,9 @@ def forecast(
     budget = next((each for each in budgets if each.unit == unit), None)
     if budget is None or (budget.period_ends_at is not None and budget.period_ends_at <= now):
         return None
-    passed = now - since
-    an_hour = charged * timedelta(hours=1) // passed if passed > timedelta(0) else 0
+    # In whole numbers: an amount times a length of time is more than a length of time can be.
+    passed_s = (now - since) // timedelta(seconds=1)
+    an_hour = charged * 3600 // passed_s if passed_s > 0 else 0
     exhausts_at = None
     if budget.remaining <= 0:
         exhausts_at = now
