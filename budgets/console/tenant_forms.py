@@ -1,7 +1,7 @@
 """What is asked for a new tenant, and before one is closed for good."""
 
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import available_timezones
 
 from django import forms
@@ -9,8 +9,10 @@ from django.utils.text import slugify
 
 from budgets.models.choices import Period
 from kernel.pages.amounts import MICROCENTS_PER_USD
-from tenants.models import Plan
 from tenants.selectors.plans import latest_plans
+
+if TYPE_CHECKING:
+    from tenants.models import Plan
 
 _USD_MAX: Final = Decimal(10_000_000_000)
 _SLUG: Final = r"[a-z0-9][a-z0-9_.\-]{0,62}"
@@ -66,7 +68,7 @@ class TenantForm(forms.Form):
         return values
 
     @property
-    def plan_chosen(self) -> Plan | None:
+    def plan_chosen(self) -> "Plan | None":
         return self.known_plans.get(self.cleaned_data["plan"])
 
     @property

@@ -1,6 +1,7 @@
 """`/ops/tenant/new/` and `/ops/tenants/<slug>/close/`: where a tenant begins, and where it ends for good."""
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.db import OperationalError
@@ -11,8 +12,8 @@ from django.urls import NoReverseMatch, reverse
 from accounts.console.pages import page
 from accounts.console.place import Place, place_of
 from accounts.console.reauth import reauthenticated
-from accounts.models import MemberRole
 from accounts.roles import Act
+from accounts.selectors.memberships import MemberRole
 from accounts.services.invitation_mail import mail_invitation
 from accounts.services.invitations import AlreadyThere, invite
 from accounts.services.operators import InvalidEmail
@@ -25,8 +26,10 @@ from budgets.services.opening import BudgetExists, NewBudget, open_budget
 from kernel.actor import Actor
 from kernel.money import Unit
 from kernel.tenancy import in_tenant
-from tenants.models import Tenant
 from tenants.services.provisioning import InvalidSlug, NewTenant, SlugTaken, UnknownTimeZone
+
+if TYPE_CHECKING:
+    from tenants.models import Tenant
 
 
 @page(Act.CREATE_TENANT, send=Act.CREATE_TENANT)
@@ -99,7 +102,7 @@ def _close_words(place: Place) -> dict[str, object]:
     }
 
 
-def _open_first_budget(request: HttpRequest, tenant: Tenant, amount: int, period: Period, actor: Actor) -> None:
+def _open_first_budget(request: HttpRequest, tenant: "Tenant", amount: int, period: Period, actor: Actor) -> None:
     if not amount:
         return
     scope = read_scope_path(f"tenant:{tenant.slug}", slug=tenant.slug)
@@ -113,7 +116,7 @@ def _open_first_budget(request: HttpRequest, tenant: Tenant, amount: int, period
         messages.error(request, "The first budget could not be opened. Open it on the page of its budgets.")
 
 
-def _invite_owner(request: HttpRequest, tenant: Tenant, email: str, actor: Actor) -> None:
+def _invite_owner(request: HttpRequest, tenant: "Tenant", email: str, actor: Actor) -> None:
     try:
         invited = invite(
             email=email,

@@ -11,7 +11,7 @@ from budgets.models import Decision
 from budgets.models.choices import Verdict
 from budgets.selectors.switches import SwitchLine, covered_holds, line_of, thrown_switches
 from kernel.switches import SwitchLevel
-from telemetry.models import AuditEntry
+from telemetry.selectors.trail import facts_since
 
 #: What lets new work begin; the others settle what runs.
 _BEGINNINGS: Final = ("admit", "reserve", "decide", "event")
@@ -75,8 +75,8 @@ def held_by(*, level: SwitchLevel, name: str) -> tuple[Held, ...]:
 
 
 def _released(target: str, *, since: datetime) -> int:
-    trail = AuditEntry.objects.filter(at__gte=since, target=target, action__startswith="kill_switch.")
-    return sum(int((facts or {}).get("holds_released") or 0) for facts in trail.values_list("after", flat=True))
+    trail = facts_since(since, target=target, actions="kill_switch.")
+    return sum(int(facts.get("holds_released") or 0) for facts in trail)
 
 
 def _last_id(at: datetime) -> UUID:

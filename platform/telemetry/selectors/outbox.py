@@ -1,0 +1,51 @@
+"""The outbox of the schema that the connection is in: what waits to be delivered, and what was."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from telemetry.models import OutboxEvent
+
+#: A queue is counted up to here: a page does not need to know how much longer it is.
+WAITING_COUNTED_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLine:
+    """One event. `delivered_at` is None while it waits."""
+
+    id: UUID
+    at: datetime
+    event_type: str
+    scope_path: str
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """The newest first. `next_before` is the id to ask from for the next page, None on the last one."""
+
+    lines: tuple[EventLine, ...]
+    next_before: UUID | None
+
+
+def event_page(
+    *, is_delivered: bool | None = None, event_type: str = "", before: UUID | None = None, limit: int
+) -> EventPage:
+    """Events in order of their ids, which are made in order of time. One query."""
+    found = OutboxEvent.objects.order_by("-id")
+    if is_delivered is not None:
+        found = found.filter(delivered_at__isnull=not is_delivered)
+    if event_type:
+        found = found.filter(event_type__icontains=event_type)
+    if before is not None:
+        found = found.filter(id__lt=before)
+    names = ("id", "at", "event_type", "scope_path", "delivered_at")
+    rows = [EventLine(**row) for row in found.values(*names)[: limit + 1]]
+    lines = tuple(rows[:limit])
+    return EventPage(lines=lines, next_before=lines[-1].id if len(rows) > limit else None)
+
+
+def waiting_count() -> int:
+    """How many wait, at most `WAITING_COUNTED_MAX`. One query along their index."""
+    return OutboxEvent.objects.filter(delivered_at=None).order_by("id")[:WAITING_COUNTED_MAX].count()

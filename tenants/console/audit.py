@@ -1,0 +1,141 @@
+"""`…/audit/`: who did what, why and what changed; of one tenant, or of the platform. Search, pages and a file."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+
+from accounts.console.pages import page
+from accounts.console.place import Place, place_of
+from accounts.roles import Act
+from kernel.pages.exports import csv_response
+from kernel.pages.fragments import wants_fragment
+from kernel.tenancy import in_public, in_tenant
+from telemetry.selectors.trail import TrailFilter, TrailLine, trail_page
+
+_LINES_PER_PAGE: Final = 50
+_LINES_A_READ: Final = 1_000
+_LENGTH_MAX: Final = 200
+_CHANGE_LENGTH_MAX: Final = 400
+_FIELDS: Final = ("actor", "action", "target", "from", "to")
+_HEADS: Final = ("at", "actor", "actor_type", "action", "target", "reason", "before", "after", "source_ip")
+
+type _Books = Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrailRow:
+    """An entry with what changed, as short text."""
+
+    line: TrailLine
+    before: str
+    after: str
+
+
+@page(Act.SEE_AUDIT)
+def audit(request: HttpRequest, slug: str) -> HttpResponse:
+    place = place_of(request)
+    addresses = {"here": place.url("audit"), "export": place.url("audit_export")}
+    more = {"tenant": place.tenant, "time_zone": place.tenant.time_zone}
+    return _list(request, place, books=lambda: in_tenant(place.tenant.tag), context=addresses | more)
+
+
+@page(Act.SEE_AUDIT)
+def platform_audit(request: HttpRequest) -> HttpResponse:
+    addresses = {"here": reverse("ops:audit"), "export": reverse("ops:audit_export")}
+    return _list(request, place_of(request), books=in_public, context=addresses | {"time_zone": "UTC"})
+
+
+@page(Act.EXPORT)
+def audit_export(request: HttpRequest, slug: str) -> HttpResponseBase:
+    tenant = place_of(request).tenant
+    wanted = filter_of(request.GET, time_zone=tenant.time_zone)
+    return csv_response(f"audit-{tenant.slug}", _HEADS, _cells(wanted, books=lambda: in_tenant(tenant.tag)))
+
+
+@page(Act.EXPORT)
+def platform_audit_export(request: HttpRequest) -> HttpResponseBase:
+    return csv_response("audit", _HEADS, _cells(filter_of(request.GET, time_zone="UTC"), books=in_public))
+
+
+def filter_of(query: QueryDict, *, time_zone: str) -> TrailFilter:
+    """What the address says; days are whole ones in the time zone, both included. What is no day does not narrow."""
+    words = {name: query.get(name, "").replace("\0", "").strip()[:_LENGTH_MAX] for name in _FIELDS}
+    last = _day(words["to"])
+    return TrailFilter(
+        actor=words["actor"],
+        action=words["action"],
+        target=words["target"],
+        since=_midnight(_day(words["from"]), time_zone),
+        until=_midnight(last + timedelta(days=1) if last and last < date.max else None, time_zone),
+    )
+
+
+def _list(request: HttpRequest, place: Place, *, books: _Books, context: Mapping[str, Any]) -> HttpResponse:
+    wanted = filter_of(request.GET, time_zone=context["time_zone"])
+    with books():
+        found = trail_page(wanted, before=request.GET.get("before", ""), limit=_LINES_PER_PAGE)
+    shared = {
+        "section": "audit",
+        "place": place,
+        "rows": [TrailRow(line, _short(line.before), _short(line.after)) for line in found.lines],
+        "asked": {name.replace("from", "since"): request.GET.get(name, "") for name in _FIELDS},
+        "query": urlencode({name: request.GET[name] for name in _FIELDS if request.GET.get(name)}),
+        "is_filtered": wanted != TrailFilter() or "before" in request.GET,
+        "next_before": found.next_before,
+    }
+    return render(request, wants_fragment(request, "tenants/audit.html", "trail"), {**shared, **context})
+
+
+def _cells(wanted: TrailFilter, *, books: _Books) -> Iterator[list[object]]:
+    before = ""
+    while True:
+        # The connection is in these books only while a page is read: the answer is sent meanwhile.
+        with books():
+            found = trail_page(wanted, before=before, limit=_LINES_A_READ)
+        for line in found.lines:
+            changes = [_text(line.before), _text(line.after)]
+            who = [line.at.astimezone(UTC), line.actor, line.actor_type]
+            yield [*who, line.action, line.target, line.reason, *changes, line.source_ip]
+        if not found.next_before:
+            return
+        before = found.next_before
+
+
+def _text(facts: Mapping[str, Any] | None) -> str:
+    return "" if facts is None else json.dumps(facts, ensure_ascii=False, sort_keys=True)
+
+
+def _short(facts: Mapping[str, Any] | None) -> str:
+    """One line for people: `status ACTIVE, holds_released 3`."""
+    if not facts:
+        return ""
+    words = ", ".join(f"{name} {_plain(value)}" for name, value in facts.items() if value is not None)
+    return words if len(words) <= _CHANGE_LENGTH_MAX else words[:_CHANGE_LENGTH_MAX] + "…"
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _midnight(on: date | None, time_zone: str) -> datetime | None:
+    # The first and the last year have no midnight in every zone.
+    if on is None or not 1900 <= on.year <= 9000:
+        return None
+    return datetime.combine(on, time(), ZoneInfo(time_zone)).astimezone(UTC)

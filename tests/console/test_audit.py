@@ -1,0 +1,123 @@
+"""The audit trail in the console, of a tenant and of the platform."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from kernel.actor import Actor
+from kernel.tenancy import in_tenant
+from telemetry.services.audit import record
+from tests.support.books import Books
+from tests.support.console import DOLLAR, signed_in
+
+HERE = "/ops/tenants/acme/audit/"
+EVE = Actor(name="eve@example.test", actor_type="admin", reason="=1+1")
+
+
+def text_of(client: Client, address: str) -> str:
+    answer = client.get(address)
+    assert answer.status_code == 200, address
+    return answer.content.decode()
+
+
+def csv_of(client: Client, address: str) -> str:
+    answer = client.get(address)
+    assert answer.status_code == 200, address
+    return b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]  # it streams
+
+
+def write(books: Books, action: str, *, at: datetime | None = None, target: str = "key k1") -> None:
+    with in_tenant(books.tenant.tag):
+        record(actor=EVE, action=action, target=target, at=at or datetime.now(UTC), after={"n": 1, "<b>": "x"})
+
+
+class TestTrail:
+    def test_shows_who_did_what_and_why(self, books: Books, browser: Client) -> None:
+        write(books, "key.rotated")
+
+        text = text_of(browser, HERE)
+
+        assert "eve@example.test" in text
+        assert "<code>key.rotated</code>" in text
+        assert "=1+1" in text
+        assert "n 1, &lt;b&gt; x" in text
+
+    def test_is_searched_by_who_what_and_target(self, books: Books, browser: Client) -> None:
+        write(books, "key.rotated")
+        write(books, "plan.changed", target="acme")
+
+        assert "key.rotated" not in text_of(browser, f"{HERE}?action=PLAN")
+        assert "plan.changed" not in text_of(browser, f"{HERE}?target=k1")
+        assert "matches this search" in text_of(browser, f"{HERE}?actor=nobody")
+
+    def test_takes_days_of_the_tenants_time_zone_and_both_ends(self, books: Books, browser: Client) -> None:
+        # Half past midnight in Kolkata is the evening before in UTC.
+        early = datetime(2026, 3, 10, 0, 30, tzinfo=ZoneInfo("Asia/Kolkata"))
+        write(books, "early.bird", at=early)
+
+        assert "early.bird" in text_of(browser, f"{HERE}?from=2026-03-10&to=2026-03-10")
+        assert "early.bird" not in text_of(browser, f"{HERE}?to=2026-03-09")
+        assert "early.bird" not in text_of(browser, f"{HERE}?from=2026-03-11")
+
+    @pytest.mark.parametrize("query", ["from=x&to=9999-12-31", "before=x~y", "actor=%00", "from=0001-01-01"])
+    def test_is_not_hurt_by_what_makes_no_sense(self, books: Books, browser: Client, query: str) -> None:
+        text_of(browser, f"{HERE}?{query}")
+
+    def test_goes_on_where_the_page_before_ended(
+        self, books: Books, browser: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tenants.console.audit._LINES_PER_PAGE", 1)
+        for number in range(3):
+            write(books, f"act.no{number}", at=datetime(2026, 3, 10, tzinfo=UTC) + timedelta(days=number))
+        address, seen = f"{HERE}?action=act.no", []
+        for _ in range(3):
+            text = text_of(browser, address)
+            seen += [number for number in range(3) if f"act.no{number}</code>" in text]
+            if "Older ones" in text:
+                address = HERE + text.split("Older ones")[0].rpartition('href="')[2].split('"')[0].replace("&amp;", "&")
+
+        assert seen == [2, 1, 0]
+
+    def test_is_a_file_of_all_of_it_with_formulas_as_text(
+        self, books: Books, browser: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tenants.console.audit._LINES_A_READ", 1)
+        write(books, "one.act")
+        write(books, "two.act")
+
+        text = csv_of(browser, "/ops/tenants/acme/audit.csv?action=.act")
+
+        assert len(text.splitlines()) == 3
+        assert "'=1+1" in text
+
+    def test_is_each_tenants_own(self, books: Books, ada: User) -> None:
+        write(books, "key.rotated")
+
+        assert "key.rotated" in text_of(signed_in(ada), "/t/acme/audit/")
+
+
+class TestPlatformTrail:
+    def test_does_not_show_what_was_done_to_a_tenant(self, books: Books, browser: Client) -> None:
+        books.add_budget(allocated=DOLLAR)
+        write(books, "only.acme")
+
+        assert "only.acme" not in text_of(browser, "/ops/audit/")
+        assert "only.acme" not in csv_of(browser, "/ops/audit.csv")
+
+
+class TestWebhooks:
+    def test_shows_the_outbox_and_says_that_nothing_is_sent(self, books: Books, browser: Client, ada: User) -> None:
+        browser.post("/ops/tenants/acme/stop/", {"preset": "Runaway spend", "more": "", "mode": "STOP_NEW"})
+
+        text = text_of(signed_in(ada), "/t/acme/webhooks/")
+
+        assert "<code>kill_switch.thrown</code>" in text
+        assert "nothing is sent" in text
+        assert "No event matches" in text_of(browser, "/ops/tenants/acme/webhooks/?state=delivered")
+        assert "kill_switch.thrown" in text_of(browser, "/ops/tenants/acme/webhooks/?type=KILL&state=waiting")
+
+    def test_the_platform_has_one_too(self, browser: Client) -> None:
+        text_of(browser, "/ops/webhooks/?before=nonsense")
