@@ -120,6 +120,22 @@ class TestReauthentication:
         assert client.get(address).status_code == 200
         assert others.get(address).status_code == 404
 
+    def test_is_offered_again_after_a_session_that_ended_meanwhile(self, odette: User) -> None:
+        client = Client(headers={"Origin": "http://testserver"})
+
+        asked = client.post(INVITE, FORM)
+        kept = asked["Location"].partition("next=")[2]
+        assert asked["Location"].startswith("/accounts/login/?next=/accounts/kept/")
+        assert sign_in(client, odette.email, next=kept)["Location"] == kept
+
+        assert client.post(INVITE, fields_of(client.get(kept).content.decode())).status_code == 303
+
+    @pytest.mark.parametrize("origin", [{}, {"Origin": "http://evil.test"}, {"Origin": "null"}])
+    def test_another_site_plants_no_form(self, database: None, origin: dict[str, str]) -> None:
+        answer = Client(headers=origin).post(INVITE, FORM)
+
+        assert answer["Location"] == f"/accounts/login/?next={INVITE}"
+
     def test_keeps_no_password_and_nothing_huge(self, odette: User) -> None:
         client = signed_in(odette)
         address = client.post(INVITE, FORM | {"password": "secret-in-a-form"})["Location"].partition("next=")[2]

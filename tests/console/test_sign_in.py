@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.test import Client, override_settings
+from pytest_django import Settings
 
 from accounts.console.gate import SEEN_AT, SIGNED_IN_AT
 from accounts.models import OperatorRole, User
 from accounts.services.sign_in_attempts import ATTEMPTS_FOR_ONE_EMAIL
 from tests.support.console import PASSWORD, person, signed_in
+from tests.support.hashing import CountingHasher
 
 SIGN_IN = "/accounts/login/"
 
@@ -65,6 +67,17 @@ class TestSignIn:
         assert (wrong.status_code, unknown.status_code) == (422, 422)
         assert text(wrong) == text(unknown).replace("aliva@", "olive@")
         assert "do not match" in text(wrong)
+
+    def test_spends_one_hash_on_everybody(self, olive: User, settings: Settings) -> None:
+        settings.PASSWORD_HASHERS = ["tests.support.hashing.CountingHasher"]
+        spent = []
+        for email, is_active in ((olive.email, True), (olive.email, False), ("aliva@example.test", True)):
+            User.objects.filter(pk=olive.pk).update(is_active=is_active)
+            CountingHasher.count = 0
+            sign_in(Client(), email, "wrong")
+            spent.append(CountingHasher.count)
+
+        assert spent == [1, 1, 1]
 
     def test_refuses_somebody_who_left(self, olive: User) -> None:
         User.objects.filter(pk=olive.pk).update(is_active=False)
