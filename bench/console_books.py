@@ -27,8 +27,8 @@ _BUDGETS: Final = read_sql("bench", "console_budgets")
 _CREATED: Final = """
     INSERT INTO ledger_entry (seq, kind, at, unit, amount, budget_ids, deltas, balances, actor)
     SELECT
-        row_number() OVER (ORDER BY depth, scope_path) + (SELECT last_seq FROM ledger_head), 'CREATE', created_at, unit, 0,
-        ARRAY[id], ARRAY[0, 0, 0, 0, 0], ARRAY[0, 0, 0, 0, 0, 0, 0], 'seed'
+        row_number() OVER (ORDER BY depth, scope_path) + (SELECT last_seq FROM ledger_head), 'CREATE', created_at, unit,
+        0, ARRAY[id], ARRAY[0, 0, 0, 0, 0], ARRAY[0, 0, 0, 0, 0, 0, 0], 'seed'
     FROM budget
     WHERE created_at < clock_timestamp() - interval '39 days'
 """

@@ -4,7 +4,7 @@ from budgets.models.ledger import LedgerEntry, LedgerHead
 from budgets.models.policies import PolicyVersion, RouterLabel, RouterModel, Subscription
 from budgets.models.requests import BudgetRequest
 from budgets.models.reservation import Reservation
-from budgets.models.rollups import DecisionRollup, RollupMark, UsageRollup
+from budgets.models.rollups import DecisionRollup, RollupMark, UsageDay, UsageRollup
 from budgets.models.rules import KillSwitch, QuotaCounter, Ruleset, Run
 from budgets.models.run_template import RunTemplate
 
@@ -26,5 +26,6 @@ __all__ = [
     "Run",
     "RunTemplate",
     "Subscription",
+    "UsageDay",
     "UsageRollup",
 ]

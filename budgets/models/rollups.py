@@ -20,16 +20,14 @@ def _sum(help_text: str = "") -> "models.DecimalField[Any, Any]":
     return models.DecimalField(max_digits=40, decimal_places=0, default=0, help_text=help_text)
 
 
-class UsageRollup(models.Model):
-    """Ledger entries of one bucket that were about the same. An entry is in the bucket of its own `at`."""
+class _Usage(models.Model):
+    """Ledger entries that were about the same, together."""
 
-    bucket_at = models.DateTimeField(help_text="Where the 15 minutes begin, at a quarter of an hour in UTC.")
     scope_path = models.TextField(help_text="Of the call, without its run.")
     model = models.TextField()
     tool = models.TextField()
     traffic_class = models.TextField()
     unit = models.TextField()
-    pk = models.CompositePrimaryKey("bucket_at", "scope_path", "model", "tool", "traffic_class", "unit")
     agent = models.TextField(help_text="The agent in the scope path, for reading by it.")
     calls = models.BigIntegerField(default=0, help_text="Charges: commits and events.")
     events = models.BigIntegerField(default=0, help_text="Those of the calls that had no hold.")
@@ -58,10 +56,33 @@ class UsageRollup(models.Model):
     )
 
     class Meta:
+        abstract = True
+
+
+class UsageRollup(_Usage):
+    """Entries of one bucket. An entry is in the bucket of its own `at`."""
+
+    bucket_at = models.DateTimeField(help_text="Where the 15 minutes begin, at a quarter of an hour in UTC.")
+    pk = models.CompositePrimaryKey("bucket_at", "scope_path", "model", "tool", "traffic_class", "unit")
+
+    class Meta:
         db_table = "usage_rollup"
 
     def __str__(self) -> str:
         return f"{self.bucket_at:%Y-%m-%d %H:%M} {self.scope_path} {self.charged} {self.unit}"
+
+
+class UsageDay(_Usage):
+    """The same sums by days of the tenant's own time zone, which never changes: what views of weeks and months read."""
+
+    day = models.DateField()
+    pk = models.CompositePrimaryKey("day", "scope_path", "model", "tool", "traffic_class", "unit")
+
+    class Meta:
+        db_table = "usage_day"
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.scope_path} {self.charged} {self.unit}"
 
 
 class DecisionRollup(models.Model):

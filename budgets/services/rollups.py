@@ -20,7 +20,11 @@ from kernel.tenancy import in_tenant
 STEP: Final = 10_000
 _TIMEOUTS: Final = ("SET LOCAL statement_timeout = '60s'", "SET LOCAL lock_timeout = '60s'")
 
-_ADD_USAGE: Final = f"WITH fresh AS ({read_sql('budgets', 'usage_of_entries')}) {read_sql('budgets', 'add_usage')}"
+_ADD_USAGE: Final = (
+    f"WITH fresh AS MATERIALIZED ({read_sql('budgets', 'usage_of_entries')}),"
+    f" days AS ({read_sql('budgets', 'usage_days')}), added AS ({read_sql('budgets', 'add_usage')})"
+    f" {read_sql('budgets', 'add_usage_days')}"
+)
 _ADD_DECISIONS: Final = (
     f"WITH fresh AS ({read_sql('budgets', 'decisions_of_entries')}) {read_sql('budgets', 'add_decisions')}"
 )
@@ -60,6 +64,7 @@ def rebuild(*, tag: Tag) -> RolledUp:
         mark = _locked_mark()
         # Not by the models: with keys of several columns they would read every row first.
         _run("DELETE FROM usage_rollup", {})
+        _run("DELETE FROM usage_day", {})
         _run("DELETE FROM decision_rollup", {})
         mark.ledger_seq, mark.decisions_at, mark.decision_ids, mark.rolled_up_at = 0, None, [], None
         mark.save(force_update=True)

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 from django.db.models import Sum
 
-from budgets.models import DecisionRollup, RollupMark, UsageRollup
+from budgets.models import DecisionRollup, LedgerHead, RollupMark, UsageDay, UsageRollup
 from kernel.ids import Tag
 from kernel.sql_files import read_sql
 from kernel.tenancy import in_tenant
@@ -52,6 +53,7 @@ class RollupDifference:
 class _Snapshot:
     mark: RollupMark
     usage: dict[_Key, _Sums]
+    days: dict[_Key, _Sums]
     decisions: dict[_Key, _Sums]
     charges: dict[str, _Sums]
 
@@ -60,6 +62,7 @@ def rollup_differences(tag: Tag) -> Iterator[RollupDifference]:
     """The differences of the tenant `tag`, as they are found; none where the sums are right up to their mark."""
     with in_tenant(tag):
         snapshot = _snapshot()
+        zone = ZoneInfo(LedgerHead.objects.values_list("time_zone", flat=True).get(pk=1))
         usage: dict[_Key, _Sums] = {}
         charges: dict[str, _Sums] = {}
         for bounds in _ranges(snapshot.mark.ledger_seq):
@@ -78,6 +81,7 @@ def rollup_differences(tag: Tag) -> Iterator[RollupDifference]:
         _merge(decisions, counted, _DECISION_KEYS)
     yield from _compared("charges", snapshot.charges, charges)
     yield from _compared("usage_rollup", snapshot.usage, usage)
+    yield from _compared("usage_day", snapshot.days, _by_days(usage, zone))
     yield from _compared("decision_rollup", snapshot.decisions, decisions)
 
 
@@ -87,15 +91,17 @@ def _snapshot() -> _Snapshot:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute("SET LOCAL statement_timeout = '60s'")
         usage: dict[_Key, _Sums] = {}
+        days: dict[_Key, _Sums] = {}
         decisions: dict[_Key, _Sums] = {}
         charges: dict[Any, _Sums] = {}
         _merge(usage, UsageRollup.objects.values().iterator(), _USAGE_KEYS)
+        _merge(days, UsageDay.objects.values().iterator(), ("day", *_USAGE_KEYS[1:]))
         _merge(decisions, DecisionRollup.objects.values().iterator(), _DECISION_KEYS)
         sums = {name: Sum(name) for name in ("calls", "charged", "uncovered")}
         charged = UsageRollup.objects.filter(calls__gt=0) | UsageRollup.objects.filter(corrections__gt=0)
         _merge(charges, charged.values("unit").annotate(**sums), ("unit",))
         mark = RollupMark.objects.filter(pk=1).first() or RollupMark(id=1)
-    return _Snapshot(mark=mark, usage=usage, decisions=decisions, charges=charges)
+    return _Snapshot(mark=mark, usage=usage, days=days, decisions=decisions, charges=charges)
 
 
 def _compared(table: str, noted: Mapping[Any, _Sums], counted: Mapping[Any, _Sums]) -> Iterator[RollupDifference]:
@@ -111,9 +117,16 @@ def _compared(table: str, noted: Mapping[Any, _Sums], counted: Mapping[Any, _Sum
                     yield RollupDifference(table, where, f"{name} is {noted[key][name]}, the books say {value}")
 
 
-def _merge(into: dict[Any, _Sums], rows: Any, keys: tuple[str, ...]) -> None:
+def _by_days(usage: Mapping[_Key, _Sums], zone: ZoneInfo) -> dict[_Key, _Sums]:
+    days: dict[_Key, _Sums] = {}
+    for (bucket_at, *words), sums in usage.items():
+        _merge(days, [{"day": bucket_at.astimezone(zone).date(), **sums}], ("day",), tuple(words))
+    return days
+
+
+def _merge(into: dict[Any, _Sums], rows: Any, keys: tuple[str, ...], words: _Key = ()) -> None:
     for row in rows:
-        key = tuple(row.pop(name) for name in keys)
+        key = (*(row.pop(name) for name in keys), *words)
         known = into.get(key)
         into[key] = row if known is None else {name: _added(known[name], value) for name, value in row.items()}
 

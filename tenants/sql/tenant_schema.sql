@@ -858,6 +858,25 @@ GRANT SELECT, INSERT, UPDATE ON rollup_mark TO watermaster_app;
 CREATE TABLE "budget_request" ("id" uuid NOT NULL PRIMARY KEY, "scope_path" text NOT NULL, "unit" text NOT NULL, "amount" bigint NOT NULL, "reason" text NOT NULL, "asked_by" text NOT NULL, "asked_at" timestamp with time zone NOT NULL, "state" text NOT NULL, "granted" bigint NULL, "answer" text NOT NULL, "answered_by" text NOT NULL, "answered_at" timestamp with time zone NULL, CONSTRAINT "budget_request_asks_for_something" CHECK ("amount" > 0), CONSTRAINT "budget_request_is_answered_once" CHECK ((("answered_at" IS NULL AND "state" = 'OPEN') OR (NOT ("state" = 'OPEN') AND "answered_at" IS NOT NULL))), CONSTRAINT "budget_request_grants_something" CHECK ((("granted" > 0 AND "state" = 'GRANTED') OR (NOT ("state" = 'GRANTED') AND "granted" IS NULL))));
 GRANT SELECT, INSERT, UPDATE ON budget_request TO watermaster_app;
 CREATE INDEX "budget_request_asked" ON "budget_request" ("asked_at", "id");
+CREATE TABLE "usage_day" ("scope_path" text NOT NULL, "model" text NOT NULL, "tool" text NOT NULL, "traffic_class" text NOT NULL, "unit" text NOT NULL, "agent" text NOT NULL, "calls" bigint NOT NULL, "events" bigint NOT NULL, "charged" numeric(40, 0) NOT NULL, "uncovered" numeric(40, 0) NOT NULL, "corrections" bigint NOT NULL, "corrected" numeric(40, 0) NOT NULL, "priced_calls" bigint NOT NULL, "priced_charged" numeric(40, 0) NOT NULL, "provider_cost" numeric(40, 0) NOT NULL, "tokens_input" numeric(40, 0) NOT NULL, "tokens_output" numeric(40, 0) NOT NULL, "tokens_cached" numeric(40, 0) NOT NULL, "tokens_reasoning" numeric(40, 0) NOT NULL, "holds" bigint NOT NULL, "held" numeric(40, 0) NOT NULL, "commits" bigint NOT NULL, "planned" numeric(40, 0) NOT NULL, "observed" numeric(40, 0) NOT NULL, "releases" bigint NOT NULL, "expiries" bigint NOT NULL, "given_back" numeric(40, 0) NOT NULL, "latency_ms" numeric(40, 0) NOT NULL, "latency_counts" bigint[] NOT NULL, "day" date NOT NULL, PRIMARY KEY ("day", "scope_path", "model", "tool", "traffic_class", "unit"));
+ALTER TABLE usage_day SET (fillfactor = 70);
+GRANT SELECT, INSERT, UPDATE, DELETE ON usage_day TO watermaster_app;
+WITH fresh AS (SELECT bucket_at, scope_path, model, tool, traffic_class, unit, agent, calls, events, charged, uncovered, corrections, corrected, priced_calls, priced_charged, provider_cost, tokens_input, tokens_output, tokens_cached, tokens_reasoning, holds, held, commits, planned, observed, releases, expiries, given_back, latency_ms, latency_counts FROM usage_rollup), days AS (-- `fresh` by local days of the tenant.
+SELECT
+    (f.bucket_at AT TIME ZONE h.time_zone)::date AS day, f.scope_path, f.model, f.tool, f.traffic_class, f.unit, f.agent,
+    sum(calls) AS calls, sum(events) AS events, sum(charged) AS charged, sum(uncovered) AS uncovered, sum(corrections) AS corrections, sum(corrected) AS corrected,
+    sum(priced_calls) AS priced_calls, sum(priced_charged) AS priced_charged, sum(provider_cost) AS provider_cost, sum(tokens_input) AS tokens_input, sum(tokens_output) AS tokens_output, sum(tokens_cached) AS tokens_cached,
+    sum(tokens_reasoning) AS tokens_reasoning, sum(holds) AS holds, sum(held) AS held, sum(commits) AS commits, sum(planned) AS planned, sum(observed) AS observed,
+    sum(releases) AS releases, sum(expiries) AS expiries, sum(given_back) AS given_back, sum(latency_ms) AS latency_ms,
+    ARRAY[
+        sum(latency_counts[1]), sum(latency_counts[2]), sum(latency_counts[3]), sum(latency_counts[4]), sum(latency_counts[5]),
+        sum(latency_counts[6]), sum(latency_counts[7]), sum(latency_counts[8]), sum(latency_counts[9]), sum(latency_counts[10]),
+        sum(latency_counts[11]), sum(latency_counts[12]), sum(latency_counts[13])
+    ]::bigint[] AS latency_counts
+FROM fresh AS f
+CROSS JOIN ledger_head AS h
+GROUP BY 1, 2, 3, 4, 5, 6, 7
+) INSERT INTO usage_day (day, scope_path, model, tool, traffic_class, unit, agent, calls, events, charged, uncovered, corrections, corrected, priced_calls, priced_charged, provider_cost, tokens_input, tokens_output, tokens_cached, tokens_reasoning, holds, held, commits, planned, observed, releases, expiries, given_back, latency_ms, latency_counts) SELECT * FROM days;
 REVOKE ALL ON api_key FROM watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON api_key TO watermaster_app;
 CREATE TABLE "audit_entry" ("id" uuid NOT NULL PRIMARY KEY, "at" timestamp with time zone NOT NULL, "actor_type" text NOT NULL, "actor" text NOT NULL, "action" text NOT NULL, "target" text NOT NULL, "reason" text NOT NULL, "before" jsonb NULL, "after" jsonb NULL, "request_id" text NOT NULL, "trace_id" text NOT NULL, "source_ip" text NOT NULL);
@@ -921,6 +940,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0007_run_provider', now()),
     ('budgets', '0008_rollups', now()),
     ('budgets', '0009_requests', now()),
+    ('budgets', '0010_usage_days', now()),
     ('keys', '0002_grants', now()),
     ('routing', '0001_price_book', now()),
     ('routing', '0002_price_guards', now()),

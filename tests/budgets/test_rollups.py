@@ -386,6 +386,7 @@ class TestVerifyRollups:
         [
             "UPDATE usage_rollup SET charged = charged + 1",
             "UPDATE usage_rollup SET latency_counts[1] = 7",
+            "UPDATE usage_day SET charged = charged + 1",
             "DELETE FROM usage_rollup",
             "UPDATE decision_rollup SET count = count + 1",
             "UPDATE decision_rollup SET reason_code = 'OTHER'",
@@ -484,6 +485,22 @@ class TestUsageOverTime:
             "2026-03-01T00:00:00+05:30": 2,
             "2026-04-01T00:00:00+05:30": 1,
         }
+
+    def test_comes_to_the_same_from_whole_days_as_from_quarters(self, books: Books) -> None:
+        dice = random.Random(7)
+        moments = [datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=15 * dice.randrange(500)) for _ in range(60)]
+        self.at(books, *(moment.isoformat() for moment in moments))
+
+        for _ in range(40):
+            first, last = sorted(dice.choices([*moments, datetime(2026, 3, 1, 18, 30, tzinfo=UTC)], k=2))
+            expected = sum(first <= moment < last for moment in moments)
+            with in_tenant(books.tenant.tag):
+                whole = usage_totals(since=first, until=last)
+                days = usage_series(since=first, until=last, step=Step.DAY, time_zone="Asia/Kolkata")
+                others = usage_series(since=first, until=last, step=Step.DAY, time_zone="Europe/Berlin")
+            assert [share.sums.charged for share in whole] == ([expected] if expected else [])
+            assert sum(point.sums.charged for point in days) == expected
+            assert sum(point.sums.charged for point in others) == expected
 
     @pytest.mark.parametrize(
         ("by", "names"),

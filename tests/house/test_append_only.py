@@ -35,6 +35,7 @@ GRANTS: Final = {
     "run": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "run_template": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "subscription": {"SELECT", "INSERT", "UPDATE"},
+    "usage_day": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "usage_rollup": {"SELECT", "INSERT", "UPDATE", "DELETE"},
 }
 STATEMENTS: Final = {
