@@ -37,7 +37,12 @@ class CallForm(forms.Form):
 
     workspace = _scope_field("Workspace")
     agent = _scope_field("Agent")
-    kind = forms.CharField(label="Action kind", max_length=64, initial="llm.completion")
+    kind = forms.CharField(
+        label="Action kind",
+        max_length=64,
+        required=False,
+        help_text="Left out: tool.call for a tool without a model, else llm.completion.",
+    )
     traffic_class = forms.CharField(label="Traffic class", max_length=64, required=False)
     model = forms.CharField(label="Model", max_length=256, required=False)
     tool = forms.CharField(label="Tool", max_length=256, required=False)
@@ -59,6 +64,13 @@ class CallForm(forms.Form):
     def amount(self) -> int | None:
         estimate = self.cleaned_data["estimate"]
         return None if estimate is None else int(estimate * _MICROCENTS_PER_USD)
+
+    @property
+    def action(self) -> dict[str, str]:
+        values = self.cleaned_data
+        is_tool = bool(values["tool"]) and not values["model"]
+        kind = values["kind"] or ("tool.call" if is_tool else "llm.completion")
+        return {"kind": kind, "name": values["tool"] if is_tool else values["model"] or kind}
 
     @property
     def levels(self) -> dict[str, str]:
@@ -110,7 +122,7 @@ def result_of(form: CallForm, *, tag: Tag, slug: str, time_zone: str) -> CallRes
             tag=tag,
             suffixes=suffixes,
             subject={"tenant": slug, **form.levels},
-            action={"kind": values["kind"], "name": values["tool"] or values["model"] or values["kind"]},
+            action=form.action,
             facts=form.facts,
             amount=form.amount,
             priority=values["priority"],

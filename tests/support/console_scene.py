@@ -18,12 +18,10 @@ from accounts.roles import MEMBER_MAY, OPERATOR_MAY, Act
 from budgets.models import Budget, BudgetRequest, Decision
 from budgets.services.demo.cast import EMAILS
 from budgets.services.plan_catalogue import CATALOGUE, USD
+from budgets.services.policies import NewPolicy, PolicyKind, save_policy
 from budgets.services.requests import Asked, ask_for_money
 from kernel.actor import Actor
 from kernel.ids import mint_wire_id, uuid7
-from budgets.services.plan_catalogue import CATALOGUE
-from budgets.services.policies import NewPolicy, PolicyKind, save_policy
-from kernel.ids import mint_wire_id
 from kernel.lanes import shared_lanes
 from kernel.money import Unit
 from kernel.tenancy import in_tenant
