@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 from budgets.console import books_urls, cost_urls
 from budgets.console.decisions import decision_detail, decision_list
 from budgets.console.denials import denial_list
+from budgets.console.live import live
 from budgets.console.overview import overview
 from budgets.console.platform_stopping import platform_lift, platform_stop, platform_stops
 from budgets.console.stopping import tenant_resume, tenant_stop
@@ -21,6 +22,7 @@ ops: list[URLPattern] = [
     path("stops/", platform_stops, name="platform_stops"),
     path("stops/new/", platform_stop, name="platform_stop"),
     path("stops/lift/", platform_lift, name="platform_lift"),
+    path("live/", live, name="live"),
     path("denials/", denial_list, name="denial_list"),
     path("tenants/", tenant_list, name="tenant_list"),
     path("tenants.csv", tenant_export, name="tenant_export"),

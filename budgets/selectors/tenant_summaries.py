@@ -25,12 +25,3 @@ def tenant_summaries(tags: Sequence[Tag], *, denied_since: datetime) -> dict[Tag
         with in_tenant(tag):
             summaries[tag] = TenantSummary(roots=root_budgets(), denials=denials(since=denied_since))
     return summaries
-
-
-def tenant_denials(tags: Sequence[Tag], *, since: datetime) -> dict[Tag, Denials]:
-    """The refused calls of these tenants since a moment. One query each."""
-    found: dict[Tag, Denials] = {}
-    for tag in tags:
-        with in_tenant(tag):
-            found[tag] = denials(since=since)
-    return found

@@ -124,10 +124,13 @@ def standing_page(
     status: TenantStatus | None = None,
     is_stopped: bool | None = None,
     plan: str = "",
+    denied_for: str | None = None,
     after: str = "",
     limit: int,
 ) -> StandingPage:
     """Tenants that a `TenantFilter` of these means, behind the cursor `after`. One query.
+
+    `denied_for` leaves those of whom calls were refused in the last hour, for that reason where it is not empty.
 
     A cursor is the slug of the last tenant and what it was sorted by: a tenant that changes its place meanwhile may be
     seen twice or not at all, the others once.
@@ -135,6 +138,10 @@ def standing_page(
     found = _ordered(Tenant.objects.select_related("plan", "standing"), order)
     wanted = TenantFilter(search=search, status=status, is_stopped=is_stopped, plan=plan)
     found = matching(found, wanted, now=now)
+    if denied_for is not None:
+        found = found.filter(standing__denied_hour__gt=0)
+        if denied_for:
+            found = found.filter(standing__denied_causes__has_key=denied_for)
     if after:
         found = _behind(found, order, after)
     with in_public():
