@@ -22,7 +22,8 @@ from kernel.ids import Tag
 from kernel.money import Unit
 from kernel.sql_files import read_sql
 from kernel.tenancy import in_tenant
-from tenants.services.standing import StandingNote, note_standing, quarters_until, read_visit
+from tenants.selectors.standing import quarters_until
+from tenants.services.standing import StandingNote, note_standing, read_visit
 
 #: Refusals of the last hour that are counted one by one.
 _COUNTED_MAX: Final = 10_000

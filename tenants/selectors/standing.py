@@ -15,8 +15,8 @@ from kernel.tenancy import in_public
 from tenants.models import Tenant, TenantStanding, TenantStatus
 from tenants.selectors.directory import TenantLine, tenant_line
 from tenants.selectors.filtering import TenantFilter, matching
-from tenants.services.standing import QUARTER, quarters_until
 
+QUARTER: Final = timedelta(minutes=15)
 QUARTERS: Final = 96
 EXHAUSTING_WITHIN: Final = timedelta(hours=24)
 
@@ -272,6 +272,11 @@ def _standing(note: TenantStanding, *, as_of: datetime, now: datetime) -> Standi
         holds_open=note.holds_open,
         oldest_hold_at=note.oldest_hold_at,
     )
+
+
+def quarters_until(now: datetime) -> datetime:
+    """The end of the quarter of an hour that is under way."""
+    return now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) + QUARTER
 
 
 def _shifted(noted: Sequence[Any], *, noted_until: datetime | None, until: datetime) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ into each table for its own purposes. A tenant whose count is another one than a
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from kernel.sql_files import read_sql
 from kernel.tenancy import in_public
 from tenants.models import TenantStanding
 
-QUARTER: Final = timedelta(minutes=15)
 #: When a visit that was asked for and never ended is asked for again.
 RETRY_AFTER_S: Final = 60
 
@@ -88,11 +87,6 @@ class StandingNote:
     top_agent_ppm: int
     holds_open: int
     oldest_hold_at: datetime | None
-
-
-def quarters_until(now: datetime) -> datetime:
-    """The end of the quarter of an hour that is under way."""
-    return now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) + QUARTER
 
 
 def enrol_tenants() -> int:
