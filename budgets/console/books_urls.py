@@ -4,7 +4,9 @@ from django.urls import URLPattern, path
 
 from budgets.console.asking import request_decline, request_grant, request_list, request_list_of_all, request_new
 from budgets.console.budgets import budget_export, budget_list
+from budgets.console.keys import key_list, key_new, key_revoke, key_revoke_all, key_rotate
 from budgets.console.moving import budget_move, budget_move_line, budget_move_undo
+from budgets.console.runs import run_detail, run_export, run_list
 
 ops: list[URLPattern] = [
     path("requests/", request_list_of_all, name="request_list"),
@@ -19,4 +21,12 @@ books: list[URLPattern] = [
     path("requests/new/", request_new, name="request_new"),
     path("requests/<uuid:request_id>/grant/", request_grant, name="request_grant"),
     path("requests/<uuid:request_id>/decline/", request_decline, name="request_decline"),
+    path("runs/", run_list, name="run_list"),
+    path("runs/<path:run_id>/ledger/", run_export, name="run_export"),
+    path("runs/<path:run_id>/", run_detail, name="run_detail"),
+    path("keys/", key_list, name="key_list"),
+    path("keys/new/", key_new, name="key_new"),
+    path("keys/revoke-all/", key_revoke_all, name="key_revoke_all"),
+    path("keys/<str:key_id>/rotate/", key_rotate, name="key_rotate"),
+    path("keys/<str:key_id>/revoke/", key_revoke, name="key_revoke"),
 ]

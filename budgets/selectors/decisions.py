@@ -67,6 +67,14 @@ def recent_denials(
     return _page(found, limit)
 
 
+def denials_of_run(run_id: str, *, since: datetime | None, limit: int = 50) -> tuple[DecisionLine, ...]:
+    """The newest calls of a run that were refused since it began. One query, along the index of refusals."""
+    found = Decision.objects.filter(verdict=Verdict.DENY, run_id=run_id).order_by("-at", "-id")
+    if since is not None:
+        found = found.filter(at__gte=since)
+    return tuple(_line(decision) for decision in found.only(*_COLUMNS)[:limit])
+
+
 def _page(found: QuerySet[Decision], limit: int) -> DecisionPage:
     lines = [_line(decision) for decision in found.only(*_COLUMNS)[: limit + 1]]
     return DecisionPage(decisions=tuple(lines[:limit]), next_before=lines[limit - 1].id if len(lines) > limit else None)

@@ -22,6 +22,10 @@ MORE_QUERIES: Final[dict[str, int]] = {
     "own_books:overview": 9,
     "own_books:limits": 9,
     "own_books:routing": 9,
+    # A run's reservations, budgets, entries and refusals are tables of their own.
+    "own_books:run_detail": 10,
+    "ops_books:run_detail": 9,
+    "own_books:run_export": 9,
 }
 #: What a view may answer to whom the table lets in: an empty form is refused (422), or what it would do is done.
 DONE: Final = frozenset({200, 202, 204, 302, 303, 400, 409, 422})
