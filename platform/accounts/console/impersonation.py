@@ -3,17 +3,17 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from django.contrib import messages
+from django import forms
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import reverse
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from accounts.console.pages import page
+from accounts.console.people_forms import ReasonField
 from accounts.console.place import place_of
 from accounts.models import OperatorRole, User
 from accounts.roles import OPERATOR_MAY, Act
-from accounts.services.impersonation import Impersonation, ReasonMissing, begin, end
+from accounts.services.impersonation import Impersonation, begin, end
 from kernel.http.network_address import network_address
 from kernel.ids import Tag
 
@@ -43,27 +43,39 @@ def end_impersonation(request: HttpRequest) -> None:
         _forget(request, found, datetime.now(UTC))
 
 
-@page(send=Act.IMPERSONATE)
+class ActAsForm(forms.Form):
+    """Why somebody looks."""
+
+    reason = ReasonField()
+
+
+@page(Act.IMPERSONATE, send=Act.IMPERSONATE)
 def act_as(request: HttpRequest, slug: str) -> HttpResponse:
-    """Begins with a reason, and leads to the tenant's own overview. One at a time."""
-    place, now = place_of(request), datetime.now(UTC)
-    back = reverse("ops_books:overview", args=[slug])
-    if not place.is_ops:
-        return redirect(back)
-    try:
-        found = begin(tag=place.tenant.tag, slug=slug, actor=place.actor(request.POST.get("reason", "")[:256]), now=now)
-    except ReasonMissing:
-        messages.error(request, "Say why you look at the tenant's pages: they can read it in their audit trail.")
-        return redirect(back)
-    end_impersonation(request)
-    request.session[_KEPT] = {
-        "tag": found.tag,
-        "slug": found.slug,
-        "reason": found.reason,
-        "operator_email": found.operator_email,
-        "ends_at": found.ends_at.isoformat(),
+    """A form for a reason; begins, and leads to the tenant's own overview. One at a time."""
+    place = place_of(request)
+    form = ActAsForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        actor = place.actor(form.cleaned_data["reason"])
+        found = begin(tag=place.tenant.tag, slug=slug, actor=actor, now=datetime.now(UTC))
+        end_impersonation(request)
+        request.session[_KEPT] = {
+            "tag": found.tag,
+            "slug": found.slug,
+            "reason": found.reason,
+            "operator_email": found.operator_email,
+            "ends_at": found.ends_at.isoformat(),
+        }
+        return redirect("own_books:overview", slug)
+    facts = {
+        "section": "tenants",
+        "place": place,
+        "title": f"Look at the pages of {place.tenant.name or slug}",
+        "words": "As a member who may only look, for half an hour. The tenant can read it in their audit trail.",
+        "form": form,
+        "button": "Look",
+        "back": place.url("overview"),
     }
-    return redirect("own_books:overview", slug)
+    return render(request, "act_page.html", facts, status=422 if form.is_bound else 200)
 
 
 @require_POST
