@@ -2,12 +2,18 @@
 
 from django.urls import URLPattern, path
 
+from budgets.console.files import usage_export
+from budgets.console.reports import reports, reports_export
 from budgets.console.statements import statement_csv, statement_detail, statement_list, statement_pdf
 from budgets.console.usage import usage
 
-ops: list[URLPattern] = []
+ops: list[URLPattern] = [
+    path("reports/", reports, name="reports"),
+    path("reports/csv/", reports_export, name="reports_export"),
+]
 books: list[URLPattern] = [
     path("usage/", usage, name="usage"),
+    path("usage/export/", usage_export, name="usage_export"),
     path("statements/", statement_list, name="statement_list"),
     path("statements/<str:month>/", statement_detail, name="statement"),
     path("statements/<str:month>/csv/", statement_csv, name="statement_csv"),

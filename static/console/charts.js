@@ -12,10 +12,23 @@
     return (value) => (value === null || value === undefined ? "" : format.format(value));
   };
 
+  /* What stands beside the lines is short: $1.2K, ₹3L. */
+  const ticks = (data) => {
+    const money = data.currency ? { style: "currency", currency: data.currency } : {};
+    const format = new Intl.NumberFormat(data.locale, { ...money, notation: "compact", maximumSignificantDigits: 3 });
+    return (value) => format.format(value);
+  };
+
+  const hours = (data) =>
+    new Intl.DateTimeFormat("en-US", {
+      timeZone: data.timeZone,
+      ...(data.isByDay ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+    });
+
   const moments = (data) => {
     const options = data.isByDay
       ? { month: "short", day: "numeric" }
-      : { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false };
+      : { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
     return new Intl.DateTimeFormat("en-US", { ...options, timeZone: data.timeZone });
   };
 
@@ -35,6 +48,9 @@
     const line = getComputedStyle(figure.querySelector(".chart-lines")).color;
     const number = numbers(data);
     const moment = moments(data);
+    const tick = ticks(data);
+    const hour = hours(data);
+    const step = data.times.length > 1 ? data.times[1] - data.times[0] : 3600;
     const axis = { stroke: soft, font: "12px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
     const isStack = data.kind === "stack";
     const order = data.series.map((each, place) => place);
@@ -65,8 +81,11 @@
         legend: { show: false },
         cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
         tzDate: (at) => uPlot.tzDate(new Date(at * 1000), data.timeZone),
-        scales: { y: { range: (self, low, high) => [Math.min(low, 0), high > 0 ? high * 1.08 : 1] } },
-        axes: [axis, { ...axis, size: 72, values: (self, splits) => splits.map(number) }],
+        scales: { x: { range: (self, low, high) => [low - step / 2, high + step / 2] }, y: { range: (self, low, high) => [Math.min(low, 0), high > 0 ? high * 1.08 : 1] } },
+        axes: [
+          { ...axis, size: 32, values: (self, splits) => splits.map((at) => hour.format(at * 1000)) },
+          { ...axis, size: 64, values: (self, splits) => splits.map(tick) },
+        ],
         series: [{}, ...series],
         hooks: { setCursor: [say] },
       },
