@@ -122,7 +122,7 @@ class TestStopARunawayTenant:
             pass
         taken_s = time.monotonic() - pressed
 
-        assert refused.json()["error"] == "KILL_SWITCH", refused.text
+        assert "An operator has stopped this tenant" in refused.text
         assert hand.presses == 2
         assert taken_s < ENFORCED_WITHIN_S
         proof = page.get_by_role("dialog")
@@ -136,7 +136,7 @@ class TestStopARunawayTenant:
     def test_gives_the_focus_back_to_what_opened_the_dialog(self, operator: Tab, url: str) -> None:
         page = operator.page
         page.goto(f"{url}/ops/")
-        opener = page.get_by_role("link", name=re.compile("^Stop Acme.*…$"))
+        opener = page.get_by_role("link", name="Emergency stop…")
         opener.focus()
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog")).to_be_visible()
@@ -189,8 +189,6 @@ class TestChangeAPlan:
         hand.press(page.get_by_role("link", name="Change plan…"))
         hand.press(page.get_by_role("link", name="Preview Pro"))
         expect(page.get_by_role("heading", name=re.compile("→ pro", re.IGNORECASE))).to_be_visible()
-        if page.get_by_label("Reason").count():
-            page.get_by_label("Reason").fill("They asked for it")
         hand.press(page.get_by_role("button", name=re.compile("^Change to")))
 
         expect(page.get_by_role("status").first).to_contain_text(re.compile("pro", re.IGNORECASE))
