@@ -94,7 +94,10 @@ def usage(request: HttpRequest, slug: str) -> HttpResponse:
             series=(Series(1, "planned (held)", planned), Series(2, "observed (cost)", observed)),
             **shape,
         ),
-        "forecast": forecast(budgets, unit=unit, charged=total.charged, since=span.since, now=now),
+        # A tenant that is younger than the span has not spent since its beginning.
+        "forecast": forecast(
+            budgets, unit=unit, charged=total.charged, since=max(span.since, tenant.created_at), now=now
+        ),
         # Members never see what a call costs the platform: it is not in their page at all.
         "shows_margin": Act.SEE_MARGIN in place.may and unit == Unit.USD_MICROCENTS,
         "as_of": as_of,
