@@ -48,6 +48,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "next_out": _next_out(soonest.lines[0], now=now) if soonest and soonest.lines else None,
         "causes": [(code, reason_words(code), count) for code, count in totals.causes[:_CAUSES_SHOWN]],
         "spend": _spend(totals),
+        "spend_highest": max(totals.quarters, default=0),
         "spend_day": sum(totals.quarters),
         "is_stale": totals.oldest_as_of is not None and (now - totals.oldest_as_of).total_seconds() > _STALE_AFTER_S,
         "rows": [standing_row(line, now=now) for line in worst.lines],

@@ -37,8 +37,7 @@ class TrailRow:
     """An entry with what changed, as short text."""
 
     line: TrailLine
-    before: str
-    after: str
+    changes: str
 
 
 @page(Act.SEE_AUDIT)
@@ -87,7 +86,7 @@ def _list(request: HttpRequest, place: Place, *, books: _Books, context: Mapping
     shared = {
         "section": "audit",
         "place": place,
-        "rows": [TrailRow(line, _short(line.before), _short(line.after)) for line in found.lines],
+        "rows": [TrailRow(line, _changes(line.before, line.after)) for line in found.lines],
         "asked": {name.replace("from", "since"): request.GET.get(name, "") for name in _FIELDS},
         "query": urlencode({name: request.GET[name] for name in _FIELDS if request.GET.get(name)}),
         "is_filtered": wanted != TrailFilter() or "before" in request.GET,
@@ -115,12 +114,18 @@ def _text(facts: Mapping[str, Any] | None) -> str:
     return "" if facts is None else json.dumps(facts, ensure_ascii=False, sort_keys=True)
 
 
-def _short(facts: Mapping[str, Any] | None) -> str:
-    """One line for people: `status ACTIVE, holds_released 3`."""
-    if not facts:
-        return ""
-    words = ", ".join(f"{name} {_plain(value)}" for name, value in facts.items() if value is not None)
+def _changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
+    """One line for people, of what is not as it was: `status ACTIVE → SUSPENDED, holds_released 3`."""
+    known, now = before or {}, after or {}
+    pieces = [_change(name, known.get(name), now.get(name)) for name in {**known, **now}]
+    words = ", ".join(piece for piece in pieces if piece)
     return words if len(words) <= _CHANGE_LENGTH_MAX else words[:_CHANGE_LENGTH_MAX] + "…"
+
+
+def _change(name: str, was: object, now: object) -> str:
+    if was == now or now is None:
+        return ""
+    return f"{name} {_plain(now)}" if was is None else f"{name} {_plain(was)} → {_plain(now)}"
 
 
 def _plain(value: object) -> str:

@@ -45,6 +45,22 @@ class TestTrail:
         assert "=1+1" in text
         assert "n 1, &lt;b&gt; x" in text
 
+    def test_shows_what_is_not_as_it_was(self, books: Books, browser: Client) -> None:
+        with in_tenant(books.tenant.tag):
+            record(
+                actor=EVE,
+                action="x",
+                target="x",
+                at=datetime.now(UTC),
+                before={"status": "ACTIVE", "same": 1},
+                after={"status": "SUSPENDED", "same": 1},
+            )
+
+        text = text_of(browser, HERE)
+
+        assert "status ACTIVE → SUSPENDED" in text
+        assert "same 1" not in text
+
     def test_is_searched_by_who_what_and_target(self, books: Books, browser: Client) -> None:
         write(books, "key.rotated")
         write(books, "plan.changed", target="acme")
