@@ -6,7 +6,10 @@ from budgets.console.asking import request_decline, request_grant, request_list,
 from budgets.console.budgets import budget_export, budget_list
 from budgets.console.keys import key_list, key_new, key_revoke, key_revoke_all, key_rotate
 from budgets.console.moving import budget_move, budget_move_line, budget_move_undo
+from budgets.console.raising import budget_raise
 from budgets.console.runs import run_detail, run_export, run_list
+from budgets.console.start import start, start_seen
+from budgets.console.tenant_denials import tenant_denial_export, tenant_denial_list
 
 ops: list[URLPattern] = [
     path("requests/", request_list_of_all, name="request_list"),
@@ -29,4 +32,9 @@ books: list[URLPattern] = [
     path("keys/revoke-all/", key_revoke_all, name="key_revoke_all"),
     path("keys/<str:key_id>/rotate/", key_rotate, name="key_rotate"),
     path("keys/<str:key_id>/revoke/", key_revoke, name="key_revoke"),
+    path("budgets/<uuid:budget_id>/raise/", budget_raise, name="budget_raise"),
+    path("denials/", tenant_denial_list, name="denial_list"),
+    path("denials/export/", tenant_denial_export, name="denial_export"),
+    path("start/", start, name="start"),
+    path("start/seen/", start_seen, name="start_seen"),
 ]

@@ -14,9 +14,12 @@ from budgets.console import first_steps
 from budgets.console.decision_rows import decision_rows
 from budgets.console.denials import SPANS
 from budgets.console.explanation import explain
+from budgets.console.remedy_buttons import remedy_buttons
+from budgets.console.runs import ledger_context
 from budgets.console.wording import WOULD_DENY, endpoint_noun, reason_codes, reason_words, verdict_words
 from budgets.selectors.decision_records import decision_record
 from budgets.selectors.decisions import recent_decisions, recent_denials
+from budgets.selectors.run_ledgers import run_ledger
 from kernel.ids import Tag, mint_wire_id, parse_wire_id
 from kernel.pages.fragments import wants_fragment
 from kernel.tenancy import in_tenant
@@ -72,8 +75,10 @@ def decision_detail(request: HttpRequest, slug: str, wire_id: str) -> HttpRespon
         raise Http404
     with in_tenant(tenant.tag):
         record = decision_record(parsed.uuid)
-    if record is None:
-        raise Http404
+        if record is None:
+            raise Http404
+        buttons = remedy_buttons(record, place)
+        ledger = run_ledger(record.run_id) if record.run_id else None
     now = datetime.now(UTC)
     verdict, tone = verdict_words(record.verdict)
     context = {
@@ -89,6 +94,9 @@ def decision_detail(request: HttpRequest, slug: str, wire_id: str) -> HttpRespon
         "mark": WOULD_DENY if record.would_deny is not None else None,
         "reason": reason_words(record.reason_code or record.would_deny),
         "explanation": explain(record, time_zone=tenant.time_zone, now=now),
+        "buttons": buttons,
+        "show_run_link": True,
+        **ledger_context(tenant.tag, ledger),
         "hold_id": mint_wire_id("rsv", tenant.tag, record.hold.id) if record.hold else "",
     }
     return render(request, "budgets/decision_detail.html", context)

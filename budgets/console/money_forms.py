@@ -155,6 +155,12 @@ class GrantForm(forms.Form):
         return values
 
 
+class RaiseForm(GrantForm):
+    """How much more. `key` makes a form that is sent twice one raise."""
+
+    key = forms.CharField(widget=forms.HiddenInput, max_length=64)
+
+
 def _read_amount(form: forms.Form, values: dict[str, Any], unit: str) -> None:
     """Put the amount in the place of its text, or say what is wrong with it."""
     try:

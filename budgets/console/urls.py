@@ -6,6 +6,7 @@ from budgets.console import books_urls, cost_urls
 from budgets.console.decisions import decision_detail, decision_list
 from budgets.console.denials import denial_list
 from budgets.console.live import live
+from budgets.console.member_overview import books_overview
 from budgets.console.overview import overview
 from budgets.console.platform_stopping import platform_lift, platform_stop, platform_stops
 from budgets.console.stopping import tenant_resume, tenant_stop
@@ -13,7 +14,6 @@ from budgets.console.switch_pages import switch_lift, switch_list, switch_throw
 from budgets.console.tenant_bulk import tenant_bulk
 from budgets.console.tenant_life import tenant_close, tenant_new
 from budgets.console.tenant_list import tenant_export, tenant_list
-from budgets.console.tenants import tenant_detail
 
 ops: list[URLPattern] = [
     *cost_urls.ops,
@@ -33,7 +33,7 @@ ops: list[URLPattern] = [
 books: list[URLPattern] = [
     *cost_urls.books,
     *books_urls.books,
-    path("", tenant_detail, name="overview"),
+    path("", books_overview, name="overview"),
     path("stop/", tenant_stop, name="tenant_stop"),
     path("resume/", tenant_resume, name="tenant_resume"),
     path("close/", tenant_close, name="tenant_close"),

@@ -67,6 +67,15 @@ def all_budgets() -> tuple[BudgetLine, ...]:
     return _in_order_of_tree(_lines(Budget.objects.filter(run_id=None)))
 
 
+def budgets_beside(scope_path: str, *, unit: str) -> tuple[BudgetLine, ...]:
+    """The active budget of a scope and those right beside it in its unit; none of a run. One query."""
+    parent, _, _ = scope_path.rpartition("/")
+    beside = Budget.objects.filter(run_id=None, unit=unit, status=BudgetStatus.ACTIVE, depth=scope_path.count("/") + 1)
+    return _lines(
+        beside.filter(scope_path__startswith=f"{parent}/") if parent else beside.filter(scope_path=scope_path)
+    )
+
+
 def _in_order_of_tree(lines: Iterable[BudgetLine]) -> tuple[BudgetLine, ...]:
     # One tree for each unit, money first; by segments, since `a/b` belongs before `a-b`.
     return tuple(
