@@ -24,6 +24,9 @@ MORE_QUERIES: Final[dict[str, int]] = {
     "own_books:routing": 9,
     # A run's reservations, budgets, entries and refusals are tables of their own.
     "own_books:run_detail": 10,
+    # The same, below the decision's own.
+    "own_books:decision_detail": 13,
+    "ops_books:decision_detail": 12,
     "ops_books:run_detail": 9,
     "own_books:run_export": 9,
 }
