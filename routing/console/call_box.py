@@ -14,11 +14,12 @@ from budgets.console.grants import Fact
 from budgets.console.wording import reason_words
 from kernel.ids import Tag
 from kernel.pages.bars import Tone
-from kernel.pages.phrases import Phrase, Sentence
+from kernel.pages.phrases import Phrase, Sentence, plain
 from routing.services.call_trial import CannotTry, try_call
 
 _MICROCENTS_PER_USD: Final = 10**8
 _LEVELS: Final = ("workspace", "app", "workflow", "agent", "toolset")
+_OF_SENDERS: Final = ("Key ", "Idempotency key")
 _SCOPE_NAME: Final = r"\A[a-zA-Z0-9_.-]{1,128}\Z"
 
 
@@ -141,7 +142,8 @@ def result_of(form: CallForm, *, tag: Tag, slug: str, time_zone: str) -> CallRes
         tone=Tone.BAD if is_denied else Tone.GOOD,
         sentence=(Phrase(words), *found.summary[2:]),
         shadow=found.shadow,
-        checks=found.checks,
+        # A trial has neither key nor idempotency key of anybody.
+        checks=tuple(check for check in found.checks if not plain(check.words).startswith(_OF_SENDERS)),
         remedies=found.remedies,
         facts=(*found.route, *found.caps),
     )

@@ -57,6 +57,7 @@ _GROUPS: Final = (
     ("Tools", ("tools",)),
     ("Actions", ("actions.",)),
 )
+_TIERS: Final = ("tiers.small", "tiers.medium", "tiers.large")
 _OTHERS: Final = "Others"
 
 
@@ -82,6 +83,7 @@ def limit_groups(limits: Iterable[EffectiveLimit]) -> list[LimitGroup]:
     rows: dict[str, list[LimitRow]] = {}
     for limit in limits:
         rows.setdefault(_group(limit.name), []).append(limit_row(limit))
+    rows.get("Tiers", []).sort(key=lambda row: _TIERS.index(row.name) if row.name in _TIERS else len(_TIERS))
     titles = [title for title, _ in _GROUPS] + [_OTHERS]
     return [LimitGroup(title, tuple(rows[title])) for title in titles if title in rows]
 

@@ -73,7 +73,6 @@ def change_rows(change: PlanChange) -> ChangeRows:
 
 def _over(over: OverAtOnce) -> str:
     if over.unit:
-        used, limit = amount_text(over.used, over.unit), amount_text(over.limit, over.unit)
-    else:
-        used, limit = number_text(over.used), number_text(over.limit)
-    return f"{limit_words(over.name)}: {used} used, {limit} allowed"
+        # Nothing that is used is taken back, so the budget ends where its use has come.
+        return f"{limit_words(over.name)}: {amount_text(over.used, over.unit)} used already, so nothing is left"
+    return f"{limit_words(over.name)}: {number_text(over.limit)}, and there are {number_text(over.used)}"

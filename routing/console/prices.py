@@ -11,7 +11,7 @@ from accounts.console.place import place_of
 from accounts.roles import Act
 from kernel.pages.exports import csv_response
 from routing.console.acts import asked, wants_csv
-from routing.console.price_rows import difference_row, price_row
+from routing.console.price_rows import PriceRow, difference_row, price_row
 from routing.models import Layer, PriceVersion
 from routing.selectors.price_pages import (
     PriceFilter,
@@ -84,7 +84,7 @@ def price_history(request: HttpRequest) -> HttpResponseBase:
         "provider": provider,
         "model": model,
         "aliases": versions[0].aliases,
-        "rows": [price_row(version) for version in versions],
+        "rows": sorted(map(price_row, versions), key=_since, reverse=True),
     }
     return render(request, "routing/price_history.html", context)
 
@@ -126,6 +126,11 @@ def _csv_row(version: PriceVersion) -> tuple[object, ...]:
         *(version.per_call, version.long_context_from, row.context_window),
         *(row.since, row.until, version.source, version.source_version, row.id),
     )
+
+
+def _since(row: PriceRow) -> datetime:
+    """By when a price began; one that holds since ever began before all others."""
+    return row.since or datetime.min.replace(tzinfo=UTC)
 
 
 def _day(text: str) -> date | None:

@@ -199,7 +199,7 @@ class TestChange:
         page = text(browser, f"/ops/tenants/umbrella/limits/plan/?plan={tiny.code}")
 
         assert "Over at once" in page
-        assert "$5.00 used" in page
+        assert "$5.00 used already, so nothing is left" in page
 
     def test_of_figures_that_moved_is_refused_with_the_new_ones(
         self, browser: Client, umbrella: Tenant, large: Plan
