@@ -11,11 +11,11 @@ from django.utils.http import content_disposition_header
 from accounts.console.pages import page
 from accounts.console.place import place_of
 from accounts.roles import Act
+from budgets.console.statement_paper import paper_of
 from budgets.console.statement_parts import (
     CSV_COLUMNS,
     LINES_SHOWN,
     csv_rows,
-    paper_of,
     parts_of,
     statement_number,
 )

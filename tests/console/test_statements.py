@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import User
-from budgets.console.statement_parts import LINES_SHOWN, csv_rows, paper_of, parts_of
+from budgets.console.statement_paper import paper_of
+from budgets.console.statement_parts import LINES_SHOWN, csv_rows, parts_of
 from budgets.models import Budget, LedgerEntry
 from budgets.models.choices import EntryKind
 from budgets.selectors.statements import (
