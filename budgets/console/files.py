@@ -73,7 +73,8 @@ def usage_export(request: HttpRequest, slug: str) -> HttpResponseBase:
     # What calls cost the platform is in no member's file.
     costs = _COSTS if Act.SEE_MARGIN in place.may else ()
     columns, rows = _table(content, books, costs)
-    name = f"{tenant.slug}-{content}-{span.since:%Y%m%dT%H%M}Z-{now:%Y%m%dT%H%M}Z"
+    # In UTC as the times in it are.
+    name = f"{tenant.slug}-{content}-{span.since.astimezone(UTC):%Y%m%dT%H%M}Z-{now:%Y%m%dT%H%M}Z"
     try:
         return file_response(file_format, name, columns, rows)
     except ParquetMissing as missing:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -142,7 +143,10 @@ class TestUsage:
     def test_is_named_for_the_tenant_and_the_time(self, books: Books, ben: User) -> None:
         answer = signed_in(ben).get("/t/acme/usage/export/?span=7d")
 
-        assert answer["Content-Disposition"].startswith('attachment; filename="acme-usage-')
+        # Midnight in Kolkata is half past six of the evening before.
+        assert re.fullmatch(
+            r'attachment; filename="acme-usage-\d{8}T1830Z-\d{8}T\d{4}Z\.csv"', answer["Content-Disposition"]
+        )
 
 
 class TestReports:
