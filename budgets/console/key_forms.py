@@ -29,7 +29,7 @@ class NewKeyForm(forms.Form):
         initial=[each.value for each in _RUNTIME],
         label="May",
         widget=forms.SelectMultiple(attrs={"size": 8}),
-        help_text="The first ones are what an agent needs.",
+        help_text="Chosen are those that an agent needs.",
     )
     scopes = forms.CharField(
         label="Confined to",
@@ -39,7 +39,10 @@ class NewKeyForm(forms.Form):
         help_text="Scope paths like workspace:prod/agent:triage, one a line; empty for the whole tenant.",
     )
     days = forms.ChoiceField(
-        label="Works for", choices=[("365", "a year"), ("90", "90 days"), ("7", "a week"), ("", "ever")], required=False
+        label="Works for",
+        choices=[("365", "a year"), ("90", "90 days"), ("7", "a week"), ("", "ever")],
+        initial="365",
+        required=False,
     )
     reason = ReasonField()
 

@@ -91,6 +91,9 @@ class TestNew:
             assert b"<script>alert" not in page.content
             assert name in text_of(page)
 
+    def test_ends_after_a_year_where_nothing_else_is_said(self, member: Client) -> None:
+        assert '<option value="365" selected>' in text_of(member.get(f"{KEYS}new/"))
+
 
 class TestRotate:
     @pytest.mark.parametrize(("overlap", "works"), [("24", True), ("0", False)])
