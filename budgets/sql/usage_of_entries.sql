@@ -56,7 +56,9 @@ FROM (
             CASE WHEN e.kind = 'CORRECTION' THEN (e.metadata ->> 'charged_before')::bigint ELSE 0 END AS charged_before
     ) AS c
     LEFT JOIN LATERAL (
-        SELECT subject, action, price FROM ledger_entry WHERE e.kind = 'CORRECTION' AND seq = (e.metadata ->> 'corrects')::bigint OFFSET 0
+        SELECT subject, action, price FROM ledger_entry
+        -- In a CASE, which is judged in order: a caller's own metadata may say anything under this name.
+        WHERE seq = CASE WHEN e.kind = 'CORRECTION' THEN (e.metadata ->> 'corrects')::bigint END OFFSET 0
     ) AS o ON true
     LEFT JOIN LATERAL (SELECT subject, action, scope_path, amount, metrics FROM reservation WHERE id = e.reservation_id OFFSET 0) AS r ON true
     LEFT JOIN LATERAL (SELECT admission FROM decision WHERE id = e.reservation_id OFFSET 0) AS d ON true

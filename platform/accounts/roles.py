@@ -8,7 +8,6 @@ from typing import Final
 from accounts.models.membership import MemberRole
 from accounts.models.user import OperatorRole
 
-
 __all__ = ["IMPERSONATOR_MAY", "MEMBER_MAY", "OPERATOR_MAY", "Act", "MemberRole", "OperatorRole"]
 
 

@@ -535,3 +535,22 @@ def _all_rows(books: Books) -> tuple[list[Any], list[Any]]:
         usage = UsageRollup.objects.order_by("bucket_at", "scope_path", "model", "tool", "unit").values()
         decisions = DecisionRollup.objects.order_by("bucket_at", "endpoint", "scope_path", "verdict").values()
         return list(usage), list(decisions)
+
+
+class TestHostileCaller:
+    def test_says_anything_in_metadata(self, books: Books) -> None:
+        spend(books, metadata={"corrects": "drop table", "amount_before": [], "charged_before": "x"})
+        books.ask("event", amount=3, metadata={"corrects": "1e400"})
+
+        follow(books)
+
+        assert differences(books) == []
+
+    def test_measures_more_than_there_is(self, books: Books) -> None:
+        most = 2**63 - 1
+        for _ in range(3):
+            spend(books, metrics={"tokens_input": most, "tokens_output": most, "latency_ms": most})
+
+        follow(books)
+
+        assert differences(books) == []
