@@ -14,7 +14,7 @@ from django.test import Client
 
 from accounts.keys.models import ApiKey
 from accounts.models import MemberRole, OperatorRole, User
-from accounts.roles import MEMBER_MAY, OPERATOR_MAY, Act
+from accounts.roles import IMPERSONATOR_MAY, MEMBER_MAY, OPERATOR_MAY, Act
 from budgets.models import Budget, BudgetRequest, Decision
 from budgets.services.demo.cast import EMAILS
 from budgets.services.plan_catalogue import CATALOGUE, USD
@@ -49,13 +49,16 @@ class Reader(StrEnum):
     OPS_VIEWER = "operator: viewer"
     OPS_OPERATOR = "operator"
     OPS_OWNER = "operator: owner"
+    IMPERSONATOR = "operator in the place of a member"
 
     def may(self, namespace: str) -> frozenset[Act] | None:
         """What the one table of roles lets them do on acme's pages and the operators'; None for a stranger there."""
         if namespace in {OPS, OPS_BOOKS}:
-            operator = _OPERATORS.get(self)
+            operator = OperatorRole.OPERATOR if self is Reader.IMPERSONATOR else _OPERATORS.get(self)
             return OPERATOR_MAY[operator] if operator else None
         assert namespace == OWN_BOOKS, namespace
+        if self is Reader.IMPERSONATOR:
+            return IMPERSONATOR_MAY
         member = _MEMBERS.get(self)
         return MEMBER_MAY[member] if member else None
 
@@ -82,7 +85,13 @@ class Scene:
     samples: Mapping[str, object] = field(default_factory=dict)
 
     def browser(self, reader: Reader) -> Client:
-        return Client() if reader is Reader.SIGNED_OUT else signed_in(self.people[reader])
+        if reader is Reader.SIGNED_OUT:
+            return Client()
+        if reader is not Reader.IMPERSONATOR:
+            return signed_in(self.people[reader])
+        browser = signed_in(self.people[Reader.OPS_OPERATOR])
+        browser.post(f"/ops/tenants/{self.acme.slug}/act-as/", {"reason": "They asked for help"})
+        return browser
 
     def session(self, reader: Reader) -> str:
         """The key of a session in which this reader is signed in."""
