@@ -1,9 +1,13 @@
 """What people come to the console for, in a real browser, with their presses counted and their time taken."""
 
+import json
+import os
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,9 +17,15 @@ from playwright.sync_api import Locator, Page, Playwright, expect, sync_playwrig
 from pytest_django import DjangoDbBlocker
 
 from budgets.services.demo.access import read_file
+from budgets.services.lifecycle import create_tenant
+from kernel.lanes import shared_lanes
+from tenants.models import Tenant
+from tenants.services.provisioning import NewTenant
 from tests.browser.chromium import Tab, find_chromium, open_tab
 from tests.browser.console_process import running_console
+from tests.support.books import Books
 from tests.support.console_scene import Reader, Scene, demo_scene
+from tests.support.tenants import drop_tenant
 
 pytestmark = [
     pytest.mark.slow,
@@ -195,6 +205,49 @@ class TestChangeAPlan:
         assert hand.presses == 3
 
 
+class TestOnboardATenant:
+    def test_takes_four_presses_and_a_paste_and_the_page_sees_the_first_call(self, operator: Tab, url: str) -> None:
+        page, hand = operator.page, Hand(operator.page)
+        page.goto(f"{url}/ops/")
+        try:
+            hand.press(page.get_by_role("link", name="New tenant…"))
+            page.get_by_label("Name", exact=True).fill("Soylent")
+            page.get_by_label("First budget in USD").fill("10")
+            hand.press(page.get_by_role("button", name="Create the tenant"))
+            expect(page.get_by_role("heading", level=1)).to_have_text("Get started")
+            snippet = page.locator("pre", has_text="curl").inner_text()
+            hand.press(page.get_by_role("link", name="New key…"))
+            dialog = page.get_by_role("dialog")
+            dialog.get_by_label("Name", exact=True).fill("First agent")
+            dialog.get_by_label("Reason").fill("The first call")
+            hand.press(dialog.get_by_role("button", name="Create the key"))
+            secret = dialog.locator("code", has_text="wm_live_").inner_text()
+            assert hand.presses == 4
+
+            said = _paste(snippet, secret)
+
+            assert json.loads(said)["decision"].startswith("ALLOW"), said
+            page.goto(f"{url}/ops/tenants/soylent/start/")
+            expect(page.locator("#seen")).to_contain_text("Seen")
+        finally:
+            shared_lanes().close()
+            for tenant in Tenant.objects.filter(slug="soylent"):
+                drop_tenant(tenant)
+
+    def test_the_page_notices_the_first_decision_by_itself(self, operator: Tab, url: str, agent: Agent) -> None:
+        tenant = create_tenant(NewTenant(slug="soylent", name="Soylent"), now=datetime.now(UTC))
+        try:
+            operator.page.goto(f"{url}/ops/tenants/soylent/start/")
+            expect(operator.page.locator("#seen")).to_contain_text("Nothing was asked yet")
+
+            Books(tenant).ask("reserve", amount=1)
+
+            expect(operator.page.locator("#seen")).to_contain_text("Seen", timeout=8_000)
+        finally:
+            shared_lanes().close()
+            drop_tenant(tenant)
+
+
 class TestSearch:
     def test_ctrl_k_finds_a_tenant_and_enter_goes_there(self, operator: Tab, url: str) -> None:
         page = operator.page
@@ -247,6 +300,18 @@ class TestPhone:
         admin.page.get_by_text("Menu", exact=True).click()
 
         expect(line).to_be_visible()
+
+
+def _paste(snippet: str, secret: str) -> str:
+    """What the shell says to the snippet, word for word, with the key in its place."""
+    return subprocess.run(
+        ["/bin/sh", "-c", snippet],
+        env={**os.environ, "API_KEY": secret},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    ).stdout
 
 
 def _until_refused(agent: Agent) -> Iterator[httpx.Response]:
