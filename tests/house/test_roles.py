@@ -28,6 +28,7 @@ GRANTS: Final = {
     "invitation": KEEP,
     "membership": EVERYTHING,
     "mfa_authenticator": EVERYTHING,
+    "open_request": {"SELECT", "INSERT", "DELETE"},
     "outbox_event": KEEP,
     "plan": ADD,
     "platform_switch": KEEP,

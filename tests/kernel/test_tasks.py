@@ -57,4 +57,5 @@ class TestTenantTask:
 
     def test_speaks_json_only(self) -> None:
         assert where_am_i.serializer == "json"
-        assert where_am_i.app.conf.accept_content == ("json",)
+        # Which app it is depends on what else this process has loaded; all of ours speak one language.
+        assert set(where_am_i.app.conf.accept_content) == {"json"}
