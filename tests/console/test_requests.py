@@ -200,7 +200,7 @@ class TestLists:
             assert len(re.findall(r"number-\d+\.", first)) == 50
             assert len(set(re.findall(r"number-\d+\.", first + second))) == 51
 
-    @pytest.mark.parametrize("cursor", ["x", "%00", str(uuid7())])
+    @pytest.mark.parametrize("cursor", ["x", "%00", "01a204a7-fba0-7974-bffc-c76cd94da32f"])
     def test_take_strange_cursors(self, member: Client, browser: Client, cursor: str) -> None:
         assert member.get(f"/t/acme/requests/?before={cursor}").status_code == 200
         assert browser.get(f"/ops/requests/?after={cursor}").status_code == 200
