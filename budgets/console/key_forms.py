@@ -1,11 +1,13 @@
 """Forms for API keys."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django import forms
 
 from accounts.keys.permissions import Permission
 from accounts.keys.services.keys import TENANT_PERMISSIONS
+from accounts.roles import Act
 from budgets.console.money_forms import ReasonField
 from budgets.scopes import InvalidScope, read_scope_path
 
@@ -19,13 +21,25 @@ _RUNTIME: Final = (
     Permission.BALANCES_READ,
 )
 
+#: What whoever hands out a key with a permission may do themselves: else the key would be a way around their role.
+_NEEDS: Final[Mapping[str, Act]] = {
+    Permission.BUDGETS_WRITE: Act.EDIT_BUDGETS,
+    Permission.POLICIES_WRITE: Act.EDIT_POLICIES,
+    Permission.WEBHOOKS_WRITE: Act.EDIT_WEBHOOKS,
+    Permission.KEYS_WRITE: Act.EDIT_KEYS,
+}
+
+
+def may_hand_out(permission: str, may: frozenset[Act]) -> bool:
+    """Whether somebody with these acts may give a key this permission."""
+    return permission not in _NEEDS or _NEEDS[permission] in may
+
 
 class NewKeyForm(forms.Form):
-    """What the key is called, what it may do, where, and for how long."""
+    """What the key is called, what it may do, where, and for how long. `may` is what its maker may do."""
 
     name = forms.CharField(max_length=256, help_text="Whose key it is: the agent's name, as a rule.")
     permissions = forms.MultipleChoiceField(
-        choices=[(each.value, each.value) for each in Permission if each in TENANT_PERMISSIONS],
         initial=[each.value for each in _RUNTIME],
         label="May",
         widget=forms.SelectMultiple(attrs={"size": 8}),
@@ -46,9 +60,13 @@ class NewKeyForm(forms.Form):
     )
     reason = ReasonField()
 
-    def __init__(self, *args: Any, slug: str, **named: Any) -> None:
+    def __init__(self, *args: Any, slug: str, may: frozenset[Act], **named: Any) -> None:
         super().__init__(*args, **named)
         self.slug = slug
+        grantable = [(each.value, each.value) for each in Permission if each in TENANT_PERMISSIONS]
+        permissions = self.fields["permissions"]
+        if isinstance(permissions, forms.MultipleChoiceField):
+            permissions.choices = [choice for choice in grantable if may_hand_out(choice[0], may)]
 
     def clean_scopes(self) -> list[str]:
         root = f"tenant:{self.slug}"

@@ -5,12 +5,15 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import messages
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.console.pages import page
 from accounts.console.place import Place, place_of
+from accounts.console.reauth import reauthenticated
+from accounts.keys.models import ApiKey
 from accounts.keys.selectors.key_lines import KeyLine, key_lines
 from accounts.keys.selectors.keys import key_by_id
 from accounts.keys.services.keys import (
@@ -23,11 +26,14 @@ from accounts.keys.services.keys import (
 )
 from accounts.roles import Act
 from budgets.console import first_steps
-from budgets.console.key_forms import NewKeyForm, RevokeAllForm, RevokeForm, RotateForm
+from budgets.console.key_forms import NewKeyForm, RevokeAllForm, RevokeForm, RotateForm, may_hand_out
+from budgets.console.stopping import BUSY
 from budgets.console.wording import path_within_tenant
+from budgets.services.guards import TenantIsClosed, books_held, require_tenant_not_closed
 from kernel.tenancy import in_tenant
 
 _KEYS_SHOWN: Final = 500
+_CLOSED: Final = "The tenant is closed: it gets no keys any more."
 
 
 @page(Act.SEE_KEYS)
@@ -53,20 +59,27 @@ def key_new(request: HttpRequest, slug: str) -> HttpResponse:
     """The form; sent, the page with the secret, once. Sent again it makes another key."""
     place = place_of(request)
     now = datetime.now(UTC)
-    form = NewKeyForm(request.POST if request.method == "POST" else None, slug=place.tenant.slug)
+    form = NewKeyForm(request.POST if request.method == "POST" else None, slug=place.tenant.slug, may=place.may)
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
-        with in_tenant(place.tenant.tag):
-            issued = create_key(
-                tag=place.tenant.tag,
-                name=values["name"],
-                permissions=values["permissions"],
-                scope_filter=values["scopes"],
-                expires_at=now + timedelta(days=int(values["days"])) if values["days"] else None,
-                actor=place.actor(values["reason"]),
-                now=now,
-            )
-        return _secret(request, place, issued, "Key created")
+        try:
+            with in_tenant(place.tenant.tag), books_held():
+                require_tenant_not_closed()
+                issued = create_key(
+                    tag=place.tenant.tag,
+                    name=values["name"],
+                    permissions=values["permissions"],
+                    scope_filter=values["scopes"],
+                    expires_at=now + timedelta(days=int(values["days"])) if values["days"] else None,
+                    actor=place.actor(values["reason"]),
+                    now=now,
+                )
+        except TenantIsClosed:
+            form.add_error(None, _CLOSED)
+        except OperationalError:
+            form.add_error(None, BUSY)
+        else:
+            return _secret(request, place, issued, "Key created")
     return _act_page(
         request,
         place,
@@ -83,12 +96,17 @@ def key_new(request: HttpRequest, slug: str) -> HttpResponse:
 @sensitive_variables("issued")
 def key_rotate(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     place = place_of(request)
-    _require_key(place, key_id)
+    key = _key(place, key_id)
     form = RotateForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
+    # Whoever gets the new secret has the key's rights.
+    is_beyond = not all(may_hand_out(permission, place.may) for permission in key.permissions)
+    if request.method == "POST" and form.is_valid() and is_beyond:
+        form.add_error(None, "This key may do more than you: ask whoever runs the platform to rotate it.")
+    elif request.method == "POST" and form.is_valid():
         overlap = timedelta(hours=int(form.cleaned_data["overlap"]))
         try:
-            with in_tenant(place.tenant.tag):
+            with in_tenant(place.tenant.tag), books_held():
+                require_tenant_not_closed()
                 issued = rotate_key(
                     tag=place.tenant.tag,
                     key_id=key_id,
@@ -96,6 +114,10 @@ def key_rotate(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
                     actor=place.actor(form.cleaned_data["reason"]),
                     now=datetime.now(UTC),
                 )
+        except TenantIsClosed:
+            form.add_error(None, _CLOSED)
+        except OperationalError:
+            form.add_error(None, BUSY)
         except KeyIsRevoked:
             form.add_error(None, "This key was revoked meanwhile, and stays so. Create another one.")
         else:
@@ -108,7 +130,7 @@ def key_rotate(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
 def key_revoke(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     """Safe to repeat."""
     place = place_of(request)
-    _require_key(place, key_id)
+    _key(place, key_id)
     form = RevokeForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         actor = place.actor(form.cleaned_data["reason"])
@@ -122,8 +144,9 @@ def key_revoke(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
 
 
 @page(Act.REVOKE_ALL_KEYS, send=Act.REVOKE_ALL_KEYS)
+@reauthenticated
 def key_revoke_all(request: HttpRequest, slug: str) -> HttpResponse:
-    """Only once the tenant's slug was typed: this cannot be taken back."""
+    """Only once the tenant's slug was typed, by somebody who has just proved who they are: nothing takes this back."""
     place = place_of(request)
     form = RevokeAllForm(request.POST if request.method == "POST" else None, slug=place.tenant.slug)
     if request.method == "POST" and form.is_valid():
@@ -166,11 +189,12 @@ def _context(place: Place) -> dict[str, Any]:
     }
 
 
-def _require_key(place: Place, key_id: str) -> None:
+def _key(place: Place, key_id: str) -> ApiKey:
     with in_tenant(place.tenant.tag):
         key = key_by_id(key_id) if "\0" not in key_id else None
     if key is None:
         raise Http404
+    return key
 
 
 def _state(line: KeyLine, *, now: datetime) -> tuple[str, str]:

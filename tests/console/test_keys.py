@@ -8,14 +8,15 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from accounts.keys.models import ApiKey, KeyStatus
+from accounts.keys.models import ApiKey, KeyStatus, Permission
 from accounts.keys.selectors.keys import verified_key
 from accounts.keys.tokens import parse_token
 from accounts.models import MemberRole, User
+from budgets.services.lifecycle import close_tenant
 from kernel.tenancy import in_tenant
 from telemetry.models import AuditEntry, OutboxEvent
-from tests.support.books import Books
-from tests.support.console import member_of, signed_in
+from tests.support.books import TEST_ACTOR, Books
+from tests.support.console import member_of, proved_lately, signed_in
 
 KEYS = "/t/acme/keys/"
 GOOD = {"name": "triage", "permissions": ["reservations:create"], "scopes": "", "days": "90", "reason": "A new agent"}
@@ -91,6 +92,16 @@ class TestNew:
             assert b"<script>alert" not in page.content
             assert name in text_of(page)
 
+    @pytest.mark.parametrize("permission", ["budgets:write", "policies:write"])
+    def test_gives_nobody_more_than_they_may_themselves(
+        self, books: Books, member: Client, browser: Client, permission: str
+    ) -> None:
+        wanted = GOOD | {"permissions": [permission]}
+
+        assert member.post(f"{KEYS}new/", wanted).status_code == 422
+        assert permission not in text_of(member.get(f"{KEYS}new/"))
+        assert token_on(browser.post("/ops/tenants/acme/keys/new/", wanted))
+
     def test_ends_after_a_year_where_nothing_else_is_said(self, member: Client) -> None:
         assert '<option value="365" selected>' in text_of(member.get(f"{KEYS}new/"))
 
@@ -115,6 +126,30 @@ class TestRotate:
 
         assert answer.status_code == 422
         assert "was revoked meanwhile" in text_of(answer)
+
+    def test_of_a_key_that_may_more_than_its_reader_is_for_operators(
+        self, books: Books, member: Client, browser: Client
+    ) -> None:
+        key = books.add_key(permissions=[Permission.BUDGETS_WRITE])
+        form = {"overlap": "24", "reason": "Leaked"}
+
+        answer = member.post(f"{KEYS}{key.key_id}/rotate/", form)
+
+        assert answer.status_code == 422
+        assert "This key may do more than you" in text_of(answer)
+        assert token_on(browser.post(f"/ops/tenants/acme/keys/{key.key_id}/rotate/", form))
+
+
+class TestClosedTenant:
+    def test_gets_no_key_and_no_secret(self, books: Books, member: Client, browser: Client) -> None:
+        close_tenant(tag=books.tenant.tag, actor=TEST_ACTOR)
+        for address, form in (("new/", GOOD), (f"{books.key.key_id}/rotate/", {"overlap": "24", "reason": "x"})):
+            for answer in (
+                member.post(f"{KEYS}{address}", form),
+                browser.post(f"/ops/tenants/acme/keys/{address}", form),
+            ):
+                assert answer.status_code == 422
+                assert "The tenant is closed" in text_of(answer)
 
 
 class TestRevoke:
@@ -141,12 +176,20 @@ class TestRevokeAll:
     @pytest.mark.parametrize(("typed", "revoked"), [("acme", 2), ("Acme", 0), ("", 0), ("initech", 0)])
     def test_needs_the_slug_typed(self, books: Books, member: Client, typed: str, revoked: int) -> None:
         books.add_key()
+        proved_lately(member)
 
         answer = member.post(f"{KEYS}revoke-all/", {"typed": typed, "reason": "All leaked"})
 
         assert answer.status_code == (302 if revoked else 422)
         with in_tenant(books.tenant.tag):
             assert ApiKey.objects.filter(status=KeyStatus.REVOKED).count() == revoked
+
+    def test_asks_again_who_it_is(self, books: Books, member: Client) -> None:
+        answer = member.post(f"{KEYS}revoke-all/", {"typed": "acme", "reason": "All leaked"})
+
+        assert answer["Location"].startswith("/accounts/reauthenticate/?next=/accounts/kept/")
+        with in_tenant(books.tenant.tag):
+            assert not ApiKey.objects.filter(status=KeyStatus.REVOKED).exists()
 
     def test_is_for_owners(self, books: Books) -> None:
         with member_of(books.tenant, "dora", MemberRole.ADMIN) as admin:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
+from time import time as time_now
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from django.contrib.auth import SESSION_KEY
 from django.test import Client
 
 from accounts.console.gate import SEEN_AT, SIGNED_IN_AT
@@ -54,6 +56,15 @@ def signed_in(user: User, *, has_second_factor: bool = True) -> Client:
     session: Any = client.session
     session[SIGNED_IN_AT] = session[SEEN_AT] = now
     session[SECOND_FACTOR_KNOWN] = has_second_factor
+    session.save()
+    return client
+
+
+def proved_lately(client: Client) -> Client:
+    """The same browser, in which somebody has just proved again who they are."""
+    session: Any = client.session
+    session["account_authentication_methods"] = [{"method": "password", "at": time_now(), "reauthenticated": True}]
+    session["account_authentication_methods_user"] = session[SESSION_KEY]
     session.save()
     return client
 
