@@ -20,6 +20,7 @@ from budgets.console.trees import tree_of_now
 from budgets.console.wording import scope_words
 from budgets.models.choices import RequestState
 from budgets.selectors.requests import RequestLine, request_line, request_page
+from budgets.services.payloads import PayloadDiffers
 from budgets.services.requests import (
     Asked,
     RequestAnswered,
@@ -88,6 +89,8 @@ def request_new(request: HttpRequest, slug: str) -> HttpResponse:
                     now=datetime.now(UTC),
                 )
             except MONEY_REFUSALS as refusal:
+                if isinstance(refusal, PayloadDiffers):
+                    form = AskForm(request.POST.dict() | {"key": str(uuid7())}, lines=tree.lines)
                 form.add_error(None, refusal_text(refusal))
             else:
                 text = exact_amount_text(asked.amount, asked.unit)

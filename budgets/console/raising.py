@@ -15,6 +15,7 @@ from budgets.console.refusals import MONEY_REFUSALS, refusal_text
 from budgets.console.trees import tree_of_now
 from budgets.console.wording import scope_words
 from budgets.services.funding import Funding, FundingOperation, fund
+from budgets.services.payloads import PayloadDiffers
 from kernel.pages.amounts import exact_amount_text
 from kernel.tenancy import in_tenant
 
@@ -44,6 +45,8 @@ def budget_raise(request: HttpRequest, slug: str, budget_id: UUID) -> HttpRespon
                 with in_tenant(place.tenant.tag):
                     fund(budget_id=budget_id, funding=funding, actor=place.actor(form.cleaned_data["reason"]))
             except MONEY_REFUSALS as refusal:
+                if isinstance(refusal, PayloadDiffers):
+                    form = RaiseForm(request.POST.dict() | {"key": new_key()}, unit=line.unit)
                 form.add_error(None, refusal_text(refusal, unit=line.unit))
             else:
                 text = exact_amount_text(amount, line.unit)

@@ -11,6 +11,7 @@ from budgets.models.choices import BudgetStatus, RequestState
 from budgets.services.funding import Funding, FundingOperation, fund
 from budgets.services.guards import BudgetIsClosed
 from budgets.services.journal import BudgetNotFound
+from budgets.services.payloads import PayloadDiffers
 from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.money import Unit
@@ -38,9 +39,10 @@ class Asked:
 
 
 def ask_for_money(*, tag: Tag, asked: Asked, actor: Actor, now: datetime) -> bool:
-    """Put the request before the operators; False where this id has asked before.
+    """Put the request before the operators; False where this id has asked for the same before.
 
-    Raises `BudgetNotFound` or `BudgetIsClosed`.
+    Raises `PayloadDiffers` where the id has asked for something else, here or in another tenant, `BudgetNotFound` or
+    `BudgetIsClosed`.
     """
     with transaction.atomic(), in_tenant(tag):
         budget = Budget.objects.filter(scope_path=asked.scope_path, unit=asked.unit).first()
@@ -48,7 +50,7 @@ def ask_for_money(*, tag: Tag, asked: Asked, actor: Actor, now: datetime) -> boo
             raise BudgetNotFound(asked.scope_path)
         if budget.status == BudgetStatus.CLOSED:
             raise BudgetIsClosed(asked.scope_path)
-        _, is_new = BudgetRequest.objects.get_or_create(
+        kept, is_new = BudgetRequest.objects.get_or_create(
             id=asked.id,
             defaults={
                 "scope_path": asked.scope_path,
@@ -60,10 +62,13 @@ def ask_for_money(*, tag: Tag, asked: Asked, actor: Actor, now: datetime) -> boo
             },
         )
         if not is_new:
+            before = (kept.scope_path, kept.unit, kept.amount, kept.reason)
+            if before != (asked.scope_path, asked.unit, asked.amount, actor.reason):
+                raise PayloadDiffers
             return False
         after = {"scope": asked.scope_path, "unit": asked.unit, "amount": asked.amount}
         audit.record(actor=actor, action="budget_request.made", target=str(asked.id), at=now, after=after)
-        note_open_request(
+        is_noted = note_open_request(
             id=asked.id,
             tag=tag,
             scope_path=asked.scope_path,
@@ -73,6 +78,8 @@ def ask_for_money(*, tag: Tag, asked: Asked, actor: Actor, now: datetime) -> boo
             asked_by=actor.name,
             asked_at=now,
         )
+        if not is_noted:
+            raise PayloadDiffers
     return True
 
 
@@ -97,7 +104,7 @@ def grant_request(*, tag: Tag, request_id: UUID, amount: int, actor: Actor, now:
             metadata={"request_id": str(request_id)},
         )
         fund(budget_id=budget.pk, funding=funding, actor=actor)
-        _answer(request, RequestState.GRANTED, granted=amount, actor=actor, now=now)
+        _answer(request, RequestState.GRANTED, tag=tag, granted=amount, actor=actor, now=now)
     return True
 
 
@@ -111,7 +118,7 @@ def decline_request(*, tag: Tag, request_id: UUID, actor: Actor, now: datetime) 
         if request.state == RequestState.DECLINED:
             return False
         _require_open(request)
-        _answer(request, RequestState.DECLINED, granted=None, actor=actor, now=now)
+        _answer(request, RequestState.DECLINED, tag=tag, granted=None, actor=actor, now=now)
     return True
 
 
@@ -127,10 +134,12 @@ def _require_open(request: BudgetRequest) -> None:
         raise RequestAnswered(request.state)
 
 
-def _answer(request: BudgetRequest, state: RequestState, *, granted: int | None, actor: Actor, now: datetime) -> None:
+def _answer(
+    request: BudgetRequest, state: RequestState, *, tag: Tag, granted: int | None, actor: Actor, now: datetime
+) -> None:
     request.state, request.granted = state, granted
     request.answer, request.answered_by, request.answered_at = actor.reason, actor.name, now
     request.save(update_fields=["state", "granted", "answer", "answered_by", "answered_at"])
     facts = {"scope": request.scope_path, "unit": request.unit, "asked_for": request.amount, "granted": granted}
     audit.record(actor=actor, action=f"budget_request.{state.lower()}", target=str(request.pk), at=now, after=facts)
-    drop_open_request(id=request.pk)
+    drop_open_request(id=request.pk, tag=tag)

@@ -10,13 +10,14 @@ from tenants.models import OpenRequest, Tenant
 
 def note_open_request(
     *, id: UUID, tag: Tag, scope_path: str, unit: str, amount: int, reason: str, asked_by: str, asked_at: datetime
-) -> None:
-    """Put a request on the list. Safe to repeat."""
+) -> bool:
+    """Put a request on the list; False where the id is another tenant's. Safe to repeat."""
     with in_public():
-        OpenRequest.objects.get_or_create(
+        tenant = Tenant.objects.get(schema_name=schema_name(tag))
+        noted, _ = OpenRequest.objects.get_or_create(
             id=id,
             defaults={
-                "tenant": Tenant.objects.get(schema_name=schema_name(tag)),
+                "tenant": tenant,
                 "scope_path": scope_path,
                 "unit": unit,
                 "amount": amount,
@@ -25,9 +26,10 @@ def note_open_request(
                 "asked_at": asked_at,
             },
         )
+    return noted.tenant_id == tenant.pk
 
 
-def drop_open_request(*, id: UUID) -> None:
-    """Take an answered request off the list. Safe to repeat."""
+def drop_open_request(*, id: UUID, tag: Tag) -> None:
+    """Take an answered request of this tenant off the list. Safe to repeat."""
     with in_public():
-        OpenRequest.objects.filter(pk=id).delete()
+        OpenRequest.objects.filter(pk=id, tenant__schema_name=schema_name(tag)).delete()

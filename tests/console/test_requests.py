@@ -70,6 +70,36 @@ class TestAsking:
 
         assert len(kept(books)) == open_count() == 1
 
+    def test_for_something_else_by_the_same_form_is_said_and_can_be_sent_again(
+        self, books: Books, member: Client
+    ) -> None:
+        values = form(books)
+        member.post(ASK, values)
+
+        answer = member.post(ASK, values | {"amount": "900.00"})
+
+        assert answer.status_code == 422
+        assert "This form was sent before, with other values" in text_of(answer)
+        assert [request.amount for request in kept(books)] == [250 * DOLLAR]
+        (key,) = re.findall(r'name="key" value="([^"]+)"', answer.content.decode())
+        assert member.post(ASK, values | {"amount": "900.00", "key": key}).status_code == 302
+        assert [request.amount for request in kept(books)] == [250 * DOLLAR, 900 * DOLLAR]
+
+    def test_by_the_id_of_another_tenants_request_does_not_touch_that(
+        self, books: Books, member: Client, browser: Client, initech: Tenant
+    ) -> None:
+        key = ask(books, member).split("/")[-2]
+        others = Books(initech)
+        others.add_budget(allocated=DOLLAR)
+
+        with member_of(initech, "eve", MemberRole.ADMIN) as eve:
+            answer = signed_in(eve).post("/t/initech/requests/new/", form(others, key=key))
+        browser.post(f"/ops/tenants/initech/requests/{key}/decline/", {"reason": "No"})
+
+        assert answer.status_code == 422
+        assert kept(others) == []
+        assert "Acme Corporation tenant:acme $250.00 Black Friday" in text_of(browser.get("/ops/requests/"))
+
     @pytest.mark.parametrize(
         "changes",
         [{"amount": "0"}, {"amount": ""}, {"budget": "x"}, {"reason": ""}, {"reason": "x" * 257}, {"key": "x"}],
