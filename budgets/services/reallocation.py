@@ -20,6 +20,8 @@ from kernel.money import Unit
 
 ENDPOINT: Final = "reallocate"
 UNDO_ENDPOINT: Final = "undo"
+#: No entry has a greater number: the ledger counts in 64 bits.
+SEQ_MAX: Final = 2**63 - 1
 
 __all__ = [
     "BegunAnew",
@@ -126,6 +128,8 @@ def undo_reallocation(*, seq: int, actor: Actor, within: timedelta | None = None
     Debt that the money has repaid stays repaid. `within` is how long after the move it may be undone; None for ever.
     Raises `ReallocationNotFound`, `TooLateToUndo`, `BegunAnew` and what `reallocate` raises.
     """
+    if seq > SEQ_MAX:
+        raise ReallocationNotFound
     with open_journal(actor=actor) as journal:
         # The entry itself is the key, so a second undoing finds the first.
         target = UUID(int=seq)

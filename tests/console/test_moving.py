@@ -1,11 +1,13 @@
 """Moving money in the console: what the form says beforehand, done once, stale forms, and back for ten minutes."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from html import unescape
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 
 from accounts.models import User
@@ -320,3 +322,37 @@ class TestOtherUnits:
         assert member.post(MOVE, form_of(member, amount="1.5")).status_code == 422
         assert member.post(MOVE, form_of(member, amount="1,500")).status_code == 302
         assert books.budget(MARKETING, unit=Unit.TOKENS).allocated == 11_500
+
+
+class TestAtOnce:
+    def test_sent_by_four_windows_it_moves_once_and_comes_back_once(
+        self, siblings: Books, ada: User, member: Client
+    ) -> None:
+        form = form_of(member)
+        moved = at_once([signed_in(ada) for _ in range(4)], MOVE, form)
+
+        assert len({answer["Location"] for answer in moved}) == 1
+        assert allocated(siblings) == (7_000, 2_500)
+
+        seq = moved[0]["Location"].partition("moved=")[2]
+        at_once([signed_in(ada) for _ in range(4)], f"{MOVE}{seq}/undo/", {})
+
+        assert allocated(siblings) == (7_500, 2_000)
+
+    @pytest.mark.parametrize("seq", ["0", "9" * 18, "9" * 38, "9" * 60, "9" * 400])
+    def test_what_never_was_is_not_undone(self, siblings: Books, member: Client, seq: str) -> None:
+        answer = member.post(f"{MOVE}{seq}/undo/", follow=True)
+
+        assert answer.status_code in {200, 404}
+        assert allocated(siblings) == (7_500, 2_000)
+
+
+def at_once(browsers: list[Client], address: str, form: dict[str, str]) -> list[Any]:
+    def send(browser: Client) -> Any:
+        try:
+            return browser.post(address, form)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(browsers)) as threads:
+        return list(threads.map(send, browsers))
