@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _OPS: Final = "/ops/"
 _TENANTS: Final = "/t/"
+_EXPLAIN: Final = "/explain/"
 
 
 class ConsoleGate:
@@ -48,7 +49,11 @@ class ConsoleGate:
             if is_guarded(path) and not path.startswith(f"{_TENANTS}{own}/"):
                 raise Http404
         if not is_guarded(path):
-            return self.get_response(request)
+            response = self.get_response(request)
+            if path == "/" or path.startswith(_EXPLAIN):
+                # They say where the reader belongs.
+                patch_cache_control(response, private=True, no_store=True)
+            return response
         user = signed_in_user(request)
         response = self.get_response(request) if user else to_sign_in_keeping_form(request)
         patch_cache_control(response, private=True, no_store=True)

@@ -34,6 +34,10 @@ class TestMember:
         assert {page.status_code for page in pages} == {404}
         assert len({page.content for page in pages}) == 1
 
+    @pytest.mark.parametrize("address", ["/", "/explain/nothing/", "/t/acme/", "/accounts/"])
+    def test_leaves_nothing_in_a_cache(self, ada: User, address: str) -> None:
+        assert "no-store" in signed_in(ada).get(address)["Cache-Control"]
+
     def test_finds_no_page_of_operators(self, ada: User) -> None:
         browser = signed_in(ada)
 
