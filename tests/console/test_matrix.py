@@ -18,17 +18,12 @@ HTML_KB_MAX: Final = 15
 QUERIES_MAX: Final = 8
 #: Pages that ask more of the database than others may, with the reason.
 MORE_QUERIES: Final[dict[str, int]] = {
-    # Membership and standing are asked for on top of what operators see.
-    "own_books:overview": 9,
-    "own_books:limits": 9,
-    "own_books:routing": 9,
     # A run's reservations, budgets, entries and refusals are tables of their own.
-    "own_books:run_detail": 10,
+    "own_books:run_detail": 9,
     # The same, below the decision's own.
-    "own_books:decision_detail": 13,
+    "own_books:decision_detail": 12,
     "ops_books:decision_detail": 12,
     "ops_books:run_detail": 9,
-    "own_books:run_export": 9,
 }
 #: What a view may answer to whom the table lets in: an empty form is refused (422), or what it would do is done.
 DONE: Final = frozenset({200, 202, 204, 302, 303, 400, 409, 422})
