@@ -70,6 +70,13 @@ class TestInvitation:
 
         assert link not in text_of(client.get("/t/acme/members/"))
 
+    def test_leaves_no_link_for_readers_of_sessions(self, acme: Tenant, ada: User) -> None:
+        client = signed_in(ada)
+        client.post("/t/acme/members/invite/", {"email": "ben@example.test", "role": "viewer", "reason": "joins us"})
+
+        assert client.session["invitation_link"]["email"] == "ben@example.test"
+        assert "/accounts/invitation/" not in repr(dict(client.session.items()))
+
     def test_asks_somebody_known_to_sign_in_and_is_there_again_after(self, acme: Tenant, ada: User, cy: User) -> None:
         link = invite(signed_in(ada), email=cy.email)
         client = Client()

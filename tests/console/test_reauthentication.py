@@ -11,6 +11,7 @@ from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_
 from django.core.cache import cache
 from django.test import Client
 
+from accounts.console.gate import SEEN_AT
 from accounts.models import Invitation, OperatorRole, User
 from tests.support.console import PASSWORD, person, signed_in
 from tests.support.owner import delete_shared
@@ -129,6 +130,17 @@ class TestReauthentication:
         assert sign_in(client, odette.email, next=kept)["Location"] == kept
 
         assert client.post(INVITE, fields_of(client.get(kept).content.decode())).status_code == 303
+
+    def test_of_a_session_that_fell_asleep_is_for_whoever_typed_it(self, odette: User, cy: User) -> None:
+        client = signed_in(odette)
+        client.defaults["HTTP_ORIGIN"] = "http://testserver"
+        session: Any = client.session
+        session[SEEN_AT] -= 31 * 60
+        session.save()
+        address = client.post(INVITE, FORM)["Location"].partition("next=")[2]
+
+        sign_in(client, cy.email)
+        assert client.get(address).status_code == 404
 
     @pytest.mark.parametrize("origin", [{}, {"Origin": "http://evil.test"}, {"Origin": "null"}])
     def test_another_site_plants_no_form(self, database: None, origin: dict[str, str]) -> None:

@@ -21,9 +21,15 @@ _SEEN_EVERY_S: Final = 60
 def signed_in_user(request: HttpRequest) -> User | None:
     """Who is signed in; nobody, from now on, with a session that is too old or was not used for too long."""
     if request.user.is_authenticated and not _is_session_alive(request):
+        request.ended_session_of = str(request.user.pk)  # type: ignore[attr-defined]  # read by `whose_session_ended`
         logout(request)
     user = request.user
     return user if isinstance(user, User) else None
+
+
+def whose_session_ended(request: HttpRequest) -> str:
+    """The id of whom this request has signed out, because their session was dead; empty where it was nobody's."""
+    return str(getattr(request, "ended_session_of", ""))
 
 
 def start_session_clock(request: HttpRequest) -> None:

@@ -20,6 +20,7 @@ from accounts.services.invitation_mail import mail_invitation
 from accounts.services.invitations import AlreadyThere, InvitationOver, Invited, invite, withdraw
 from accounts.services.members import LastOwner, NoSuchMember, RoleChanged
 from accounts.services.operators import InvalidEmail
+from kernel.sealing import seal, unseal
 
 _LINK = "invitation_link"
 _LAST_OWNER = "They are the last owner. Make somebody else an owner first."
@@ -169,7 +170,9 @@ def _hand_over(request: HttpRequest, circle: Circle, invited: Invited) -> None:
     if mail_invitation(invitation, link=link):
         messages.success(request, f"{invitation.email} gets a mail with the link.")
     else:
-        request.session[_LINK] = {"circle": circle.tag or "", "email": invitation.email, "link": link}
+        # Whoever reads the table of sessions must not read the link.
+        kept = {"circle": circle.tag or "", "email": invitation.email, "link": seal(link, purpose=_LINK)}
+        request.session[_LINK] = kept
 
 
 def _take_link(request: HttpRequest, circle: Circle) -> dict[str, str] | None:
@@ -178,7 +181,8 @@ def _take_link(request: HttpRequest, circle: Circle) -> dict[str, str] | None:
     if kept is None or kept["circle"] != (circle.tag or ""):
         return None
     del request.session[_LINK]
-    return kept
+    link = unseal(kept["link"], purpose=_LINK)
+    return kept | {"link": link} if link else None
 
 
 def _see_other(address: str) -> HttpResponse:

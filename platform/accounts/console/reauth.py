@@ -23,7 +23,7 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts.console.gate import to_sign_in
+from accounts.console.gate import to_sign_in, whose_session_ended
 
 type View = Callable[..., HttpResponseBase]
 
@@ -56,7 +56,8 @@ def reauthenticated(view: View) -> View:
 def keep_post(request: HttpRequest, *, who: str = "") -> str:
     """Keep the form that was sent; the address of the page that offers it again, to the same person alone.
 
-    `who` is the id of that person; without one it is offered to whoever signs in next in this browser. To be called
+    `who` is the id of that person; without one, which a session that is gone does not tell any more, it is offered to
+    whoever signs in next in this browser. To be called
     after the sign-out of a dead session, which empties it. A form that is too long is not kept.
     """
     fields = [(name, value) for name, values in request.POST.lists() if name not in _LEFT_OUT for value in values]
@@ -98,7 +99,7 @@ def to_sign_in_keeping_form(request: HttpRequest) -> HttpResponse:
     # Only what our own pages sent: nothing has checked the form's token yet.
     if request.method != "POST" or request.headers.get("Origin") != f"{request.scheme}://{request.get_host()}":
         return to_sign_in(request)
-    return _lead_to(request, reverse("accounts:sign_in"), keep_post(request))
+    return _lead_to(request, reverse("accounts:sign_in"), keep_post(request, who=whose_session_ended(request)))
 
 
 def _lead_to(request: HttpRequest, address: str, then: str) -> HttpResponse:
