@@ -14,7 +14,7 @@ from budgets.services.guards import TenantIsClosed
 from budgets.services.policies import InvalidPolicy, NewPolicy, PolicyChanged, PolicyKind
 from kernel.pages.exports import csv_response
 from kernel.tenancy import in_tenant
-from routing.console.acts import ReasonForm, act_page, asked, done, saved_for_later, sent, wants_csv
+from routing.console.acts import ReasonForm, act_page, asked, done, saved_for_later, sent, typed_again, wants_csv
 from routing.console.documents import DocumentField, document_text
 from routing.console.policy_words import FIELDS_OF, KIND_WORDS, summary_words
 from routing.services.policy_saving import put_policy, put_policy_back
@@ -73,8 +73,11 @@ def policy_edit(request: HttpRequest, slug: str, kind: str) -> HttpResponseBase:
         "document": document_text(newest.document if newest else {}),
     }
     form = PolicyForm(sent(request), initial=initial)
-    if form.is_bound and form.is_valid() and (answer := _save(request, form, policy)):
-        return answer
+    if form.is_bound and form.is_valid():
+        answer = _save(request, form, policy)
+        if isinstance(answer, HttpResponseBase):
+            return answer
+        form = answer
     context = {
         **_frame(place),
         "form": form,
@@ -126,8 +129,8 @@ def policy_restore(request: HttpRequest, slug: str, kind: str, version: int) -> 
     )
 
 
-def _save(request: HttpRequest, form: PolicyForm, kind: PolicyKind) -> HttpResponseBase | None:
-    """The way to the saved version; None with the mistake in the form."""
+def _save(request: HttpRequest, form: PolicyForm, kind: PolicyKind) -> HttpResponseBase | PolicyForm:
+    """The way to the saved version, or the form with what is wrong."""
     place, values = place_of(request), form.cleaned_data
     back = place.url("policy_detail", kind)
     new = NewPolicy(kind=kind, document=values["document"], reason=values["reason"], based_on=values["based_on"])
@@ -138,18 +141,18 @@ def _save(request: HttpRequest, form: PolicyForm, kind: PolicyKind) -> HttpRespo
     except InvalidPolicy as refusal:
         form.add_error("document", _sentence(refusal))
     except PolicyChanged as changed:
-        form.add_error(
-            None,
+        words = (
             f"Nothing was saved: somebody saved v{changed} since you began with v{values['based_on']}."
-            " What you typed is still here; look at theirs, then save yours on top.",
+            " What you typed is still here; look at theirs, then save yours on top."
         )
+        return typed_again(PolicyForm, request, words, based_on=str(changed))
     except TenantIsClosed:
         form.add_error(None, _CLOSED)
     except RulesBusy:
         return saved_for_later(request, back)
     else:
         return done(request, f"v{saved.version} is in force.", back)
-    return None
+    return form
 
 
 def _sentence(refusal: InvalidPolicy) -> str:

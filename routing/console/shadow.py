@@ -7,6 +7,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.core.validators import MaxValueValidator
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 
@@ -74,6 +75,8 @@ class EnforceForm(ReasonForm):
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
+        # Behind it there is no such moment in every zone.
+        validators=[MaxValueValidator(datetime(9000, 1, 1, tzinfo=UTC), "This is too late: before the year 9000.")],
     )
     field_order = ["enforce_from", "reason"]
 

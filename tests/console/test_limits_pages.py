@@ -1,6 +1,7 @@
 """Limits and routing of one tenant: where each limit comes from, policies in versions, and the test box of calls."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -119,6 +120,18 @@ class TestPolicies:
         assert "gated" in page
         with in_tenant(acme.tag):
             assert PolicyVersion.objects.count() == 1
+
+    def test_that_somebody_changed_meanwhile_are_saved_on_top_when_sent_again(
+        self, browser: Client, acme: Tenant
+    ) -> None:
+        save(browser, "tools", {"default": "deny"})
+        page = save(browser, "tools", {"default": "gated"}, based_on=0).content.decode()
+
+        (based_on,) = re.findall(r'name="based_on" value="(\d+)"', page)
+
+        assert save(browser, "tools", {"default": "gated"}, based_on=int(based_on)).status_code == 303
+        with in_tenant(acme.tag):
+            assert PolicyVersion.objects.count() == 2
 
     @pytest.mark.parametrize(
         ("kind", "document", "words"),

@@ -109,6 +109,19 @@ class TestEnforce:
         assert self.document(acme)["enforce_from"] == there.astimezone(UTC).isoformat()
         assert "enforced from" in text(browser, "/ops/tenants/acme/shadow/")
 
+    @pytest.mark.parametrize("moment", ["0001-01-01T00:00", "9999-12-31T23:59"])
+    def test_from_the_end_of_all_calendars_is_answered(
+        self, browser: Client, acme: Tenant, initech: Tenant, moment: str
+    ) -> None:
+        for tenant in (acme, initech):
+            put_in_shadow(tenant)
+            address = f"/ops/tenants/{tenant.slug}/shadow/"
+
+            answer = browser.post(f"{address}enforce/", {"enforce_from": moment, "reason": "x"})
+
+            assert answer.status_code in {303, 422}
+            assert browser.get(address).status_code == 200
+
     def test_twice_says_that_it_is_enforced_already(self, browser: Client, acme: Tenant) -> None:
         put_in_shadow(acme)
         browser.post(self.ADDRESS, {"reason": "now"})
