@@ -40,7 +40,7 @@ class Tab:
         self.page.goto(url)
         self.page.get_by_label("E-mail").fill(email)
         self.page.get_by_label("Password").fill(password)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
         self.page.wait_for_url("**/ops/")
 
     def be(self, session: str, *, url: str) -> None:

@@ -48,8 +48,10 @@ class Hand:
         self.presses += 1
 
     def choose(self, target: Locator, label: re.Pattern[str]) -> None:
-        words = next(text for text in target.locator("option").all_inner_texts() if label.search(text))
-        target.select_option(label=words)
+        # A list of a dialog is not there yet when the press that opens it is done.
+        option = target.locator("option").filter(has_text=label).first
+        option.wait_for(state="attached")
+        target.select_option(label=option.inner_text())
         self.presses += 1
 
 
@@ -168,7 +170,7 @@ class TestWhyWasThisAgentStopped:
         expect(admin.page.get_by_role("heading", level=1)).to_contain_text("Decision")
         expect(admin.page.locator(".banner").first).to_contain_text(re.compile("marketing", re.IGNORECASE))
         expect(admin.page.get_by_role("heading", name="Checks, in the order they ran")).to_be_visible()
-        expect(admin.page.get_by_role("heading", name="What can be done")).to_be_visible()
+        expect(admin.page.get_by_role("heading", name="What you can do")).to_be_visible()
 
 
 class TestMoveMoney:

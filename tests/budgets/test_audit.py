@@ -1,8 +1,9 @@
 """The audit finds nothing in sound books, and every kind of damage that the owner of the tables may do to them."""
 
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from io import StringIO
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -26,7 +27,8 @@ _PROD = ["", "/workspace:prod"]
 def books(acme: Tenant) -> Books:
     """Books in which everything has happened at least once."""
     books = Books(acme)
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    # The tenant's own day: one of another zone would end in the middle of it, and two new ones would begin.
+    today = datetime.now(ZoneInfo(acme.time_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
     books.add_budget(
         allocated=1000,
         overdraft_limit=500,
