@@ -1,7 +1,7 @@
 """`keys/`: the tenant's API keys. A secret is on the one page that answers its making, and nowhere else."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.contrib import messages
@@ -13,7 +13,6 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.console.pages import page
 from accounts.console.place import Place, place_of
 from accounts.console.reauth import reauthenticated
-from accounts.keys.models import ApiKey
 from accounts.keys.selectors.key_lines import KeyLine, key_lines
 from accounts.keys.selectors.keys import key_by_id
 from accounts.keys.services.keys import (
@@ -31,6 +30,9 @@ from budgets.console.stopping import BUSY
 from budgets.console.wording import path_within_tenant
 from budgets.services.guards import TenantIsClosed, books_held, require_tenant_not_closed
 from kernel.tenancy import in_tenant
+
+if TYPE_CHECKING:
+    from accounts.keys.models import ApiKey
 
 _KEYS_SHOWN: Final = 500
 _CLOSED: Final = "The tenant is closed: it gets no keys any more."
@@ -189,7 +191,7 @@ def _context(place: Place) -> dict[str, Any]:
     }
 
 
-def _key(place: Place, key_id: str) -> ApiKey:
+def _key(place: Place, key_id: str) -> "ApiKey":
     with in_tenant(place.tenant.tag):
         key = key_by_id(key_id) if "\0" not in key_id else None
     if key is None:

@@ -213,4 +213,15 @@ class TestPreparation:
 
         named = [line.split()[1] for line in said.splitlines()]
 
-        assert named == ["up", "down", "test", "test-client", "check", "screenshots", "bench", "bench-console", "replay", "help"]
+        assert named == [
+            "up",
+            "down",
+            "test",
+            "test-client",
+            "check",
+            "screenshots",
+            "bench",
+            "bench-console",
+            "replay",
+            "help",
+        ]
