@@ -11,6 +11,7 @@ from budgets.selectors.usage import NO_USAGE, Step, UsagePoint, UsageSums, local
 
 #: Names that a page lists; the file has all of them.
 NAMES_SHOWN: Final = 50
+_FORESEEN_S: Final = 100_000 * 3600
 _ADDED: Final = tuple(field.name for field in fields(UsageSums) if field.name != "latency_counts")
 
 
@@ -37,6 +38,10 @@ class Forecast:
     budget: BudgetLine
     an_hour: int
     exhausts_at: datetime | None
+
+    @property
+    def is_used_up(self) -> bool:
+        return self.budget.remaining <= 0
 
 
 def span_of(name: str, *, now: datetime, time_zone: str) -> Span:
@@ -100,16 +105,17 @@ def forecast(
     budget = next((each for each in budgets if each.unit == unit), None)
     if budget is None or (budget.period_ends_at is not None and budget.period_ends_at <= now):
         return None
-    # In whole numbers: an amount times a length of time is more than a length of time can be.
-    passed_s = (now - since) // timedelta(seconds=1)
-    an_hour = charged * 3600 // passed_s if passed_s > 0 else 0
+    # In whole numbers: an amount times a length of time is more than a length of time can be. The first minutes of a
+    # tenant say nothing of its pace yet: less than an hour counts as one.
+    passed_s = max((now - since) // timedelta(seconds=1), 3600)
+    an_hour = charged * 3600 // passed_s
     exhausts_at = None
     if budget.remaining <= 0:
         exhausts_at = now
     elif an_hour > 0:
         # Beyond some years a date says nothing, and may not exist.
-        left_hours = min(budget.remaining // an_hour, 100_000)
-        at = now + timedelta(hours=left_hours)
+        left_s = min(budget.remaining * 3600 // an_hour, _FORESEEN_S)
+        at = now + timedelta(seconds=left_s)
         ends_at = budget.period_ends_at
-        exhausts_at = at if left_hours < 100_000 and (ends_at is None or at < ends_at) else None
+        exhausts_at = at if left_s < _FORESEEN_S and (ends_at is None or at < ends_at) else None
     return Forecast(budget=budget, an_hour=an_hour, exhausts_at=exhausts_at)
