@@ -33,6 +33,7 @@ def person_list(request: HttpRequest, slug: str = "") -> HttpResponse:
     facts = {
         "place": place,
         "circle": circle,
+        "time_zone": place.tenant.time_zone if place.tenant else "UTC",
         "section": circle.title.lower(),
         "may_change": circle.manage in place.may,
         "invitations": open_invitations(circle.tag, now=datetime.now(UTC)),
