@@ -73,7 +73,7 @@ def budget_move_line(request: HttpRequest, slug: str) -> HttpResponse:
     """What the move that is being typed would lead to: the live line below the form."""
     with in_tenant(place_of(request).tenant.tag):
         groups = _groups()
-    context = {"line": _line_of(groups, request.GET), "move": _button(groups, request.GET)}
+    context = {"line": _line_of(groups, request.GET), "move": _button(groups, request.GET), "is_line": True}
     return render(request, "budgets/budget_move.html#line", context)
 
 
@@ -118,6 +118,8 @@ def _narrowed(groups: list[Siblings], asked: Mapping[str, Any]) -> tuple[list[Si
     """The one group that `from` or `into` names, and what is chosen in it to begin with; else all groups."""
     giver_id, receiver_id = ((read_choice(asked.get(name, "")) or (None, None))[0] for name in ("from", "into"))
     group = group_of(groups, giver_id or receiver_id)
+    is_named = group is not None
+    group = group or next(iter(groups), None)
     if group is None:
         return groups, {}
     richest = sorted(group.lines, key=lambda line: -line.remaining)
@@ -127,7 +129,7 @@ def _narrowed(groups: list[Siblings], asked: Mapping[str, Any]) -> tuple[list[Si
     receiver = receiver or next(line for line in reversed(richest) if line != giver)
     chosen = {"giver": choice_of(giver), "receiver": choice_of(receiver)}
     typed = {name: str(asked.get(name, ""))[:256] for name in ("amount", "reason")}
-    return [group], chosen | typed
+    return [group] if is_named else groups, chosen | typed
 
 
 def _as_chosen(groups: list[Siblings], sent: Mapping[str, Any]) -> list[Siblings]:
