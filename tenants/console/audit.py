@@ -17,6 +17,8 @@ from django.urls import reverse
 from accounts.console.pages import page
 from accounts.console.place import Place, place_of
 from accounts.roles import Act
+from kernel.money import Unit
+from kernel.pages.amounts import exact_amount_text
 from kernel.pages.exports import csv_response
 from kernel.pages.fragments import wants_fragment
 from kernel.tenancy import in_public, in_tenant
@@ -27,6 +29,10 @@ _LINES_A_READ: Final = 1_000
 _LENGTH_MAX: Final = 200
 _CHANGE_LENGTH_MAX: Final = 400
 _FIELDS: Final = ("actor", "action", "target", "from", "to")
+#: Facts that are amounts in the unit of their entry. The file has them as they are booked.
+_AMOUNTS: Final = frozenset(
+    {"allocated", "remaining", "reserved", "spent", "debt", "overdraft_limit", "amount", "period_allocation"}
+)
 _HEADS: Final = ("at", "actor", "actor_type", "action", "target", "reason", "before", "after", "source_ip")
 
 type _Books = Callable[[], AbstractContextManager[None]]
@@ -86,7 +92,7 @@ def _list(request: HttpRequest, place: Place, *, books: _Books, context: Mapping
     shared = {
         "section": "audit",
         "place": place,
-        "rows": [TrailRow(line, _changes(line.before, line.after)) for line in found.lines],
+        "rows": [TrailRow(line, _changes(line.before, line.after, unit=_unit_of(line))) for line in found.lines],
         "asked": {name.replace("from", "since"): request.GET.get(name, "") for name in _FIELDS},
         "query": urlencode({name: request.GET[name] for name in _FIELDS if request.GET.get(name)}),
         "is_filtered": wanted != TrailFilter() or "before" in request.GET,
@@ -114,21 +120,31 @@ def _text(facts: Mapping[str, Any] | None) -> str:
     return "" if facts is None else json.dumps(facts, ensure_ascii=False, sort_keys=True)
 
 
-def _changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
+def _unit_of(line: TrailLine) -> str:
+    """The unit of the entry's amounts: it says so itself, or its target ends with it, as a budget's does."""
+    named = (line.after or line.before or {}).get("unit") or line.target.rpartition(" ")[2]
+    return str(named) if named in set(Unit) else ""
+
+
+def _changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, *, unit: str = "") -> str:
     """One line for people, of what is not as it was: `status ACTIVE → SUSPENDED, holds_released 3`."""
     known, now = before or {}, after or {}
-    pieces = [_change(name, known.get(name), now.get(name)) for name in {**known, **now}]
+    pieces = [_change(name, known.get(name), now.get(name), unit=unit) for name in {**known, **now}]
     words = ", ".join(piece for piece in pieces if piece)
     return words if len(words) <= _CHANGE_LENGTH_MAX else words[:_CHANGE_LENGTH_MAX] + "…"
 
 
-def _change(name: str, was: object, now: object) -> str:
+def _change(name: str, was: object, now: object, *, unit: str) -> str:
     if was == now or now is None:
         return ""
-    return f"{name} {_plain(now)}" if was is None else f"{name} {_plain(was)} → {_plain(now)}"
+    in_unit = unit if name in _AMOUNTS else ""
+    text = _plain(now, unit=in_unit)
+    return f"{name} {text}" if was is None else f"{name} {_plain(was, unit=in_unit)} → {text}"
 
 
-def _plain(value: object) -> str:
+def _plain(value: object, *, unit: str = "") -> str:
+    if unit and isinstance(value, int) and not isinstance(value, bool):
+        return exact_amount_text(value, unit)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
