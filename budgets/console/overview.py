@@ -11,15 +11,14 @@ from accounts.console.place import place_of
 from accounts.roles import Act
 from budgets.console import first_steps
 from budgets.console.attention import banner
+from budgets.console.charts import Chart, Series
 from budgets.console.standing_rows import runs_out_of, standing_row
 from budgets.console.wording import reason_words
 from kernel.money import Unit
-from kernel.pages.amounts import amount_text
 from kernel.pages.fragments import wants_fragment
 from kernel.pages.moments import duration_text
-from kernel.pages.sparklines import Sparkline, sparkline
 from tenants.selectors.attention import needing_attention
-from tenants.selectors.standing import Order, StandingTotals, standing_page, standing_totals
+from tenants.selectors.standing import QUARTER, Order, StandingTotals, quarters_until, standing_page, standing_totals
 
 _TENANTS_SHOWN: Final = 15
 _BANNERS_SHOWN: Final = 3
@@ -47,7 +46,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "oldest_hold": duration_text(_minutes_since(totals.oldest_hold_at, now)) if totals.oldest_hold_at else "",
         "next_out": _next_out(soonest.lines[0], now=now) if soonest and soonest.lines else None,
         "causes": [(code, reason_words(code), count) for code, count in totals.causes[:_CAUSES_SHOWN]],
-        "spend": _spend(totals),
+        "time_zone": "UTC",
+        "spend": _spend(totals, now=now),
         "spend_highest": max(totals.quarters, default=0),
         "spend_day": sum(totals.quarters),
         "is_stale": totals.oldest_as_of is not None and (now - totals.oldest_as_of).total_seconds() > _STALE_AFTER_S,
@@ -57,9 +57,22 @@ def overview(request: HttpRequest) -> HttpResponse:
     return render(request, wants_fragment(request, "budgets/overview.html", "live"), context)
 
 
-def _spend(totals: StandingTotals) -> Sparkline | None:
-    label = f"{amount_text(sum(totals.quarters), Unit.USD_MICROCENTS)} spent in the last 24 hours, all tenants"
-    return sparkline(totals.quarters, steps=96, label=label, width=760, height=140)
+def _spend(totals: StandingTotals, *, now: datetime) -> Chart | None:
+    """The last 24 hours of all tenants by quarters of an hour; None where nothing was spent."""
+    if not any(totals.quarters):
+        return None
+    until = quarters_until(now)
+    count = len(totals.quarters)
+    return Chart(
+        id="spend",
+        title="Spend, last 24 h",
+        kind="stack",
+        unit=Unit.USD_MICROCENTS,
+        series=(Series(1, "all tenants", totals.quarters),),
+        starts_at=tuple(until - QUARTER * (count - place) for place in range(count)),
+        time_zone="UTC",
+        is_by_day=False,
+    )
 
 
 def _next_out(line: Any, *, now: datetime) -> tuple[Any, str] | None:

@@ -95,15 +95,35 @@
     return made;
   };
 
-  for (const figure of document.querySelectorAll("[data-chart]")) {
+  const textOf = (figure) => document.getElementById(figure.dataset.chart).textContent;
+  const shown = new WeakMap();
+
+  const show = (figure) => {
     const plot = figure.querySelector(".chart-plot");
-    let made = draw(figure);
     const twin = figure.querySelector("details");
     if (twin) twin.open = false;
-    new ResizeObserver(() => made.setSize({ width: Math.max(plot.clientWidth - 12, 200), height: HEIGHT })).observe(plot);
-    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      made.destroy();
-      made = draw(figure);
+    shown.set(figure, { made: draw(figure), text: textOf(figure) });
+    const again = () => {
+      const one = shown.get(figure);
+      one.made.destroy();
+      shown.set(figure, { made: draw(figure), text: textOf(figure) });
+    };
+    new ResizeObserver(() => shown.get(figure).made.setSize({ width: Math.max(plot.clientWidth - 12, 200), height: HEIGHT })).observe(plot);
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+    // A page that refreshes itself brings other numbers into the same figure.
+    document.addEventListener("htmx:after:swap", () => {
+      if (figure.isConnected && shown.get(figure).text !== textOf(figure)) again();
     });
-  }
+  };
+
+  const showAll = () => {
+    for (const figure of document.querySelectorAll("[data-chart]")) if (!shown.has(figure)) show(figure);
+  };
+
+  showAll();
+  document.addEventListener("htmx:after:swap", showAll);
+  // Whether the table is open is the reader's choice, and stays so when the page refreshes itself.
+  document.addEventListener("htmx:before:morph:attr", (event) => {
+    if (event.detail.attrName === "open" && event.target.matches("details.twin")) event.preventDefault();
+  });
 })();
