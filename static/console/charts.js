@@ -101,7 +101,11 @@
   const show = (figure) => {
     const plot = figure.querySelector(".chart-plot");
     const twin = figure.querySelector("details");
-    if (twin) twin.open = false;
+    // Whether the table is open is the reader's choice, and stays so when the page refreshes itself.
+    let isOpen = false;
+    const restore = () => (twin.open = isOpen);
+    twin.querySelector("summary").addEventListener("click", () => (isOpen = !twin.open));
+    restore();
     shown.set(figure, { made: draw(figure), text: textOf(figure) });
     const again = () => {
       const one = shown.get(figure);
@@ -112,6 +116,7 @@
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
     // A page that refreshes itself brings other numbers into the same figure.
     document.addEventListener("htmx:after:swap", () => {
+      restore();
       if (figure.isConnected && shown.get(figure).text !== textOf(figure)) again();
     });
   };
@@ -122,8 +127,4 @@
 
   showAll();
   document.addEventListener("htmx:after:swap", showAll);
-  // Whether the table is open is the reader's choice, and stays so when the page refreshes itself.
-  document.addEventListener("htmx:before:morph:attr", (event) => {
-    if (event.detail.attrName === "open" && event.target.matches("details.twin")) event.preventDefault();
-  });
 })();
