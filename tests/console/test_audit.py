@@ -61,6 +61,22 @@ class TestTrail:
         assert "status ACTIVE → SUSPENDED" in text
         assert "same 1" not in text
 
+    def test_says_amounts_in_their_unit(self, books: Books, browser: Client) -> None:
+        with in_tenant(books.tenant.tag):
+            record(
+                actor=EVE,
+                action="x",
+                target="tenant:acme USD_MICROCENTS",
+                at=datetime.now(UTC),
+                before={"allocated": 100_000_000, "seen": 7},
+                after={"allocated": 3_100_000_000, "seen": 8},
+            )
+
+        text = text_of(browser, HERE)
+
+        assert "allocated $1.00 → $31.00" in text
+        assert "seen 7 → 8" in text
+
     def test_is_searched_by_who_what_and_target(self, books: Books, browser: Client) -> None:
         write(books, "key.rotated")
         write(books, "plan.changed", target="acme")

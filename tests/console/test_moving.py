@@ -110,6 +110,8 @@ class TestLine:
             "($500.41 free). Total unchanged at $12,000.00." in line
         )
         assert "Move $500.00" in line
+        assert "hx-swap-oob" in line
+        assert "hx-swap-oob" not in text_of(member.get(MOVE))
         assert "<html" not in line
 
     @pytest.mark.parametrize(("amount", "is_possible"), [("2,299.47", True), ("2299.47000001", False)])

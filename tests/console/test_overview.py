@@ -51,6 +51,8 @@ class TestTenantsByRisk:
         assert "22% spent, 4% held" in text
         assert '<polyline points="' in text
         assert "$43.12 in the last 24 hours" in text
+        assert 'data-chart="spend-points"' in text
+        assert "by all tenants, at most" in text
 
     def test_says_which_tenants_the_worker_has_not_seen(self, books: Books, browser: Client) -> None:
         text = text_of(browser)

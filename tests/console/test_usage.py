@@ -221,6 +221,20 @@ class TestForecast:
 
         assert self.exhausts_at(line, charged=100) == NOW + timedelta(hours=5)
 
+    def test_is_told_to_the_second(self) -> None:
+        line = self.line(allocated=100, spent=50, ends_in=timedelta(hours=6))
+
+        assert self.exhausts_at(line, charged=2000) == NOW + timedelta(minutes=15)
+
+    def test_takes_the_first_minutes_for_no_pace(self) -> None:
+        line = self.line(allocated=100, spent=50, ends_in=timedelta(hours=6))
+
+        found = forecast([line], unit=line.unit, charged=50, since=NOW - timedelta(minutes=1), now=NOW)
+
+        assert found is not None
+        assert found.an_hour == 50
+        assert found.exhausts_at == NOW + timedelta(hours=1)
+
     def test_is_none_where_the_period_ends_first(self) -> None:
         assert self.exhausts_at(self.line(allocated=100, spent=50, ends_in=timedelta(hours=5)), charged=100) is None
 
