@@ -93,7 +93,7 @@ class TestTokenizer:
     @settings(max_examples=100, deadline=None)
     @given(st.text(max_size=300), st.sampled_from(["o200k_base", "claude-3.0"]))
     def test_counts_any_text(self, text: str, tokenizer: str) -> None:
-        assert 0 <= count_tokens(text, tokenizer=tokenizer) <= 4 * len(text) + 8
+        assert 0 <= count_tokens(text, tokenizer=tokenizer) <= 8 * len(text) + 8
 
     def test_counts_a_lone_surrogate(self) -> None:
         assert count_tokens("\ud800 hello", tokenizer="claude-3.0") > 0
