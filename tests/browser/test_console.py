@@ -79,7 +79,7 @@ class TestOperator:
         with open_tab(playwright, tmp_path) as tab:
             tab.sign_in(console.url, email=console.email, password=PASSWORD)
             page = tab.page
-            page.get_by_role("link", name="Acme Corporation").click()
+            page.get_by_role("link", name="Acme Corporation", exact=True).click()
             expect(page.get_by_role("heading", level=1)).to_have_text("Acme Corporation")
             page.get_by_role("link", name="Why this reservation was denied").nth(2).click()
             expect(page.locator(".banner")).to_contain_text("workspace marketing had $0.41 left")
@@ -95,7 +95,7 @@ class TestOperator:
             tab.sign_in(console.url, email=console.email, password=PASSWORD)
             tab.page.goto(f"{console.url}/ops/tenants/")
             tab.page.get_by_label("Name or slug").press_sequentially("ini")
-            expect(tab.page.get_by_role("link", name="Acme Corporation")).to_have_count(0)
+            expect(tab.page.get_by_role("link", name="Acme Corporation", exact=True)).to_have_count(0)
             expect(tab.page.get_by_role("link", name="Initech")).to_be_visible()
             tab.page.wait_for_url("**q=ini**")
 
@@ -109,7 +109,7 @@ class TestOperator:
             tab.page.get_by_label("Name or slug").fill("ini")
             tab.page.get_by_role("button", name="Filter").click()
             expect(tab.page.get_by_role("link", name="Initech")).to_be_visible()
-            expect(tab.page.get_by_role("link", name="Acme Corporation")).to_have_count(0)
+            expect(tab.page.get_by_role("link", name="Acme Corporation", exact=True)).to_have_count(0)
 
     def test_reaches_the_content_with_the_keyboard_first(
         self, console: Console, playwright: Playwright, tmp_path: Path
