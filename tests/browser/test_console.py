@@ -96,7 +96,7 @@ class TestOperator:
             tab.page.goto(f"{console.url}/ops/tenants/")
             tab.page.get_by_label("Name or slug").press_sequentially("ini")
             expect(tab.page.get_by_role("link", name="Acme Corporation", exact=True)).to_have_count(0)
-            expect(tab.page.get_by_role("link", name="Initech")).to_be_visible()
+            expect(tab.page.get_by_role("link", name="Initech", exact=True)).to_be_visible()
             tab.page.wait_for_url("**q=ini**")
 
             assert tab.page.get_by_label("Name or slug").input_value() == "ini"
@@ -108,7 +108,7 @@ class TestOperator:
             tab.page.goto(f"{console.url}/ops/tenants/")
             tab.page.get_by_label("Name or slug").fill("ini")
             tab.page.get_by_role("button", name="Filter").click()
-            expect(tab.page.get_by_role("link", name="Initech")).to_be_visible()
+            expect(tab.page.get_by_role("link", name="Initech", exact=True)).to_be_visible()
             expect(tab.page.get_by_role("link", name="Acme Corporation", exact=True)).to_have_count(0)
 
     def test_reaches_the_content_with_the_keyboard_first(
@@ -123,9 +123,7 @@ class TestOperator:
 
 
 class TestEveryPage:
-    @pytest.mark.parametrize(
-        ("scheme", "width"), [("light", DESKTOP_WIDTH), ("dark", DESKTOP_WIDTH), ("light", PHONE_WIDTH)]
-    )
+    @pytest.mark.parametrize(("scheme", "width"), [("light", DESKTOP_WIDTH), ("dark", PHONE_WIDTH)])
     def test_is_accessible_and_fits(
         self, console: Console, playwright: Playwright, tmp_path: Path, scheme: Literal["light", "dark"], width: int
     ) -> None:
