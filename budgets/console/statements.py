@@ -20,7 +20,8 @@ from budgets.console.statement_parts import (
     statement_number,
 )
 from budgets.selectors.statements import Month, NotAMonth, Statement, months_since, read_month, statement
-from budgets.selectors.usage import Step, usage_series
+from budgets.selectors.steps import Step
+from budgets.selectors.usage import usage_series
 from kernel.pages.exports import FileFormat, file_response
 from kernel.pages.pdf import pdf_of
 from kernel.tenancy import in_tenant

@@ -21,7 +21,8 @@ from budgets.console.usage_sums import (
     span_of,
 )
 from budgets.selectors.budget_lines import root_budgets
-from budgets.selectors.usage import Step, UsageBy, rolled_up_at, step_starts, usage_series
+from budgets.selectors.steps import Step, step_starts
+from budgets.selectors.usage import UsageBy, rolled_up_at, usage_series
 from kernel.money import Unit
 from kernel.pages import parquet
 from kernel.pages.amounts import unit_name

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from budgets.selectors.budget_lines import BudgetLine
-from budgets.selectors.usage import NO_USAGE, Step, UsagePoint, UsageSums, local_midnight
+from budgets.selectors.steps import Step, local_midnight
+from budgets.selectors.usage import NO_USAGE, UsagePoint, UsageSums
 
 #: Names that a page lists; the file has all of them.
 NAMES_SHOWN: Final = 50

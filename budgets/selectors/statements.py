@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from budgets.models.choices import EntryKind
-from budgets.selectors.usage import local_midnight
+from budgets.selectors.steps import local_midnight
 from kernel.sql_files import read_sql
 
 #: Charges from another period that a statement lists one by one.

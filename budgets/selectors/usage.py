@@ -1,34 +1,18 @@
-"""What was used and decided, over time and by what, from the rollups of the tenant whose schema the connection is in.
+"""What was used, over time and by what, from the rollups of the tenant whose schema the connection is in.
 
-One query each. Buckets are quarters of an hour, so that days, weeks and months are right in every time zone.
+One query each.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
-from zoneinfo import ZoneInfo
-
-from django.db import connection
 
 from budgets.models import RollupMark
-from budgets.models.choices import Verdict
 from budgets.models.rollups import LATENCY_BOUNDS_MS
+from budgets.selectors.steps import Step, range_parameters, rollup_rows, starts_at
 from kernel.money import Unit
-from kernel.sql_files import read_sql
-
-_NO_STEP: Final = "none"
-
-
-class Step(StrEnum):
-    """How long a point of a series lasts. Days, weeks (from Monday) and months begin at local midnight."""
-
-    QUARTER = "15m"
-    HOUR = "hour"
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
 
 
 class UsageBy(StrEnum):
@@ -40,20 +24,6 @@ class UsageBy(StrEnum):
     AGENT = "agent"
     CLASS = "class"
     SCOPE = "scope"
-
-
-class DecisionsBy(StrEnum):
-    """What decisions are parted by. Who has no such thing has the name ''."""
-
-    REASON = "reason"
-    TOOL = "tool"
-    AGENT = "agent"
-    WORKSPACE = "workspace"
-    VERDICT = "verdict"
-    CLASS = "class"
-    ACTION = "action"
-    ENDPOINT = "endpoint"
-    WOULD_DENY = "would_deny"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +87,6 @@ class UsageSums:
 
 NO_USAGE: Final = UsageSums()
 _FIELDS: Final = tuple(UsageSums.__dataclass_fields__)
-_COUNTS: Final = ("count", "allowed", "capped", "denied", "would_deny")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,26 +106,6 @@ class UsageShare:
     sums: UsageSums
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionCount:
-    """How many calls were decided, and how. `would_deny` were let through in shadow mode."""
-
-    name: str
-    count: int
-    allowed: int
-    capped: int
-    denied: int
-    would_deny: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionPoint:
-    """One step of a series of decisions, of one name."""
-
-    starts_at: datetime
-    counts: DecisionCount
-
-
 def usage_series(
     *,
     since: datetime,
@@ -172,12 +121,12 @@ def usage_series(
     From the quarter of an hour that holds or follows `since` to before `until`. `within` confines it to a scope path
     and what is below.
     """
-    parameters = _parameters(since=since, until=until, step=step, time_zone=time_zone, by=by, within=within) | {
+    parameters = range_parameters(since=since, until=until, step=step, time_zone=time_zone, by=by, within=within) | {
         "unit": unit
     }
     return [
-        UsagePoint(starts_at=_starts_at(row, time_zone), name=row["name"], sums=_sums(row))
-        for row in _rows("usage_by_step", parameters)
+        UsagePoint(starts_at=starts_at(row, time_zone), name=row["name"], sums=_sums(row))
+        for row in rollup_rows("usage_by_step", parameters)
     ]
 
 
@@ -190,41 +139,8 @@ def usage_totals(
     within: str = "",
 ) -> list[UsageShare]:
     """The range as a whole, the most charged first. Without `by` one line, or none where nothing happened."""
-    parameters = _parameters(since=since, until=until, by=by, within=within) | {"unit": unit}
-    return [UsageShare(name=row["name"], sums=_sums(row)) for row in _rows("usage_by_step", parameters)]
-
-
-def decision_counts(
-    *,
-    since: datetime,
-    until: datetime,
-    by: DecisionsBy | None = None,
-    verdict: Verdict | None = None,
-    within: str = "",
-) -> list[DecisionCount]:
-    """Decisions of the range by one word of them, the most frequent first. `verdict` leaves out all others."""
-    parameters = _parameters(since=since, until=until, by=by, within=within) | {"verdict": verdict or ""}
-    return [_count(row) for row in _rows("decisions_by_step", parameters)]
-
-
-def decision_series(
-    *,
-    since: datetime,
-    until: datetime,
-    step: Step,
-    time_zone: str,
-    by: DecisionsBy | None = None,
-    verdict: Verdict | None = None,
-    within: str = "",
-) -> list[DecisionPoint]:
-    """Decisions over time, as `usage_series`."""
-    parameters = _parameters(since=since, until=until, step=step, time_zone=time_zone, by=by, within=within) | {
-        "verdict": verdict or ""
-    }
-    return [
-        DecisionPoint(starts_at=_starts_at(row, time_zone), counts=_count(row))
-        for row in _rows("decisions_by_step", parameters)
-    ]
+    parameters = range_parameters(since=since, until=until, by=by, within=within) | {"unit": unit}
+    return [UsageShare(name=row["name"], sums=_sums(row)) for row in rollup_rows("usage_by_step", parameters)]
 
 
 def rolled_up_at() -> datetime | None:
@@ -232,86 +148,6 @@ def rolled_up_at() -> datetime | None:
     return RollupMark.objects.values_list("rolled_up_at", flat=True).filter(pk=1).first()
 
 
-def local_midnight(on: date, *, time_zone: str) -> datetime:
-    """When a local day begins. Where the clock is put forward over midnight: the moment at which that happens."""
-    return datetime.combine(on, time(), tzinfo=ZoneInfo(time_zone))
-
-
-def step_starts(*, since: datetime, until: datetime, step: Step, time_zone: str) -> list[datetime]:
-    """Where every step of the range begins, also those in which nothing happened: what a chart's axis needs.
-
-    The first one is the step that holds `since`. At most some thousands: the caller bounds the range.
-    """
-    zone = ZoneInfo(time_zone)
-    if step in {Step.QUARTER, Step.HOUR}:
-        return _clock_starts(since, until, timedelta(minutes=15) if step == Step.QUARTER else timedelta(hours=1), zone)
-    day = since.astimezone(zone).date()
-    if step == Step.WEEK:
-        day -= timedelta(days=day.weekday())
-    elif step == Step.MONTH:
-        day = day.replace(day=1)
-    starts = []
-    while (start := local_midnight(day, time_zone=time_zone)) < until:
-        starts.append(start)
-        if step == Step.MONTH:
-            day = (day + timedelta(days=31)).replace(day=1)
-        else:
-            day += timedelta(days=7 if step == Step.WEEK else 1)
-    return starts
-
-
-def _clock_starts(since: datetime, until: datetime, length: timedelta, zone: ZoneInfo) -> list[datetime]:
-    # By the clock on the wall, whose hour may begin at half past in UTC; but counted in UTC, where none is missing.
-    local = since.astimezone(zone)
-    minutes = local.minute % (length // timedelta(minutes=1))
-    start = (local - timedelta(minutes=minutes)).replace(second=0, microsecond=0).astimezone(UTC)
-    if start > since:
-        start -= length
-    starts = []
-    while start < until:
-        starts.append(start.astimezone(zone))
-        start += length
-    return starts
-
-
-def _parameters(
-    *,
-    since: datetime,
-    until: datetime,
-    step: Step | None = None,
-    time_zone: str = "UTC",
-    by: StrEnum | None,
-    within: str,
-) -> dict[str, Any]:
-    return {
-        "since": since,
-        "until": until,
-        "step": step or _NO_STEP,
-        "zone": time_zone,
-        "by": by or "",
-        "within": within,
-    }
-
-
-def _starts_at(row: Mapping[str, Any], time_zone: str) -> datetime:
-    # By date where it is one: midnight may come twice, or not at all.
-    if row["step_on"] is not None:
-        return local_midnight(row["step_on"], time_zone=time_zone)
-    at: datetime = row["step_at"]
-    return at.astimezone(ZoneInfo(time_zone))
-
-
 def _sums(row: Mapping[str, Any]) -> UsageSums:
     numbers = {name: int(row[name]) for name in _FIELDS if name != "latency_counts"}
     return UsageSums(**numbers, latency_counts=tuple(row["latency_counts"]))
-
-
-def _count(row: Mapping[str, Any]) -> DecisionCount:
-    return DecisionCount(name=row["name"], **{name: int(row[name]) for name in _COUNTS})
-
-
-def _rows(name: str, parameters: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    with connection.cursor() as cursor:
-        cursor.execute(read_sql("budgets", name), parameters)
-        columns = [column.name for column in cursor.description]
-        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]

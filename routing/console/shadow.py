@@ -15,10 +15,10 @@ from accounts.console.pages import page
 from accounts.console.place import place_of
 from accounts.roles import Act
 from budgets.console.wording import path_within_tenant, reason_words
+from budgets.selectors.decision_counts import decision_counts
 from budgets.selectors.policies import newest_policy
 from budgets.selectors.recommended_limits import COMPARED, Recommendation, TooMuchToRead, recommended_limits
 from budgets.selectors.shadow import HoldRatios, WouldDeny, hold_ratios, would_deny
-from budgets.selectors.usage import decision_counts
 from budgets.services.guards import TenantIsClosed
 from budgets.services.policies import PolicyKind
 from budgets.services.shadow import NotInShadow

@@ -11,7 +11,9 @@ from django.db import connection, connections
 
 from budgets.models import DecisionRollup, LedgerEntry, RollupMark, UsageRollup
 from budgets.models.choices import Verdict
-from budgets.selectors.usage import DecisionsBy, Step, UsageBy, decision_counts, usage_series, usage_totals
+from budgets.selectors.decision_counts import DecisionsBy, decision_counts
+from budgets.selectors.steps import Step
+from budgets.selectors.usage import UsageBy, usage_series, usage_totals
 from budgets.services.corrections import Correction, correct_charge
 from budgets.services.operations import Answer
 from budgets.services.rollups import rebuild, roll_up

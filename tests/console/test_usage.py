@@ -15,7 +15,7 @@ from budgets.console.charts import OTHERS, SERIES_MAX, parted
 from budgets.console.usage_sums import forecast, span_of
 from budgets.models.choices import BudgetStatus, Period
 from budgets.selectors.budget_lines import BudgetLine
-from budgets.selectors.usage import Step
+from budgets.selectors.steps import Step
 from budgets.services.rollups import roll_up
 from kernel.ids import uuid7
 from kernel.money import Unit
