@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, path
 
+from budgets.console.alerts import alert_list
 from budgets.console.asking import request_decline, request_grant, request_list, request_list_of_all, request_new
 from budgets.console.budgets import budget_export, budget_list
 from budgets.console.keys import key_list, key_new, key_revoke, key_revoke_all, key_rotate
@@ -35,6 +36,7 @@ books: list[URLPattern] = [
     path("budgets/<uuid:budget_id>/raise/", budget_raise, name="budget_raise"),
     path("denials/", tenant_denial_list, name="denial_list"),
     path("denials/export/", tenant_denial_export, name="denial_export"),
+    path("alerts/", alert_list, name="alert_list"),
     path("start/", start, name="start"),
     path("start/seen/", start_seen, name="start_seen"),
 ]

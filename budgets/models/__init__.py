@@ -1,3 +1,4 @@
+from budgets.models.alerts import Alert, AlertChannel, AlertMark, AlertRule
 from budgets.models.budget import Budget
 from budgets.models.decision import Decision
 from budgets.models.ledger import LedgerEntry, LedgerHead
@@ -9,6 +10,10 @@ from budgets.models.rules import KillSwitch, QuotaCounter, Ruleset, Run
 from budgets.models.run_template import RunTemplate
 
 __all__ = [
+    "Alert",
+    "AlertChannel",
+    "AlertMark",
+    "AlertRule",
     "Budget",
     "BudgetRequest",
     "Decision",

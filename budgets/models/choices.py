@@ -92,3 +92,51 @@ class PolicyKind(models.TextChoices):
     ROUTING = "routing"
     SHADOW = "shadow"
     ROUTER_SWITCH = "router_switch"
+
+
+class Severity(models.IntegerChoices):
+    """How much an alert matters: a greater number matters more."""
+
+    NOTICE = 1, "Notice"
+    WARNING = 2, "Warning"
+    CRITICAL = 3, "Critical"
+
+
+class AlertState(models.TextChoices):
+    """OPEN -> RECOVERED | RESOLVED; RECOVERED -> OPEN where it comes back in its period."""
+
+    OPEN = "OPEN"
+    RECOVERED = "RECOVERED"
+    RESOLVED = "RESOLVED"
+
+
+class AlertKind(models.TextChoices):
+    """What is watched, and the measure of its thresholds; those from LEDGER_DIFFERENCE on are told by others."""
+
+    #: Parts per million of the allocation that are held, spent or owed.
+    BUDGET_THRESHOLD = "budget_threshold"
+    #: None: the mark is the routing policy's.
+    LOW_WATER = "low_water"
+    #: Seconds that the tenant's own budget still lasts, if it goes on like in the last hour.
+    EXHAUSTION_FORECAST = "exhaustion_forecast"
+    #: Parts per million of the mean hour of seven days.
+    BURN_RATE = "burn_rate"
+    #: Parts per million of the calls of the last hour that were refused.
+    DENIAL_SPIKE = "denial_spike"
+    #: None: the target is the router's.
+    ROUTER_ACCURACY = "router_accuracy"
+    #: Seconds until the key expires.
+    KEY_EXPIRING = "key_expiring"
+    LEDGER_DIFFERENCE = "ledger_difference"
+    EVIDENCE_LEAK = "evidence_leak"
+    WEBHOOK_PAUSED = "webhook_paused"
+    CREDENTIAL_UNHEALTHY = "credential_unhealthy"
+    USAGE_DIFFERENCE = "usage_difference"
+
+
+class ChannelKind(models.TextChoices):
+    """Ways to tell people of alerts."""
+
+    EMAIL = "email"
+    SLACK = "slack"
+    WEBHOOK = "webhook"

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from budgets.models import RouterLabel
 from budgets.models.choices import PolicyKind
 from budgets.selectors.policies import newest_policy
+
+#: Who takes the router out while it is wrong too often, and puts it back. What a person has thrown, a person lifts.
+ROUTER_WATCH: Final = "router accuracy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +23,15 @@ class LabelLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterSwitchState:
-    """The switch that takes the router out: since when it is as it is, and by whom; None where it never was thrown."""
+    """The switch that takes the router out: since when it is as it is, by whom and why.
+
+    `since` is None where it never was thrown.
+    """
 
     is_on: bool
     since: datetime | None
     by: str
+    reason: str = ""
 
 
 def newest_labels(*, since: datetime | None, limit: int) -> list[LabelLine]:
@@ -40,4 +48,9 @@ def router_switch() -> RouterSwitchState:
     newest = newest_policy(PolicyKind.ROUTER_SWITCH)
     if newest is None:
         return RouterSwitchState(is_on=False, since=None, by="")
-    return RouterSwitchState(is_on=bool(newest.document.get("is_on", False)), since=newest.created_at, by=newest.actor)
+    return RouterSwitchState(
+        is_on=bool(newest.document.get("is_on", False)),
+        since=newest.created_at,
+        by=newest.actor,
+        reason=newest.reason,
+    )

@@ -6,7 +6,7 @@ The state of the switch is what makes the alarm come once: it is read, judged an
 from dataclasses import dataclass
 from typing import Final
 
-from budgets.selectors.router_labels import LabelLine, RouterSwitchState, newest_labels, router_switch
+from budgets.selectors.router_labels import ROUTER_WATCH, LabelLine, RouterSwitchState, newest_labels, router_switch
 from budgets.services.journal import Journal, open_journal
 from budgets.services.policies import NewPolicy, PolicyKind, save_policy_in
 from kernel.actor import Actor
@@ -28,8 +28,8 @@ from telemetry.services import outbox
 
 #: Labels that count, the newest ones: a long good past must not hide that it has become worse.
 WINDOW: Final = 500
-#: Who throws the switch. What a person has thrown, a person lifts.
-WATCH: Final = Actor(name="router accuracy", actor_type="system")
+#: Who throws the switch.
+WATCH: Final = Actor(name=ROUTER_WATCH, actor_type="system")
 _PPM: Final = 1_000_000
 
 

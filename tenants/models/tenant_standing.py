@@ -64,9 +64,16 @@ class TenantStanding(models.Model):
     top_agent_ppm = models.BigIntegerField(default=0, help_text="Its share of what was charged.")
     holds_open = models.BigIntegerField(default=0)
     oldest_hold_at = models.DateTimeField(null=True)
+    alerts_open = models.IntegerField(default=0, db_default=0, help_text="Those that nobody has snoozed.")
+    alert_severity = models.SmallIntegerField(default=0, db_default=0, help_text="Of the worst one; zero without any.")
+    alert_words = models.TextField(default="", db_default="", help_text="The worst one as a sentence.")
+    tell_at = models.DateTimeField(null=True, help_text="When a channel of the tenant next has something to tell.")
 
     class Meta:
         db_table = "tenant_standing"
+        indexes = [
+            models.Index(fields=["tell_at"], condition=Q(tell_at__isnull=False), name="tenant_standing_tell"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(tag__regex=r"^[a-z2-7]{20}$"), name="tenant_standing_tag_is_opaque"),
         ]

@@ -12,6 +12,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import DateTimeField, Value
+from django.db.models.functions import Least
 
 from kernel.ids import Tag
 from kernel.sql_files import read_sql
@@ -131,6 +133,21 @@ def note_standing(*, tag: Tag, note: StandingNote, inserts_seen: int | None) -> 
     with in_public():
         lines = TenantStanding.objects.filter(tag=tag)
         (lines.exclude(as_of__gt=note.as_of)).update(**columns)
+
+
+def note_alerts(*, tag: Tag, count: int, severity: int, words: str, tell_at: datetime | None) -> None:
+    """Write down how many open alerts the tenant has, the worst of them, and when its channels have something to tell.
+
+    An earlier time of telling stays: whoever tells asks again afterwards.
+    """
+    with in_public():
+        TenantStanding.objects.filter(tag=tag).update(
+            alerts_open=count,
+            alert_severity=severity,
+            alert_words=words,
+            # PostgreSQL's LEAST passes over what is null.
+            tell_at=Least("tell_at", Value(tell_at, output_field=DateTimeField())),
+        )
 
 
 def forget_strangers() -> None:

@@ -877,6 +877,17 @@ FROM fresh AS f
 CROSS JOIN ledger_head AS h
 GROUP BY 1, 2, 3, 4, 5, 6, 7
 ) INSERT INTO usage_day (day, scope_path, model, tool, traffic_class, unit, agent, calls, events, charged, uncovered, corrections, corrected, priced_calls, priced_charged, provider_cost, tokens_input, tokens_output, tokens_cached, tokens_reasoning, holds, held, commits, planned, observed, releases, expiries, given_back, latency_ms, latency_counts) SELECT * FROM days;
+CREATE TABLE "alert" ("id" uuid NOT NULL PRIMARY KEY, "kind" text NOT NULL, "subject" text NOT NULL, "threshold" bigint NOT NULL, "period" text NOT NULL, "severity" smallint NOT NULL, "scope_path" text NOT NULL, "unit" text NOT NULL, "summary" text NOT NULL, "facts" jsonb NOT NULL, "state" text NOT NULL, "opened_at" timestamp with time zone NOT NULL, "period_ends_at" timestamp with time zone NULL, "snoozed_until" timestamp with time zone NULL, "tell_at" timestamp with time zone NOT NULL, "ended_at" timestamp with time zone NULL, "ended_by" text NOT NULL, "end_reason" text NOT NULL, "reopened" integer NOT NULL, CONSTRAINT "one_alert_per_threshold_and_period" UNIQUE ("kind", "subject", "threshold", "period"), CONSTRAINT "alert_ends_once" CHECK ((("ended_at" IS NULL AND "state" = 'OPEN') OR (NOT ("state" = 'OPEN') AND "ended_at" IS NOT NULL))));
+CREATE TABLE "alert_rule" ("id" uuid NOT NULL PRIMARY KEY, "kind" text NOT NULL, "is_on" boolean NOT NULL, "thresholds" bigint[] NOT NULL, "changed_by" text NOT NULL, "changed_at" timestamp with time zone NOT NULL, "budget_id" uuid NULL);
+CREATE TABLE "alert_channel" ("id" uuid NOT NULL PRIMARY KEY, "kind" text NOT NULL, "name" text NOT NULL, "sealed" text NOT NULL, "hint" text NOT NULL, "severity_min" smallint NOT NULL, "is_on" boolean NOT NULL, "created_by" text NOT NULL, "created_at" timestamp with time zone NOT NULL, "told_at" timestamp with time zone NOT NULL, "busy_until" timestamp with time zone NULL, "sent_at" timestamp with time zone NULL, "retry_at" timestamp with time zone NULL, "failures" integer NOT NULL, "failed_at" timestamp with time zone NULL, "failure" text NOT NULL);
+CREATE TABLE "alert_mark" ("id" smallint NOT NULL PRIMARY KEY, "looked_at" timestamp with time zone NULL, CONSTRAINT "one_alert_mark" CHECK ("id" = 1));
+GRANT SELECT, INSERT, UPDATE ON alert, alert_mark TO watermaster_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON alert_rule, alert_channel TO watermaster_app;
+CREATE INDEX "alert_opened" ON "alert" ("opened_at", "id");
+CREATE INDEX "alert_open" ON "alert" ("kind") WHERE "state" = 'OPEN';
+CREATE INDEX "alert_told" ON "alert" ("tell_at");
+ALTER TABLE "alert_rule" ADD CONSTRAINT "one_alert_rule_per_kind_and_budget" UNIQUE NULLS NOT DISTINCT ("kind", "budget_id");
+CREATE INDEX "alert_rule_budget_id_a99b8d08" ON "alert_rule" ("budget_id");
 REVOKE ALL ON api_key FROM watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON api_key TO watermaster_app;
 CREATE TABLE "audit_entry" ("id" uuid NOT NULL PRIMARY KEY, "at" timestamp with time zone NOT NULL, "actor_type" text NOT NULL, "actor" text NOT NULL, "action" text NOT NULL, "target" text NOT NULL, "reason" text NOT NULL, "before" jsonb NULL, "after" jsonb NULL, "request_id" text NOT NULL, "trace_id" text NOT NULL, "source_ip" text NOT NULL);
@@ -941,6 +952,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0008_rollups', now()),
     ('budgets', '0009_requests', now()),
     ('budgets', '0010_usage_days', now()),
+    ('budgets', '0011_alerts', now()),
     ('keys', '0002_grants', now()),
     ('routing', '0001_price_book', now()),
     ('routing', '0002_price_guards', now()),
@@ -955,4 +967,5 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('tenants', '0006_tenant_standing', now()),
     ('tenants', '0007_display_rate', now()),
     ('tenants', '0008_tenant_stop', now()),
-    ('tenants', '0009_open_request', now());
+    ('tenants', '0009_open_request', now()),
+    ('tenants', '0010_standing_alerts', now());

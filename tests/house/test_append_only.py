@@ -13,6 +13,10 @@ from tenants.models import Tenant
 VERBS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 #: All that the role may do, with each table of a tenant's schema: a new table must be thought of here.
 GRANTS: Final = {
+    "alert": {"SELECT", "INSERT", "UPDATE"},
+    "alert_channel": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "alert_mark": {"SELECT", "INSERT", "UPDATE"},
+    "alert_rule": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "api_key": {"SELECT", "INSERT", "UPDATE"},
     "audit_entry": {"SELECT", "INSERT"},
     "budget": {"SELECT", "INSERT", "UPDATE"},
@@ -49,6 +53,7 @@ STATEMENTS: Final = {
 COLUMNS: Final = {"ledger_entry": "amount", "decision": "verdict", "audit_entry": "reason", "policy_version": "reason"}
 NEVER_CHANGED: Final = sorted(COLUMNS)
 NEVER_DELETED: Final = [
+    "alert",
     "api_key",
     "budget",
     "budget_request",

@@ -1,7 +1,10 @@
 """API keys for a list, without anything that is secret or made from a secret."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.db.models import Min, Q
 
 from accounts.keys.models import ApiKey, KeyStatus
 
@@ -28,6 +31,27 @@ def key_lines(*, limit: int) -> tuple[KeyLine, ...]:
     """The newest keys of the schema that the connection is in; digests never leave the database. One query."""
     keys = ApiKey.objects.order_by("-created_at", "key_id").defer("digest", "previous_digest", "pepper_version")
     return tuple(_line(key) for key in keys[:limit])
+
+
+def keys_expiring(*, until: datetime, now: datetime, limit: int) -> tuple[KeyLine, ...]:
+    """Keys that work and expire until then, the first to expire first. One query."""
+    keys = ApiKey.objects.filter(status=KeyStatus.ACTIVE, expires_at__gt=now, expires_at__lte=until)
+    keys = keys.defer("digest", "previous_digest", "pepper_version").order_by("expires_at", "key_id")
+    return tuple(_line(key) for key in keys[:limit])
+
+
+def next_expiry_behind(spans: Sequence[timedelta], *, now: datetime) -> datetime | None:
+    """The next moment at which a working key has only one of these spans left; None without any. One query."""
+    if not spans:
+        return None
+    wanted = {
+        f"within_{number}": Min("expires_at", filter=Q(expires_at__gt=now + span)) for number, span in enumerate(spans)
+    }
+    found = ApiKey.objects.filter(status=KeyStatus.ACTIVE).aggregate(**wanted)
+    times = [
+        found[f"within_{number}"] - span for number, span in enumerate(spans) if found[f"within_{number}"] is not None
+    ]
+    return min(times, default=None)
 
 
 def _line(key: ApiKey) -> KeyLine:

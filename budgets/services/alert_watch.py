@@ -1,0 +1,116 @@
+"""Looking at a tenant's books for what somebody should know: after each roll-up, with the note on how it stands."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+
+from accounts.keys.selectors.key_lines import keys_expiring, next_expiry_behind
+from budgets.models import LedgerHead
+from budgets.models.choices import AlertKind, Period, Severity
+from budgets.selectors.alerts import next_ending
+from budgets.selectors.router_labels import ROUTER_WATCH, router_switch
+from budgets.services.alert_findings import BUDGET_MARGIN_PPM, BudgetSight, Finding, Key, budget_findings
+from budgets.services.alert_rules import Rules, alert_rules
+from budgets.services.alert_tenant_findings import ExpiringKey, TenantSight, key_findings, tenant_findings
+from budgets.services.alerts import settle_findings
+from kernel.ids import Tag
+from kernel.sql_files import read_sql
+from kernel.tenancy import in_tenant
+from tenants.services.standing import StandingNote
+
+#: What is looked for here; the other kinds are raised by whoever finds them.
+WATCHED: Final = (
+    AlertKind.BUDGET_THRESHOLD,
+    AlertKind.LOW_WATER,
+    AlertKind.EXHAUSTION_FORECAST,
+    AlertKind.BURN_RATE,
+    AlertKind.DENIAL_SPIKE,
+    AlertKind.ROUTER_ACCURACY,
+    AlertKind.KEY_EXPIRING,
+)
+#: Keys that expire soon and are told of at one look.
+_KEYS_MAX: Final = 500
+
+
+def look_for_alerts(*, tag: Tag, note: StandingNote) -> datetime | None:
+    """Open and end the tenant's alerts as its books and `note` say; when to look again though nothing happens there.
+
+    Safe to repeat, and to run twice at once.
+    """
+    with in_tenant(tag):
+        rules = alert_rules()
+        head = LedgerHead.objects.only("slug", "time_zone").get(pk=1)
+
+        def find(now: datetime, is_open: frozenset[Key]) -> Iterator[Finding]:
+            yield from budget_findings(_budgets(rules, now=now), rules=rules, is_open=is_open)
+            yield from tenant_findings(_sight(note, head), rules=rules, is_open=is_open)
+            yield from _router(rules, head)
+            yield from key_findings(_keys(rules, now=now), rules=rules, now=now)
+
+        settle_findings(kinds=WATCHED, find=find)
+        spans = [timedelta(seconds=each) for each in rules.thresholds(AlertKind.KEY_EXPIRING)]
+        return _earliest(next_ending(), next_expiry_behind(spans, now=note.as_of))
+
+
+def _budgets(rules: Rules, *, now: datetime) -> Iterator[BudgetSight]:
+    """Those that may be worth an alert, or whose alert may not have recovered. One query."""
+    parameters: dict[str, Any] = {"taken_ppm": max(rules.lowest_percentage - BUDGET_MARGIN_PPM, 0), "now": now}
+    with connection.cursor() as cursor:
+        cursor.execute(read_sql("budgets", "alert_budgets"), parameters)
+        columns = [column.name for column in cursor.description]
+        for row in cursor.fetchall():
+            values = dict(zip(columns, row, strict=True))
+            yield BudgetSight(**values | {"period": Period(values["period"])})
+
+
+def _sight(note: StandingNote, head: LedgerHead) -> TenantSight:
+    day = note.day_starts_at.astimezone(ZoneInfo(head.time_zone)).date().isoformat()
+    starts_at, ends_at = note.period_starts_at, note.period_ends_at
+    return TenantSight(
+        as_of=note.as_of,
+        scope_path=f"tenant:{head.slug}",
+        unit=note.unit,
+        allocated=note.allocated,
+        remaining=note.allocated - note.reserved - note.spent - note.debt,
+        period=starts_at.isoformat() if starts_at else day,
+        period_ends_at=ends_at or note.day_ends_at,
+        day=day,
+        day_ends_at=note.day_ends_at,
+        spent_hour=note.spent_hour,
+        mean_hour=int(note.mean_hour_7d),
+        calls_hour=note.calls_hour,
+        denied_hour=note.denied_hour,
+        denied_causes=note.denied_causes,
+        exhausts_at=note.exhausts_at,
+        top_agent=note.top_agent,
+    )
+
+
+def _router(rules: Rules, head: LedgerHead) -> Iterator[Finding]:
+    """The router was taken out because it was wrong too often; once each time that this happens."""
+    switch = router_switch()
+    if switch.is_on and switch.since and switch.by == ROUTER_WATCH and rules.thresholds(AlertKind.ROUTER_ACCURACY):
+        yield Finding(
+            kind=AlertKind.ROUTER_ACCURACY,
+            subject="router",
+            period=switch.since.isoformat(),
+            severity=Severity.WARNING,
+            summary=f"The router was taken out: all requests go to one tier. {switch.reason}".rstrip(),
+            scope_path=f"tenant:{head.slug}",
+            facts={"since": switch.since.isoformat()},
+        )
+
+
+def _keys(rules: Rules, *, now: datetime) -> Iterator[ExpiringKey]:
+    thresholds = rules.thresholds(AlertKind.KEY_EXPIRING)
+    if thresholds:
+        for line in keys_expiring(until=now + timedelta(seconds=thresholds[-1]), now=now, limit=_KEYS_MAX):
+            if line.expires_at is not None:
+                yield ExpiringKey(key_id=line.key_id, name=line.name, expires_at=line.expires_at)
+
+
+def _earliest(*times: datetime | None) -> datetime | None:
+    return min((at for at in times if at is not None), default=None)
