@@ -73,8 +73,17 @@ class _Crowd:
             self._count -= 1
             line.standing -= 1
 
+    @property
+    def count(self) -> int:
+        return self._count
+
 
 _crowd = _Crowd()
+
+
+def standing_count() -> int:
+    """How many threads of this process stand in lines now."""
+    return _crowd.count
 
 
 class Combiner:

@@ -10,6 +10,7 @@ import msgspec
 import psycopg
 
 from budgets.services.combiner import Combiner, OutcomeUnknown, TooBusy
+from budgets.services.decision_notes import began, note
 from budgets.services.operations import Answer, Operation
 from kernel.ids import Tag, schema_name, uuid7
 from kernel.lanes import Lane, NoLane, shared_lanes
@@ -41,10 +42,14 @@ def submit(tag: Tag, operation: Operation) -> Answer:
 
     Durable when it returns. Repeating it with the same key is safe. Raises `EngineUnavailable` or `UnknownTenant`.
     """
+    began_ns = began()
     try:
-        return _combiner(tag).submit(operation)
-    except (TooBusy, OutcomeUnknown, NoLane) as error:
+        answer = _combiner(tag).submit(operation)
+    except (TooBusy, OutcomeUnknown, NoLane, EngineUnavailable) as error:
+        note(tag, operation, None, began_ns)
         raise EngineUnavailable from error
+    note(tag, operation, answer, began_ns)
+    return answer
 
 
 def apply(tag: Tag, operations: Sequence[Operation]) -> list[Answer]:

@@ -6,7 +6,11 @@ from typing import Any
 
 from celery import Celery
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # its stubs lack it
-from celery.signals import worker_ready
+from celery.signals import worker_init, worker_ready
+from django.conf import settings
+
+from kernel.metrics import tasks as task_metrics
+from kernel.metrics.process import serve_as
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -27,6 +31,14 @@ app.conf.beat_schedule = {
     "follow dates": {"task": "routing.follow_dates", "schedule": 300.0, "options": {"expires": 300}},
     "follow rules": {"task": "routing.follow_rules", "schedule": 3600.0, "options": {"expires": 3600}},
 }
+
+
+@worker_init.connect
+def _count_tasks(**_: Any) -> None:
+    # Before it forks: the processes that do the tasks inherit this.
+    serve_as("worker", folder=settings.METRICS_DIR)
+    task_metrics.connect()
+    task_metrics.answer(host=settings.WORKER_METRICS_HOST, port=settings.WORKER_METRICS_PORT)
 
 
 @worker_ready.connect

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+from pathlib import Path
 
 from django.utils.csp import CSP
 
@@ -38,6 +39,7 @@ URLCONFS = {"api": "config.urls_api", "console": "config.urls_console"}
 MIDDLEWARES: dict[str, list[str]] = {
     "api": ["kernel.http.middleware.ProtocolMiddleware"],
     "console": [
+        "kernel.metrics.middleware.MetricsMiddleware",
         "django.middleware.security.SecurityMiddleware",
         "django.middleware.csp.ContentSecurityPolicyMiddleware",
         "kernel.http.browser_headers.BrowserHeadersMiddleware",
@@ -148,6 +150,17 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "global_keyprefix
 # The schedule is in the code, so beat keeps no file: one that is half written, or locked, would only stop it.
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_TIMEZONE = "UTC"
+
+# ── Watching ─────────────────────────────────────────────────────────────────────────────────────────
+# Where the processes of one machine show each other what they counted. It may be lost.
+METRICS_DIR = Path(os.environ.get("METRICS_DIR") or VAR_DIR / "metrics")
+# Who bears it may read /metrics from anywhere; without it only callers on this machine may.
+METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
+# Tenants as a label: a series for each of them, so only where they are few.
+METRICS_TENANTS = environment.flag(os.environ, "METRICS_TENANTS", default=False)
+# Where the worker answers for its own metrics; 0 for nowhere.
+WORKER_METRICS_PORT = int(os.environ.get("WORKER_METRICS_PORT", "7879"))
+WORKER_METRICS_HOST = os.environ.get("WORKER_METRICS_HOST", "127.0.0.1")
 
 # ── Requests and pages ───────────────────────────────────────────────────────────────────────────────
 REST_FRAMEWORK = {

@@ -2,9 +2,13 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from budgets.api.runtime.health import MetricsView
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("budgets.api.runtime.urls")),
     path("", include("routing.api.runtime.urls")),
+    # For who runs it, not for who calls it: the plane's own description does not name it.
+    path("metrics", MetricsView.as_view()),
 ]
 
 handler400 = "kernel.http.handlers.bad_request"

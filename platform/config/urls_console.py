@@ -10,6 +10,7 @@ from budgets.console.explain import explain
 from kernel.http.health import healthz, readyz
 from kernel.pages.theme import set_theme
 from tenants.console.home import home
+from tenants.console.metrics import metrics
 
 _OPS = [
     *budgets.console.urls.ops,
@@ -28,6 +29,7 @@ _BOOKS = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz),
     path("readyz", readyz),
+    path("metrics", metrics),
     path("", home, name="home"),
     path("theme/", set_theme, name="theme"),
     path("accounts/", include("accounts.console.urls")),

@@ -13,6 +13,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, reset_queries
 
 from kernel.http.half_sent import HalfSentWatch
+from kernel.metrics.process import serve_as
 
 application = get_wsgi_application()
 
@@ -24,4 +25,5 @@ request_started.disconnect(close_old_connections)
 request_finished.disconnect(close_old_connections)
 request_finished.disconnect(close_caches)
 
+serve_as("api", folder=settings.METRICS_DIR)
 HalfSentWatch(seconds_max=settings.API_REQUEST_SECONDS).start()

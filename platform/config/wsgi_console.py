@@ -6,6 +6,11 @@ import os
 os.environ["WATERMASTER_PLANE"] = "console"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from kernel.metrics.process import serve_as
+
 application = get_wsgi_application()
+
+serve_as("console", folder=settings.METRICS_DIR)

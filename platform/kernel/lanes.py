@@ -118,6 +118,11 @@ class Lanes:
                 self._free.add(lane.number)
                 self._changed.notify()
 
+    @property
+    def busy_count(self) -> int:
+        """How many are under way now."""
+        return self.size - len(self._free)
+
     def close(self) -> None:
         """Close what is idle; for the end of a process and for tests."""
         with self._changed:

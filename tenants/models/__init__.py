@@ -5,6 +5,7 @@ from tenants.models.platform_switch import PlatformSwitch
 from tenants.models.tenant import Domain, Tenant, TenantStatus
 from tenants.models.tenant_due import TenantDue
 from tenants.models.tenant_standing import TenantStanding
+from tenants.models.verification import Verification, VerifiedPart
 
 __all__ = [
     "DisplayRate",
@@ -16,4 +17,6 @@ __all__ = [
     "TenantDue",
     "TenantStanding",
     "TenantStatus",
+    "Verification",
+    "VerifiedPart",
 ]

@@ -1,10 +1,12 @@
-"""Liveness and readiness, at the addresses that the protocol's clients poll."""
+"""Liveness and readiness, at the addresses that the protocol's clients poll, and metrics."""
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
 
 from kernel.http.drf import ProtocolView
+from kernel.http.errors import error_of_status
 from kernel.lanes import database_answers
+from kernel.metrics.http import may_read_metrics, metrics_response
 
 
 class LivenessView(ProtocolView):
@@ -24,3 +26,12 @@ class ReadinessView(ProtocolView):
         if not is_up:
             response.headers["Retry-After"] = "1"
         return response
+
+
+class MetricsView(ProtocolView):
+    """What the api's processes on this machine have counted, for Prometheus."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        if not may_read_metrics(request.META):
+            raise error_of_status(404)
+        return metrics_response()

@@ -12,6 +12,7 @@ from budgets.api.runtime.caller import Caller
 from budgets.api.runtime.known_keys import note_verdict, require_known_key
 from budgets.api.runtime.refusals import decision_headers, too_many
 from budgets.services import engine, rates
+from budgets.services.decision_notes import note_rate_limited
 from budgets.services.front import front_of
 from budgets.services.operations import Answer, Op, Operation
 from kernel.http.correlation import correlation_of
@@ -53,6 +54,7 @@ def submit_limited(caller: Caller, operation: Operation, *, tokens: int, is_live
     )
     if isinstance(taken, rates.Limited):
         if not front.is_rate_shadowed and not (taken.is_sample and is_live):
+            note_rate_limited()
             raise too_many(taken)
         operation.facts = (operation.facts or {}) | {"rate_limited": taken.numbers()}
         return submit(caller.tag, operation)

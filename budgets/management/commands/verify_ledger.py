@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from budgets.selectors.audit import examine
+from budgets.services.verifying import verify_books
 from kernel.ids import parse_tag
 from tenants.selectors.directory import TenantLine, directory_page, tenant_by_slug, tenant_by_tag
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
     def _is_sound(self, tenant: TenantLine, *, shows_all: bool) -> bool:
         try:
-            found = examine(tenant.tag)
+            found = verify_books(tag=tenant.tag)
         except DatabaseError as error:
             # Not proven is not sound; the other tenants are still looked at.
             self.stdout.write(f"{tenant.slug}: could not be read: {str(error).strip()}")

@@ -10,6 +10,7 @@ from django.http.response import HttpResponseBase
 from kernel.http.correlation import correlation_of
 from kernel.http.errors import error_of_status, invalid_request
 from kernel.http.responses import exception_response, protocol_response
+from kernel.metrics import responses
 
 # An answer is for one key, is data, and never a page, so a browser has no business with it.
 _HEADERS: Final = (
@@ -34,6 +35,7 @@ class ProtocolMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        began_ns = responses.now_ns()
         correlation = correlation_of(request)
         if _names_one_host(request.META):
             response = self._get_response(request)
@@ -50,6 +52,7 @@ class ProtocolMiddleware:
         if isinstance(response, HttpResponse) and "Content-Length" not in headers:
             # Without it the server would send chunks, which cost the client more to read.
             headers["Content-Length"] = str(len(response.content))
+        responses.note(response.status_code, began_ns)
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase:

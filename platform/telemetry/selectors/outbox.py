@@ -49,3 +49,8 @@ def event_page(
 def waiting_count() -> int:
     """How many wait, at most `WAITING_COUNTED_MAX`. One query along their index."""
     return OutboxEvent.objects.filter(delivered_at=None).order_by("id")[:WAITING_COUNTED_MAX].count()
+
+
+def waiting_since() -> datetime | None:
+    """When the oldest that waits was put in; None where none does. One query along their index."""
+    return OutboxEvent.objects.filter(delivered_at=None).order_by("id").values_list("at", flat=True).first()

@@ -1,0 +1,149 @@
+"""What becomes of a decision for those who watch: counted, and where wished logged and traced.
+
+Whoever decides puts one tuple into a queue and goes on; all else happens on a thread of its own, once a second. A
+process that is killed loses the notes of that second. The books lose nothing: this is not their record.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from django.conf import settings
+
+from budgets.services.combiner import standing_count
+from budgets.services.operations import Answer, Operation
+from kernel.ids import Tag
+from kernel.lanes import shared_lanes
+from kernel.metrics import catalogue, process
+from kernel.metrics.recent import RecentNotes
+from kernel.metrics.tally import Tally
+
+#: Noted between two looks; what comes beyond pushes out the oldest.
+NOTES_MAX: Final = 50_000
+#: After so many the thread lets others run: they have an answer to give.
+_BREATH: Final = 64
+
+UNAVAILABLE: Final = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What an answer means in a few words: which operation, what came of it, and why it was refused, if it was.
+
+    `result` is allow, allow_with_caps, deny, done, replayed, refused or unavailable.
+    """
+
+    operation: str
+    result: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """One operation and what came of it. Times are of the process's performance counter, in nanoseconds.
+
+    `answer` is None where the books could not be asked.
+    """
+
+    tag: Tag
+    operation: Operation
+    answer: Answer | None
+    began_ns: int
+    ended_ns: int
+    meaning: Meaning
+
+
+#: More that is to be done with each note, on the thread: never by whoever decides.
+sinks: Final[list[Callable[[Noted], None]]] = []
+
+_queue: Final[deque[tuple[Tag, Operation, Answer | None, int, int]]] = deque(maxlen=NOTES_MAX)
+_rate_limited: Final[deque[None]] = deque(maxlen=NOTES_MAX)
+_recent: Final = RecentNotes()
+_now_ns: Final = time.perf_counter_ns
+_put: Final = _queue.append
+_process: Final = process.current
+
+
+def began() -> int:
+    """The moment that an operation arrives."""
+    return _now_ns()
+
+
+def note(tag: Tag, operation: Operation, answer: Answer | None, began_ns: int) -> None:
+    """Half a microsecond, and it never fails."""
+    _put((tag, operation, answer, began_ns, _now_ns()))
+    if _process.flusher is None:
+        process.ensure_flusher()
+
+
+def note_rate_limited() -> None:
+    """A call was refused without asking the books."""
+    _rate_limited.append(None)
+    if _process.flusher is None:
+        process.ensure_flusher()
+
+
+def drain(tally: Tally) -> None:
+    """Bring in what was noted. Called by one thread at a time, or by several: each note is taken once."""
+    if not _queue and not _rate_limited and not _recent.has_noted:
+        # A process that decides nothing says nothing of its lines.
+        return
+    if len(_queue) == NOTES_MAX:
+        # How many fell out cannot be known; that some did must be seen.
+        tally.add(catalogue.NOTES_LOST)
+    counted = Tally()
+    for number in range(len(_queue)):
+        try:
+            tag, operation, answer, began_ns, ended_ns = _queue.popleft()
+        except IndexError:
+            break
+        meaning = (
+            _meaning(operation.endpoint or operation.op, None, False, None, None)
+            if answer is None
+            else _meaning(
+                operation.endpoint or operation.op, answer.status, answer.replayed, answer.verdict, answer.reason
+            )
+        )
+        _count(counted, meaning, tag, (ended_ns - began_ns) / 1e9)
+        for sink in sinks:
+            sink(Noted(tag, operation, answer, began_ns, ended_ns, meaning))
+        if number % _BREATH == _BREATH - 1:
+            time.sleep(0)
+    limited = 0
+    while _rate_limited:
+        _rate_limited.pop()
+        limited += 1
+    if limited:
+        tally.add(catalogue.RATE_LIMITED, amount=limited)
+    tally.merge(counted)
+    tally.put(catalogue.LINES_STANDING, number=standing_count())
+    tally.put(catalogue.LANES_BUSY, number=shared_lanes().busy_count)
+    _recent.hand_on()
+
+
+def _count(tally: Tally, meaning: Meaning, tag: Tag, seconds: float) -> None:
+    tally.add(catalogue.DECISIONS, (meaning.operation, meaning.result, meaning.reason))
+    tally.observe(catalogue.DECISION_SECONDS, (meaning.operation,), seconds)
+    if settings.METRICS_TENANTS:
+        tally.add(catalogue.TENANT_DECISIONS, (tag, meaning.result))
+    _recent.note(seconds=seconds, refused_for=meaning.reason)
+
+
+# Few answers differ in these; the cache has room for more than there are.
+@lru_cache(maxsize=4096)
+def _meaning(name: str, status: str | None, is_replay: bool, verdict: str | None, reason: str | None) -> Meaning:
+    if status is None:
+        return Meaning(name, UNAVAILABLE, "")
+    if status != "OK":
+        return Meaning(name, "deny" if verdict == "DENY" else "refused", status)
+    if verdict == "DENY":
+        return Meaning(name, "deny", reason or "DENY")
+    if is_replay:
+        return Meaning(name, "replayed", "")
+    return Meaning(name, verdict.lower() if verdict else "done", "")
+
+
+process.drained_by(drain)

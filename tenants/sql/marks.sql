@@ -1,0 +1,17 @@
+-- What waits in the shared lists, and how late it is in seconds. One row a kind of work.
+SELECT 'expiry' AS mark, count(*) AS tenants, coalesce(extract(epoch FROM clock_timestamp() - min(due_at)), 0)::float8 AS lag_s
+FROM tenant_due
+WHERE due_at <= clock_timestamp() AND claim IS NULL
+UNION ALL
+-- How long no tenant at all was visited although some wait: a quiet tenant's own note may be old and miss nothing.
+SELECT
+    'rollups',
+    count(*) FILTER (WHERE w.waits),
+    CASE WHEN bool_or(w.waits) THEN coalesce(extract(epoch FROM clock_timestamp() - max(w.as_of)), 0) ELSE 0 END::float8
+FROM (
+    SELECT
+        as_of,
+        revisit_at <= clock_timestamp()
+            OR pg_stat_get_tuples_inserted(ledger_table::oid) + pg_stat_get_tuples_inserted(decision_table::oid) <> inserts_seen AS waits
+    FROM tenant_standing
+) AS w

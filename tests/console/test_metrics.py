@@ -1,0 +1,87 @@
+"""`/metrics` of the console: how the platform is."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from budgets.services.verifying import verify_books
+from kernel.tenancy import in_public
+from tenants.models import Tenant, TenantDue, Verification, VerifiedPart
+from tenants.services.verifications import note_verification
+from tests.support.books import Books
+from tests.support.console import noted
+
+
+def gauges(**headers: str) -> dict[tuple[str, ...], float]:
+    answer = Client().get("/metrics", **headers)  # type: ignore[arg-type]
+    assert answer.status_code == 200
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.content.decode())
+        for sample in family.samples
+    }
+
+
+class TestPlatform:
+    def test_says_what_is_up_and_what_waits(self, books: Books) -> None:
+        noted(books)
+
+        found = gauges()
+
+        assert found[("watermaster_part_up", "postgresql")] == 1
+        assert found[("watermaster_part_up", "valkey")] == 1
+        assert ("watermaster_queue_tasks", "waiting") in found
+        assert ("watermaster_mark_lag_seconds", "rollups") in found
+        assert ("watermaster_outbox_age_seconds", "platform") in found
+
+    def test_says_how_late_expiry_is(self, acme: Tenant) -> None:
+        with in_public():
+            TenantDue.objects.create(tag=acme.tag, due_at=datetime.now(UTC) - timedelta(seconds=90))
+
+        found = gauges()
+
+        assert found[("watermaster_mark_tenants_waiting", "expiry")] >= 1
+        assert found[("watermaster_mark_lag_seconds", "expiry")] >= 90
+
+    def test_leaves_out_what_valkey_would_say(self, database: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        nowhere = redis.Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=0.05)
+        monkeypatch.setattr("tenants.selectors.platform_state.shared_valkey", lambda: nowhere)
+
+        found = gauges()
+
+        assert found[("watermaster_part_up", "valkey")] == 0
+        assert ("watermaster_queue_tasks", "waiting") not in found
+
+    def test_is_not_there_for_others(self, database: None) -> None:
+        assert Client().get("/metrics", REMOTE_ADDR="10.0.0.7").status_code == 404
+
+
+class TestVerification:
+    def test_counts_books_that_were_never_proven_until_they_are(self, books: Books) -> None:
+        before = gauges()[("watermaster_ledger_tenants_never_verified",)]
+
+        assert not verify_books(tag=books.tenant.tag).differences
+
+        assert gauges()[("watermaster_ledger_tenants_never_verified",)] == before - 1
+        with in_public():
+            assert Verification.objects.get(tag=books.tenant.tag, part=VerifiedPart.LEDGER).differences == 0
+
+    def test_counts_unsound_books_and_says_how_old_the_oldest_proof_is(self, acme: Tenant) -> None:
+        before = gauges()[("watermaster_ledger_tenants_unsound",)]
+        note_verification(
+            tag=acme.tag,
+            part=VerifiedPart.LEDGER,
+            at=datetime.now(UTC) - timedelta(days=3),
+            took_ms=5,
+            read=10,
+            differences=1,
+            first="L2 budget: 5, not 6",
+        )
+
+        found = gauges()
+
+        assert found[("watermaster_ledger_tenants_unsound",)] == before + 1
+        assert found[("watermaster_ledger_verification_age_seconds",)] >= timedelta(days=3).total_seconds()
