@@ -6,7 +6,7 @@ from django.db.migrations.operations import RunSQL
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0009_open_request")]
+    dependencies = [("tenants", "0010_standing_alerts")]
 
     operations = [
         migrations.CreateModel(
