@@ -50,7 +50,10 @@ WITH base AS (
     SELECT id, at, 'reserve', CASE WHEN place = 0 THEN 'DENY' WHEN place = 7 THEN 'ALLOW_WITH_CAPS' ELSE 'ALLOW' END,
         CASE WHEN place = 0 THEN (ARRAY['BUDGET_EXCEEDED', 'RATE_LIMITED', 'TOOL_DENIED', 'MAX_ITERATIONS_REACHED'])[1 + i / 20 %% 4] END,
         place <> 0, 'seed-' || i, path, CASE WHEN place = 0 THEN path END, 'USD_MICROCENTS', held,
-        CASE WHEN place = 0 THEN jsonb_build_object('remaining', held / 3, 'requested', held, 'unit', 'USD_MICROCENTS', 'debt', 0) END, run,
+        CASE WHEN place = 0 THEN jsonb_build_object(
+            'remaining', held / 3, 'requested', held, 'unit', 'USD_MICROCENTS', 'debt', 0, 'tool', 'slack.post', 'policy_version', 3,
+            'name', 'decisions_a_minute', 'used', 25, 'limit', 25, 'retry_after_ms', 800
+        ) END, run,
         CASE WHEN place > 1 THEN id END, CASE WHEN place = 0 THEN subject END, CASE WHEN place = 0 THEN action END,
         CASE WHEN place > 1 THEN seq END, CASE WHEN place = 0 THEN ids END,
         CASE WHEN place = 0 THEN ARRAY[held, 0, held * 2 / 3, 0, 0, 0, 0, held, 0, held * 2 / 3, 0, 0, 0, 0, held, 0, held * 2 / 3, 0, 0, 0, 0] END,

@@ -8,7 +8,7 @@ from budgets.console.budgets import budget_export, budget_list
 from budgets.console.keys import key_list, key_new, key_revoke, key_revoke_all, key_rotate
 from budgets.console.moving import budget_move, budget_move_line, budget_move_undo
 from budgets.console.raising import budget_raise
-from budgets.console.runs import run_detail, run_export, run_list
+from budgets.console.runs import run_detail, run_entries, run_export, run_list
 from budgets.console.start import start, start_seen
 from budgets.console.tenant_denials import tenant_denial_export, tenant_denial_list
 
@@ -26,6 +26,7 @@ books: list[URLPattern] = [
     path("requests/<uuid:request_id>/grant/", request_grant, name="request_grant"),
     path("requests/<uuid:request_id>/decline/", request_decline, name="request_decline"),
     path("runs/", run_list, name="run_list"),
+    path("runs/<path:run_id>/entries/", run_entries, name="run_entries"),
     path("runs/<path:run_id>/ledger/", run_export, name="run_export"),
     path("runs/<path:run_id>/", run_detail, name="run_detail"),
     path("keys/", key_list, name="key_list"),

@@ -15,11 +15,9 @@ from budgets.console.decision_rows import decision_rows
 from budgets.console.denials import SPANS
 from budgets.console.explanation import explain
 from budgets.console.remedy_buttons import remedy_buttons
-from budgets.console.runs import ledger_context
 from budgets.console.wording import WOULD_DENY, endpoint_noun, reason_codes, reason_words, verdict_words
 from budgets.selectors.decision_records import decision_record
 from budgets.selectors.decisions import recent_decisions, recent_denials
-from budgets.selectors.run_ledgers import run_ledger
 from kernel.ids import Tag, mint_wire_id, parse_wire_id
 from kernel.pages.fragments import wants_fragment
 from kernel.tenancy import in_tenant
@@ -78,7 +76,6 @@ def decision_detail(request: HttpRequest, slug: str, wire_id: str) -> HttpRespon
         if record is None:
             raise Http404
         buttons = remedy_buttons(record, place)
-        ledger = run_ledger(record.run_id) if record.run_id else None
     now = datetime.now(UTC)
     verdict, tone = verdict_words(record.verdict)
     context = {
@@ -95,8 +92,6 @@ def decision_detail(request: HttpRequest, slug: str, wire_id: str) -> HttpRespon
         "reason": reason_words(record.reason_code or record.would_deny),
         "explanation": explain(record, time_zone=tenant.time_zone, now=now),
         "buttons": buttons,
-        "show_run_link": True,
-        **ledger_context(tenant.tag, ledger),
         "hold_id": mint_wire_id("rsv", tenant.tag, record.hold.id) if record.hold else "",
     }
     return render(request, "budgets/decision_detail.html", context)

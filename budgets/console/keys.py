@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.console.pages import page
 from accounts.console.place import Place, place_of
 from accounts.console.reauth import reauthenticated
-from accounts.keys.selectors.key_lines import KeyLine, key_lines
+from accounts.keys.selectors.key_lines import key_lines
 from accounts.keys.selectors.keys import key_by_id
 from accounts.keys.services.keys import (
     IssuedKey,
@@ -26,8 +26,8 @@ from accounts.keys.services.keys import (
 from accounts.roles import Act
 from budgets.console import first_steps
 from budgets.console.key_forms import NewKeyForm, RevokeAllForm, RevokeForm, RotateForm, may_hand_out
+from budgets.console.key_rows import key_rows
 from budgets.console.stopping import BUSY
-from budgets.console.wording import path_within_tenant
 from budgets.services.guards import TenantIsClosed, books_held, require_tenant_not_closed
 from kernel.tenancy import in_tenant
 
@@ -45,10 +45,7 @@ def key_list(request: HttpRequest, slug: str) -> HttpResponse:
     with in_tenant(place.tenant.tag):
         lines = key_lines(limit=_KEYS_SHOWN + 1)
     context = _context(place) | {
-        "keys": [
-            (line, [path_within_tenant(scope) for scope in line.scopes], _state(line, now=now))
-            for line in lines[:_KEYS_SHOWN]
-        ],
+        "rows": key_rows(lines[:_KEYS_SHOWN], may=place.may, now=now),
         "is_cut": len(lines) > _KEYS_SHOWN,
         "has_active": any(line.revoked_at is None for line in lines),
     }
@@ -197,9 +194,3 @@ def _key(place: Place, key_id: str) -> "ApiKey":
     if key is None:
         raise Http404
     return key
-
-
-def _state(line: KeyLine, *, now: datetime) -> tuple[str, str]:
-    if line.is_usable(now=now):
-        return "Active", "good"
-    return ("Revoked", "bad") if line.revoked_at else ("Expired", "calm")

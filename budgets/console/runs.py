@@ -77,9 +77,27 @@ def run_detail(request: HttpRequest, slug: str, run_id: str) -> HttpResponse:
         "state": state_words(run) if run else None,
         "summary": run_summary(run, ledger, time_zone=place.tenant.time_zone, now=now),
         "limits": limit_lines(run, ledger, limits),
-        **ledger_context(place.tenant.tag, ledger),
+        **_ledger_context(place.tenant.tag, ledger),
     }
     return render(request, "budgets/run_detail.html", context)
+
+
+@page(Act.SEE_BOOKS)
+def run_entries(request: HttpRequest, slug: str, run_id: str) -> HttpResponse:
+    """The run's ledger alone: what a decision's page fetches once it is there."""
+    tenant = place_of(request).tenant
+    _require_text(run_id)
+    with in_tenant(tenant.tag):
+        ledger = run_ledger(run_id)
+    context = {
+        "place": place_of(request),
+        "tenant": tenant,
+        "time_zone": tenant.time_zone,
+        "run_id": run_id,
+        "show_run_link": True,
+        **_ledger_context(tenant.tag, ledger),
+    }
+    return render(request, "budgets/run_ledger.html", context)
 
 
 @page(Act.EXPORT)
@@ -100,7 +118,7 @@ def run_export(request: HttpRequest, slug: str, run_id: str) -> StreamingHttpRes
     return csv_response(f"run-{run_id[:80]}", _HEADS, rows())
 
 
-def ledger_context(tag: Tag, ledger: RunLedger | None) -> dict[str, Any]:
+def _ledger_context(tag: Tag, ledger: RunLedger | None) -> dict[str, Any]:
     """What the table of a run's ledger shows: its entries and refused calls, the newest first."""
     if ledger is None:
         return {"ledger": None, "ledger_rows": []}

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from typing import Final
-from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,11 +13,10 @@ from accounts.roles import Act
 from budgets.console import first_steps
 from budgets.console.budget_rows import budget_rows
 from budgets.console.decision_rows import decision_rows
-from budgets.console.tenant_rows import is_due, tenant_rows
-from budgets.console.wording import path_within_tenant
-from budgets.selectors.budget_lines import BudgetTree, budget_tree
+from budgets.console.key_rows import key_rows
+from budgets.console.tenant_rows import tenant_rows
+from budgets.console.trees import tree_of_now
 from budgets.selectors.decisions import recent_decisions
-from budgets.services.periods import BooksBusy, open_due_periods
 from kernel.tenancy import in_tenant
 
 _BUDGETS_SHOWN: Final = 300
@@ -32,7 +30,7 @@ def tenant_detail(request: HttpRequest, slug: str) -> HttpResponse:
     tenant = place.tenant
     now = datetime.now(UTC)
     with in_tenant(tenant.tag):
-        tree, stale = _tree_of_now(now)
+        tree, stale = tree_of_now(now, limit=_BUDGETS_SHOWN)
         decisions = recent_decisions(limit=_DECISIONS_SHOWN)
         keys = key_lines(limit=_KEYS_SHOWN)
     context = {
@@ -50,19 +48,6 @@ def tenant_detail(request: HttpRequest, slug: str) -> HttpResponse:
         "create_budget": first_steps.create_budget(tenant.slug),
         "create_key": first_steps.create_key(tenant.slug),
         "reserve": first_steps.reserve(tenant.slug),
-        "keys": [(key, [path_within_tenant(scope) for scope in key.scopes], key.is_usable(now=now)) for key in keys],
+        "keys": key_rows(keys, may=place.may, now=now),
     }
     return render(request, "budgets/tenant_detail.html", context)
-
-
-def _tree_of_now(now: datetime) -> tuple[BudgetTree, list[UUID]]:
-    """The tree, and the budgets in it whose new period could not be opened."""
-    tree = budget_tree(limit=_BUDGETS_SHOWN)
-    due = [line.id for line in tree.lines if is_due(line, now=now)]
-    if not due:
-        return tree, []
-    try:
-        open_due_periods(due)
-    except BooksBusy:
-        return tree, due
-    return budget_tree(limit=_BUDGETS_SHOWN), []

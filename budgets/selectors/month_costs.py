@@ -20,8 +20,8 @@ TENANTS_MAX: Final = 50
 # One arm a tenant. No text is put into it: a schema is named as an identifier, everything else is a parameter.
 _ARM: Final = sql.SQL(
     "SELECT %s::text AS tag, sum(calls), sum(charged), sum(uncovered), sum(corrected), sum(priced_calls),"
-    " sum(priced_charged), sum(provider_cost) FROM {}.usage_rollup"
-    " WHERE bucket_at >= %s AND bucket_at < %s AND unit = %s HAVING count(*) > 0"
+    " sum(priced_charged), sum(provider_cost) FROM {}.usage_day"
+    " WHERE day >= %s AND day < %s AND unit = %s HAVING count(*) > 0"
 )
 
 
@@ -54,9 +54,10 @@ def month_costs(tenants: Sequence[TenantLine], *, first: date) -> dict[Tag, Mont
         return {}
     arms, parameters = [], []
     for tenant in with_books:
+        # The sums of days are by the tenant's own time zone.
         month = Month(first=first, time_zone=tenant.time_zone)
         arms.append(_ARM.format(sql.Identifier(schema_name(tenant.tag))))
-        parameters += [tenant.tag, month.starts_at, month.ends_at, Unit.USD_MICROCENTS.value]
+        parameters += [tenant.tag, month.first, month.next_first, Unit.USD_MICROCENTS.value]
     with in_public(), connections[CELL].cursor() as cursor:
         # Psycopg's own composition, which Django hands on as it is.
         cursor.execute(sql.SQL(" UNION ALL ").join(arms), parameters)  # type: ignore[arg-type]

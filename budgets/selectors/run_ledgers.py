@@ -63,31 +63,36 @@ class RunLedger:
 
 
 def run_ledger(run_id: str) -> RunLedger | None:
-    """Everything booked for the run; None for a run that asked for nothing. Some six queries where it was short."""
-    reservations = list(Reservation.objects.filter(run_id=run_id).order_by("created_at", "id")[: RESERVATIONS_MAX + 1])
+    """Everything booked for the run; None for a run that asked for nothing. Four queries where it was short."""
+    of_run = Reservation.objects.filter(run_id=run_id).order_by("created_at", "id")
+    made_first = Decision.objects.filter(pk__in=of_run.values("pk")[:1]).values("ledger_seq")[:1]
+    last_seq = LedgerHead.objects.filter(pk=1).values("last_seq")
+    # Both are asked once for all rows, and spare a query.
+    found = list(of_run.annotate(first_seq=Subquery(made_first), last_seq=Subquery(last_seq))[: RESERVATIONS_MAX + 1])
+    reservations: list[Reservation] = [*found]
     budgets = list(Budget.objects.filter(run_id=run_id).order_by("unit"))
     if not reservations and not budgets:
         denials = denials_of_run(run_id, since=None)
         return _ledger([], [], [], denials, is_cut=False) if denials else None
     is_cut = len(reservations) > RESERVATIONS_MAX
-    entries, is_complete = _entries(reservations, budgets)
+    first, last = (found[0].first_seq, found[0].last_seq) if found else (None, last_seq.get()["last_seq"])
+    entries, is_complete = _entries(reservations, budgets, first=first, last=last)
     since = min([*(one.created_at for one in reservations[:1]), *(budget.created_at for budget in budgets)])
     denials = denials_of_run(run_id, since=since)
     return _ledger(reservations, budgets, entries, denials, is_cut=is_cut or not is_complete)
 
 
-def _entries(reservations: Sequence[Reservation], budgets: Sequence[Budget]) -> tuple[list[LedgerEntry], bool]:
-    """The entries in their order, and whether all were found."""
+def _entries(
+    reservations: Sequence[Reservation], budgets: Sequence[Budget], *, first: int | None, last: int
+) -> tuple[list[LedgerEntry], bool]:
+    """The entries in their order, and whether all were found. `first` and `last` are numbers in the ledger."""
     ids = [one.pk for one in reservations]
-    made_first = Decision.objects.filter(pk__in=ids[:1]).values("ledger_seq")[:1]
-    head = LedgerHead.objects.annotate(first=Subquery(made_first)).values_list("first", "last_seq")
-    first, last_seq = head.get(pk=1)
     # Where its first decision is forgotten, or it has no reservation, the newest entries are looked through.
-    after = first - 1 if first else max(last_seq - STEP * 4, 0)
+    after = first - 1 if first else max(last - STEP * 4, 0)
     ends_at = time.monotonic() + SECONDS_MAX
     found: list[LedgerEntry] = []
-    while after < last_seq:
-        until = min(after + STEP, last_seq)
+    while after < last:
+        until = min(after + STEP, last)
         parameters = {
             "after": after,
             "until": until,

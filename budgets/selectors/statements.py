@@ -36,12 +36,17 @@ class Month:
         return f"{self.first:%Y-%m}"
 
     @property
+    def next_first(self) -> date:
+        """The first day of the month after it."""
+        return _next(self.first)
+
+    @property
     def starts_at(self) -> datetime:
         return local_midnight(self.first, time_zone=self.time_zone)
 
     @property
     def ends_at(self) -> datetime:
-        return local_midnight(_next(self.first), time_zone=self.time_zone)
+        return local_midnight(self.next_first, time_zone=self.time_zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

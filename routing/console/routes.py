@@ -14,12 +14,11 @@ from accounts.roles import Act
 from budgets.services.plan_defaults import InvalidPlanDefaults, read_plan_defaults
 from budgets.services.routing_policy import RoutingPolicy
 from kernel.pages.exports import csv_response
-from kernel.tenancy import in_tenant
 from routing.console.acts import asked, wants_csv
 from routing.console.call_box import CallForm, CallResult, result_of
 from routing.console.router_words import AccuracyRow, accuracy_row
 from routing.console.routing_rows import class_rows, tier_rows
-from routing.services.router_watch import router_report
+from routing.services.router_watch import router_reports
 from tenants.selectors.directory import TenantLine, directory_page, tenant_by_slug
 from tenants.selectors.plans import latest_plans
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from tenants.models import Plan
 
 #: Each is asked in its own books.
-_ROUTERS_PER_PAGE: Final = 10
+_ROUTERS_PER_PAGE: Final = 20
 
 
 class DryRunForm(CallForm):
@@ -68,10 +67,8 @@ def routes(request: HttpRequest) -> HttpResponseBase:
 
 @dataclass(frozen=True, slots=True)
 class RouterRow:
-    """`accuracy` is None for a tenant without books."""
-
     tenant: TenantLine
-    accuracy: AccuracyRow | None
+    accuracy: AccuracyRow
 
 
 @page(Act.SEE_PLATFORM)
@@ -80,21 +77,16 @@ def router_accuracy(request: HttpRequest) -> HttpResponseBase:
     tenants = directory_page(
         search=asked(request, "q", length_max=100), after=asked(request, "after"), limit=_ROUTERS_PER_PAGE
     )
+    lines = [line for line in tenants.tenants if line.has_books]
+    reports = router_reports([line.tag for line in lines])
     context = {
         "section": "routes",
         "place": place_of(request),
-        "rows": [RouterRow(line, _accuracy(line)) for line in tenants.tenants],
+        "rows": [RouterRow(line, accuracy_row(reports[line.tag])) for line in lines],
         "next_after": tenants.next_after,
         "search": asked(request, "q", length_max=100),
     }
     return render(request, "routing/router_accuracy.html", context)
-
-
-def _accuracy(line: TenantLine) -> AccuracyRow | None:
-    if not line.has_books:
-        return None
-    with in_tenant(line.tag):
-        return accuracy_row(router_report())
 
 
 def _dry_run(form: DryRunForm) -> CallResult | None:

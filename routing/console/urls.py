@@ -12,7 +12,9 @@ from routing.console.policies import policy_detail, policy_edit, policy_restore
 from routing.console.price_deciding import price_decision, price_import
 from routing.console.prices import price_history, price_list, price_proposals
 from routing.console.routes import router_accuracy, routes
-from routing.console.shadow import ops_shadow, shadow, shadow_end, shadow_limits
+from routing.console.shadow import shadow, shadow_end
+from routing.console.shadow_limits import shadow_limits
+from routing.console.shadow_list import ops_shadow
 from routing.console.tenant_routing import router, routing
 from routing.console.tools import tool_policies
 

@@ -3,10 +3,18 @@
 The state of the switch is what makes the alarm come once: it is read, judged and thrown under the ledger head.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from budgets.selectors.router_labels import ROUTER_WATCH, LabelLine, RouterSwitchState, newest_labels, router_switch
+from budgets.selectors.router_labels import (
+    ROUTER_WATCH,
+    LabelLine,
+    RouterSwitchState,
+    newest_labels,
+    router_switch,
+    routers_across,
+)
 from budgets.services.journal import Journal, open_journal
 from budgets.services.policies import NewPolicy, PolicyKind, save_policy_in
 from kernel.actor import Actor
@@ -46,7 +54,17 @@ class RouterReport:
 def router_report(*, target: float = DEFAULT_TARGET) -> RouterReport:
     """For the tenant whose schema the connection is in."""
     switch = router_switch()
-    accuracy = accuracy_of(map(_label, newest_labels(since=switch.since, limit=WINDOW)))
+    return _report(switch, newest_labels(since=switch.since, limit=WINDOW), target=target)
+
+
+def router_reports(tags: Sequence[Tag], *, target: float = DEFAULT_TARGET) -> dict[Tag, RouterReport]:
+    """Of several tenants, who are at most `across.TENANTS_MAX`. One query."""
+    found = routers_across(tags, limit=WINDOW)
+    return {tag: _report(switch, labels, target=target) for tag, (switch, labels) in found.items()}
+
+
+def _report(switch: RouterSwitchState, labels: Iterable[LabelLine], *, target: float) -> RouterReport:
+    accuracy = accuracy_of(map(_label, labels))
     return RouterReport(accuracy=accuracy, verdict=judge(accuracy, target=target), switch=switch, target=target)
 
 

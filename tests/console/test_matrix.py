@@ -17,14 +17,7 @@ from tests.support.markup import markup_of
 HTML_KB_MAX: Final = 15
 QUERIES_MAX: Final = 8
 #: Pages that ask more of the database than others may, with the reason.
-MORE_QUERIES: Final[dict[str, int]] = {
-    # A run's reservations, budgets, entries and refusals are tables of their own.
-    "own_books:run_detail": 9,
-    # The same, below the decision's own.
-    "own_books:decision_detail": 12,
-    "ops_books:decision_detail": 12,
-    "ops_books:run_detail": 9,
-}
+MORE_QUERIES: Final[dict[str, int]] = {}
 #: Statements that are no question to the database; a session notes that it was seen once a minute, whoever looks then.
 FREE: Final = ("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT", "SET ", 'UPDATE "django_session"')
 #: What a view may answer to whom the table lets in: an empty form is refused (422), or what it would do is done.

@@ -13,10 +13,10 @@ from budgets.services.plan_catalogue import CATALOGUE
 from budgets.services.policies import NewPolicy, PolicyKind, save_policy
 from budgets.services.ruleset import current_document
 from kernel.actor import Actor
-from kernel.ids import mint_wire_id, uuid7
+from kernel.ids import Tag, mint_wire_id, uuid7
 from kernel.tenancy import in_tenant
 from routing.services.catalogue_prices import ensure_catalogue_prices
-from routing.services.router_watch import WATCH, router_report, watch_router
+from routing.services.router_watch import WATCH, RouterReport, router_report, router_reports, watch_router
 from telemetry.models import OutboxEvent
 from tenants.models import Tenant
 from tests.support.books import Books
@@ -230,6 +230,23 @@ class TestDrift:
         label(ada, decide(books, 400))
 
         assert label(ada, decide(books, 12), "large")["is_switched"]
+
+    def test_reads_several_tenants_as_it_reads_one(self, ada: Caller, books: Books, initech: Tenant) -> None:
+        def alone() -> dict[Tag, RouterReport]:
+            found = {}
+            for tag in (books.tenant.tag, initech.tag):
+                with in_tenant(tag):
+                    found[tag] = router_report()
+            return found
+
+        label(ada, decide(books, 35), "large")
+        put_rules(books, force_tier="medium")
+        label(ada, decide(books, 3))
+
+        assert router_reports([books.tenant.tag, initech.tag]) == alone()
+        assert alone()[books.tenant.tag].switch.is_on
+        assert alone()[books.tenant.tag].accuracy.labels == 3
+        assert alone()[initech.tag].accuracy.labels == 0
 
     def test_is_shown_to_operators_too(self, books: Books) -> None:
         assert as_platform().get("tenants/acme/router").status_code == 200
