@@ -27,9 +27,20 @@ app.conf.beat_schedule = {
     "sweep due": {"task": "budgets.sweep_due", "schedule": 3600.0, "options": {"expires": 3600}},
     "dispatch rollups": {"task": "budgets.dispatch_rollups", "schedule": 10.0, "options": {"expires": 10}},
     "sweep standings": {"task": "budgets.sweep_standings", "schedule": 3600.0, "options": {"expires": 3600}},
+    "dispatch webhooks": {"task": "tenants.dispatch_webhooks", "schedule": 1.0, "options": {"expires": 5}},
+    "enrol webhooks": {"task": "tenants.enrol_webhooks", "schedule": 10.0, "options": {"expires": 10}},
+    "sweep webhooks": {"task": "tenants.sweep_webhooks", "schedule": 3600.0, "options": {"expires": 3600}},
     "follow prices": {"task": "routing.follow_prices", "schedule": 60.0, "options": {"expires": 60}},
     "follow dates": {"task": "routing.follow_dates", "schedule": 300.0, "options": {"expires": 300}},
     "follow rules": {"task": "routing.follow_rules", "schedule": 3600.0, "options": {"expires": 3600}},
+}
+# They wait for other people's servers, so they have workers of their own, with many threads.
+app.conf.task_routes = {
+    name: {"queue": "webhooks"}
+    for name in (
+        *("tenants.hand_out_of_tenant", "tenants.deliver_of_tenant"),
+        *("tenants.hand_out_of_platform", "tenants.deliver_of_platform"),
+    )
 }
 
 

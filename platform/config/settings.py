@@ -246,6 +246,11 @@ STORAGES = {
     }
 }
 
+# ── Webhooks ─────────────────────────────────────────────────────────────────────────────────────────
+# Receivers are public addresses behind TLS. For those of one's own: plain HTTP, and networks as 10.1.0.0/16.
+WEBHOOK_ALLOW_HTTP = environment.flag(os.environ, "WEBHOOK_ALLOW_HTTP", default=False)
+WEBHOOK_OPEN_NETWORKS = environment.names(os.environ, "WEBHOOK_OPEN_NETWORKS", default="")
+
 # ── Sign-in ──────────────────────────────────────────────────────────────────────────────────────────
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backend.PeopleBackend"]

@@ -1,4 +1,7 @@
-"""Addresses of the management API, below `/api/v1/`, with its description and its docs page."""
+"""Addresses of the management API, below `/api/v1/`, with its description and its docs page.
+
+The protocol has addresses of its own for webhooks and events, below `/v1/`.
+"""
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
@@ -21,7 +24,8 @@ operations: list[URLPattern | URLResolver] = [
                 path("", include("routing.api.management.urls")),
             ]
         ),
-    )
+    ),
+    path("v1/", include("budgets.api.webhooks.urls")),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -40,5 +44,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
         SpectacularSwaggerSplitView.as_view(url_name="schema", authentication_classes=[]),
         name="docs",
     ),
-    re_path(r"^api/", NothingHere.as_view()),
+    re_path(r"^(?:api|v1)/", NothingHere.as_view()),
 ]

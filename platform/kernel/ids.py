@@ -16,14 +16,14 @@ from uuid import UUID
 from kernel.keyring import keys_for
 
 Tag = NewType("Tag", str)
-WirePrefix = Literal["rsv", "evt", "dec"]
+WirePrefix = Literal["rsv", "evt", "dec", "whsub"]
 
 #: Stands where a tenant's tag stands, in keys that belong to the platform's operators.
 PLATFORM_TAG: Final = Tag("platformplatformplat")
 
 _TAG_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _TAG_SHAPE: Final = re.compile(r"[a-z2-7]{20}")
-_WIRE_ID_SHAPE: Final = re.compile(r"((?:rsv|evt|dec)_([a-z2-7]{20})_([0-9a-f]{32}))([0-9a-f]{16})")
+_WIRE_ID_SHAPE: Final = re.compile(r"((?:rsv|evt|dec|whsub)_([a-z2-7]{20})_([0-9a-f]{32}))([0-9a-f]{16})")
 _MAC_BYTES: Final = 8
 _MAC_PURPOSE: Final = "wire-id"
 

@@ -6,6 +6,7 @@ from tenants.models.tenant import Domain, Tenant, TenantStatus
 from tenants.models.tenant_due import TenantDue
 from tenants.models.tenant_standing import TenantStanding
 from tenants.models.verification import Verification, VerifiedPart
+from tenants.models.webhook_due import WebhookDue
 
 __all__ = [
     "DisplayRate",
@@ -19,4 +20,5 @@ __all__ = [
     "TenantStatus",
     "Verification",
     "VerifiedPart",
+    "WebhookDue",
 ]

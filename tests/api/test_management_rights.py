@@ -30,7 +30,7 @@ def routes() -> Iterator[tuple[str, Any]]:
             if isinstance(pattern, URLResolver):
                 yield from walk(pattern.url_patterns, here)
             else:
-                yield here.removeprefix("api/v1/"), pattern
+                yield here.removeprefix("api/v1/") if here.startswith("api/") else f"/{here}", pattern
 
     yield from walk(urls_management.operations, "")
 
@@ -44,6 +44,7 @@ SAMPLES = {
     "<name:code>": "trial",
     "<policy_kind:kind>": "tools",
     "<seq:version>": "1",
+    "<str:subscription_id>": "whsub_unknown",
 }
 OPERATIONS = [
     (str(pattern.name), method, path)
@@ -80,7 +81,7 @@ class TestTable:
         for (_, method), right in RIGHTS.items():
             kind = "read" if method == "GET" else "write"
             assert right.platform == f"platform:{kind}"
-            areas = {f"{area}:{kind}" for area in ("budgets", "keys", "policies")}
+            areas = {f"{area}:{kind}" for area in ("budgets", "keys", "policies", "webhooks")}
             of_runtimes = {"reservations:list" if kind == "read" else "reservations:create"}
             assert right.tenant is None or right.tenant in areas | of_runtimes
 

@@ -41,6 +41,8 @@ GRANTS: Final = {
     "subscription": {"SELECT", "INSERT", "UPDATE"},
     "usage_day": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "usage_rollup": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "webhook_delivery": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "webhook_subscription": {"SELECT", "INSERT", "UPDATE", "DELETE"},
 }
 STATEMENTS: Final = {
     "UPDATE": "UPDATE {table} SET {column} = {column}",

@@ -41,6 +41,9 @@ GRANTS: Final = {
     "socialaccount_socialtoken": READ,
     "user_account": KEEP,
     "usersessions_usersession": EVERYTHING,
+    "webhook_delivery": EVERYTHING,
+    "webhook_due": EVERYTHING,
+    "webhook_subscription": EVERYTHING,
 }
 
 pytestmark = pytest.mark.usefixtures("database")

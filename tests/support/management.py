@@ -25,12 +25,16 @@ class Caller:
     client: Client = field(default_factory=lambda: Client(raise_request_exception=False))
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """The test client's response to a request below `/api/v1/`; `body` as JSON, bytes as they are."""
+        """The test client's response to a request below `/api/v1/`, or to a path that begins with a slash.
+
+        `body` goes as JSON, bytes as they are.
+        """
         if self.token is not None:
             headers.setdefault(self.header, self.token)
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         content_type = "" if body is None else "application/json"
-        return self.client.generic(method.upper(), f"/api/v1/{path}", raw, content_type, headers=headers)
+        where = path if path.startswith("/") else f"/api/v1/{path}"
+        return self.client.generic(method.upper(), where, raw, content_type, headers=headers)
 
     def get(self, path: str, **headers: str) -> Any:
         return self.send("get", path, **headers)

@@ -23,6 +23,8 @@ API_WORKERS = 2
 API_THREADS = 256
 CONSOLE_THREADS = 8
 WORKER_CONCURRENCY = 2
+# Threads that wait for receivers of webhooks: one that hangs holds one of them for ten seconds.
+EGRESS_THREADS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,20 @@ def process_specs(*, environ: Mapping[str, str], var: Path, api_port: int, conso
                 "worker",
                 "--loglevel=warning",
                 f"--concurrency={WORKER_CONCURRENCY}",
+                "--without-gossip",
+                "--without-mingle",
+            ),
+        ),
+        ProcessSpec(
+            "egress",
+            (
+                *celery,
+                "worker",
+                "--queues=webhooks",
+                "--pool=threads",
+                "--hostname=egress@%h",
+                "--loglevel=warning",
+                f"--concurrency={EGRESS_THREADS}",
                 "--without-gossip",
                 "--without-mingle",
             ),

@@ -6,21 +6,27 @@ from kernel.ids import uuid7
 
 
 class OutboxEvent(models.Model):
-    """A worker delivers it at least once and then sets `delivered_at`; receivers tell repeats by the id."""
+    """A worker makes a delivery of it for each receiver and sets `delivered_at`; receivers tell repeats by the id.
+
+    `seq` is the order in which events were written; under the ledger head also that in which they were committed.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    # An identity column: the database counts, whoever inserts.
+    seq = models.BigIntegerField(db_default=0, editable=False)
     at = models.DateTimeField()
     event_type = models.TextField(help_text="The protocol's dotted name, as in `budget.funded`.")
     scope_path = models.TextField(blank=True, default="")
     payload = models.JSONField()
     request_id = models.TextField(blank=True, default="")
     trace_id = models.TextField(blank=True, default="")
-    delivered_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True, help_text="When it was handed out to the receivers.")
 
     class Meta:
         db_table = "outbox_event"
         indexes = [
-            models.Index(fields=["id"], condition=models.Q(delivered_at=None), name="outbox_event_waiting"),
+            models.Index(fields=["seq"], condition=models.Q(delivered_at=None), name="outbox_event_waiting"),
+            models.Index(fields=["seq"], name="outbox_event_seq"),
         ]
 
     def __str__(self) -> str:

@@ -13,11 +13,15 @@ _BATCH: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What happened: the protocol's dotted name, and `content` in the shape that the protocol gives for it."""
+    """What happened: the protocol's dotted name, and `content` in the shape that the protocol gives for it.
+
+    Events with the same `correlation_id` belong together.
+    """
 
     event_type: str
     content: Mapping[str, Any]
     scope_path: str = ""
+    correlation_id: str = ""
 
 
 def announce(*events: Event, actor: Actor, at: datetime) -> None:
@@ -26,7 +30,7 @@ def announce(*events: Event, actor: Actor, at: datetime) -> None:
 
 
 def announce_all(events: Iterable[Event], *, actor: Actor, at: datetime) -> None:
-    """As `announce`. The payload has the parts `actor` and `data` of the protocol's Event."""
+    """As `announce`. The payload has the parts `actor`, `data` and `correlation_id` of the protocol's Event."""
     caller = {"type": actor.actor_type}
     if actor.actor_type != "system":
         caller["key_id"] = actor.name
@@ -38,7 +42,8 @@ def announce_all(events: Iterable[Event], *, actor: Actor, at: datetime) -> None
                 at=at,
                 event_type=event.event_type,
                 scope_path=event.scope_path,
-                payload={"actor": caller, "data": dict(event.content)},
+                payload={"actor": caller, "data": dict(event.content)}
+                | ({"correlation_id": event.correlation_id} if event.correlation_id else {}),
                 request_id=actor.request_id,
                 trace_id=actor.trace_id,
             )

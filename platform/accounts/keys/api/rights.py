@@ -25,6 +25,8 @@ _KEYS_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.KEYS_WRITE)
 _POLICIES_READ: Final = Right(Permission.PLATFORM_READ, Permission.POLICIES_READ)
 _POLICIES_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.POLICIES_WRITE)
 _RESERVATIONS_LIST: Final = Right(Permission.PLATFORM_READ, Permission.RESERVATIONS_LIST)
+_WEBHOOKS_READ: Final = Right(Permission.PLATFORM_READ, Permission.WEBHOOKS_READ)
+_WEBHOOKS_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.WEBHOOKS_WRITE)
 
 RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("platform_keys", "GET"): _PLATFORM_READS,
@@ -92,6 +94,20 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("ledger", "GET"): _BUDGETS_READ,
     ("charge_correction", "POST"): _PLATFORM_WRITES,
     ("charge_repricing", "POST"): _PLATFORM_WRITES,
+    ("webhooks", "GET"): _WEBHOOKS_READ,
+    ("webhooks", "POST"): _WEBHOOKS_WRITE,
+    ("webhook", "GET"): _WEBHOOKS_READ,
+    ("webhook", "PATCH"): _WEBHOOKS_WRITE,
+    ("webhook", "DELETE"): _WEBHOOKS_WRITE,
+    ("webhook_test", "POST"): _WEBHOOKS_WRITE,
+    ("webhook_deliveries", "GET"): _WEBHOOKS_READ,
+    ("any_webhooks", "GET"): _PLATFORM_READS,
+    ("any_webhooks", "POST"): _PLATFORM_WRITES,
+    ("any_webhook", "GET"): _PLATFORM_READS,
+    ("any_webhook", "PATCH"): _PLATFORM_WRITES,
+    ("any_webhook", "DELETE"): _PLATFORM_WRITES,
+    ("any_webhook_test", "POST"): _PLATFORM_WRITES,
+    ("any_webhook_deliveries", "GET"): _PLATFORM_READS,
 }
 
 

@@ -1,0 +1,240 @@
+"""Subscriptions over the protocol's management endpoints: a tenant's own, and for operators everybody's."""
+
+from typing import TYPE_CHECKING, Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from budgets.api.management.pages import page_of
+from budgets.api.webhooks.base import CLOSED, NOT_FOUND, TAG, WebhookView, WirePageQuery, require_url, webhook_facts
+from budgets.api.webhooks.fields import (
+    NewlyMadeFields,
+    NewWebhookFields,
+    WebhookFields,
+    WebhookUpdateFields,
+    changes_of,
+)
+from kernel.http.described import described
+from kernel.http.serialized import Fields, OneOf, Text
+from telemetry.event_owner import PLATFORM, Owner
+from telemetry.selectors.webhooks import subscriptions
+from telemetry.services.webhooks.subscriptions import (
+    NewSubscription,
+    create_subscription,
+    delete_subscription,
+    update_subscription,
+)
+from telemetry.webhook_states import WebhookStatus
+from tenants.services.webhook_visits import in_schema_of
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from telemetry.models import WebhookSubscription
+
+_SEARCH_MAX = 128
+
+
+class TenantQuery(Fields):
+    """Whose they are."""
+
+    tenant = Text(max_length=63, required=False, help_text="For a platform key, which speaks for every tenant.")
+
+
+class WebhookListQuery(WirePageQuery, TenantQuery):
+    status = OneOf(choices=WebhookStatus.values, required=False)
+
+
+class AdminTenantQuery(Fields):
+    """Whose they are."""
+
+    tenant_id = Text(max_length=63, required=False, help_text="Left out, or __system__: the platform's own.")
+
+
+class AdminListQuery(WirePageQuery, AdminTenantQuery):
+    status = OneOf(choices=WebhookStatus.values, required=False)
+    event_type = Text(max_length=128, required=False)
+    search = Text(max_length=_SEARCH_MAX, required=False, help_text="A part of the URL.")
+
+
+class WebhookPageFields(Fields):
+    subscriptions = WebhookFields(many=True)
+    next_cursor = serializers.CharField(required=False)
+    has_more = serializers.BooleanField()
+
+
+class ListingView(WebhookView):
+    def listed(self, owner: Owner, query: dict[str, Any]) -> Response:
+        """One page of the owner's subscriptions, the newest first."""
+        filters = {name: query.get(name) for name in ("status", "event_type", "search")}
+        binding = ["webhooks", filters]
+        with in_schema_of(owner):
+            page = page_of(
+                _matching(filters), order=("id",), descending=True, query=query, tag=owner.tag, binding=binding
+            )
+        return Response(wire_page("subscriptions", [webhook_facts(row, owner) for row in page.rows], page.next_cursor))
+
+    def made(self, owner: Owner) -> Response:
+        values = self.body(NewWebhookFields)
+        require_url(values)
+        columns = changes_of(values)
+        retry = {name: columns.pop(name) for name in values.get("retry_policy", {})}
+        with self.changing(owner) as (actor, now):
+            new = NewSubscription(retry=retry, **columns)
+            issued = create_subscription(new, owner=owner, actor=actor, now=now)
+        facts = {"subscription": webhook_facts(issued.subscription, owner), "signing_secret": issued.secret}
+        return Response(facts, status=201)
+
+
+class Webhooks(ListingView):
+    @described(
+        name="list_webhooks",
+        summary="A tenant's subscriptions, the newest first",
+        tag=TAG,
+        query=WebhookListQuery,
+        answer=WebhookPageFields,
+        refusals={404: NOT_FOUND},
+    )
+    def get(self, request: Request) -> Response:
+        query = self.query(WebhookListQuery)
+        return self.listed(self.owner_by_slug(query.get("tenant")), query)
+
+    @described(
+        name="create_webhook",
+        summary="A new subscription, its signing secret shown once",
+        tag=TAG,
+        query=TenantQuery,
+        body=NewWebhookFields,
+        answer=NewlyMadeFields,
+        status=201,
+        refusals={404: NOT_FOUND, 409: CLOSED},
+    )
+    def post(self, request: Request) -> Response:
+        return self.made(self.owner_by_slug(self.query(TenantQuery).get("tenant")))
+
+
+class AdminWebhooks(ListingView):
+    @described(
+        name="list_all_webhooks",
+        summary="The platform's own subscriptions, or one tenant's",
+        tag=TAG,
+        query=AdminListQuery,
+        answer=WebhookPageFields,
+        refusals={404: NOT_FOUND},
+    )
+    def get(self, request: Request) -> Response:
+        query = self.query(AdminListQuery)
+        return self.listed(self._owner(query), query)
+
+    @described(
+        name="create_platform_webhook",
+        summary="A new subscription of the platform's or of a tenant's, its signing secret shown once",
+        tag=TAG,
+        query=AdminTenantQuery,
+        body=NewWebhookFields,
+        answer=NewlyMadeFields,
+        status=201,
+        refusals={404: NOT_FOUND, 409: CLOSED},
+    )
+    def post(self, request: Request) -> Response:
+        return self.made(self._owner(self.query(AdminTenantQuery)))
+
+    def _owner(self, query: dict[str, Any]) -> Owner:
+        slug = query.get("tenant_id", PLATFORM.tenant_id)
+        return PLATFORM if slug == PLATFORM.tenant_id else self.owner_by_slug(slug)
+
+
+class OneWebhookView(WebhookView):
+    def shown(self, subscription_id: str) -> Response:
+        owner, subscription = self.found(subscription_id)
+        return Response(webhook_facts(subscription, owner))
+
+    def changed(self, subscription_id: str) -> Response:
+        values = self.body(WebhookUpdateFields)
+        owner, pk = self.owner_by_id(subscription_id)
+        require_url(values)
+        with self.changing(owner) as (actor, now):
+            changed = update_subscription(pk, changes_of(values), owner=owner, actor=actor, now=now)
+        return Response(webhook_facts(changed, owner))
+
+    def deleted(self, subscription_id: str) -> Response:
+        owner, pk = self.owner_by_id(subscription_id)
+        with self.changing(owner) as (actor, now):
+            delete_subscription(pk, owner=owner, actor=actor, now=now)
+        return Response(status=204)
+
+
+class OneWebhook(OneWebhookView):
+    @described(name="get_webhook", summary="A subscription", tag=TAG, answer=WebhookFields, refusals={404: NOT_FOUND})
+    def get(self, request: Request, subscription_id: str) -> Response:
+        return self.shown(subscription_id)
+
+    @described(
+        name="update_webhook",
+        summary="The subscription as it is now; what is left out stays",
+        tag=TAG,
+        body=WebhookUpdateFields,
+        answer=WebhookFields,
+        refusals={404: NOT_FOUND, 409: CLOSED},
+    )
+    def patch(self, request: Request, subscription_id: str) -> Response:
+        return self.changed(subscription_id)
+
+    @described(
+        name="delete_webhook",
+        summary="Gone for good; what waited for it is never sent",
+        tag=TAG,
+        answer=None,
+        status=204,
+        refusals={404: NOT_FOUND, 409: CLOSED},
+    )
+    def delete(self, request: Request, subscription_id: str) -> Response:
+        return self.deleted(subscription_id)
+
+
+class AdminOneWebhook(OneWebhookView):
+    @described(
+        name="get_any_webhook", summary="A subscription", tag=TAG, answer=WebhookFields, refusals={404: NOT_FOUND}
+    )
+    def get(self, request: Request, subscription_id: str) -> Response:
+        return self.shown(subscription_id)
+
+    @described(
+        name="update_any_webhook",
+        summary="The subscription as it is now; what is left out stays",
+        tag=TAG,
+        body=WebhookUpdateFields,
+        answer=WebhookFields,
+        refusals={404: NOT_FOUND, 409: CLOSED},
+    )
+    def patch(self, request: Request, subscription_id: str) -> Response:
+        return self.changed(subscription_id)
+
+    @described(
+        name="delete_any_webhook",
+        summary="Gone for good; what waited for it is never sent",
+        tag=TAG,
+        answer=None,
+        status=204,
+        refusals={404: NOT_FOUND, 409: CLOSED},
+    )
+    def delete(self, request: Request, subscription_id: str) -> Response:
+        return self.deleted(subscription_id)
+
+
+def wire_page(name: str, items: list[dict[str, Any]], next_cursor: str | None) -> dict[str, Any]:
+    """A list as the protocol has it: no null, so the last page has no cursor."""
+    more = {} if next_cursor is None else {"next_cursor": next_cursor}
+    return {name: items, "has_more": next_cursor is not None} | more
+
+
+def _matching(filters: dict[str, Any]) -> "QuerySet[WebhookSubscription]":
+    found = subscriptions()
+    if filters["status"]:
+        found = found.filter(status=filters["status"])
+    if filters["event_type"]:
+        found = found.filter(event_types__contains=[filters["event_type"]])
+    if filters["search"]:
+        found = found.filter(url__icontains=filters["search"])
+    return found

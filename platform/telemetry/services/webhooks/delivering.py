@@ -1,0 +1,103 @@
+"""Delivering what waits for one receiver: in order, one after the other, at least once.
+
+No transaction is open while a receiver is waited for. A session lock keeps two workers off the same receiver; it goes
+with the connection, so that after `kill -9` the next worker can begin at once. What was sent and not yet written down
+is then sent again, with the same id.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import F, Min
+from django.db.models.functions import Greatest
+
+from telemetry.event_owner import Owner
+from telemetry.models import WebhookDelivery, WebhookSubscription
+from telemetry.services.webhooks.attempts import attempt
+from telemetry.services.webhooks.settling import settle
+from telemetry.webhook_states import WAITING, DeliveryStatus, WebhookStatus
+
+#: Written down together; so many are sent twice at most when a worker dies.
+BATCH_MAX: Final = 100
+_LOCK_MASK: Final = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """What one visit did. `next_at`: when something is due again, None where nothing waits."""
+
+    delivered: int = 0
+    failed: int = 0
+    next_at: datetime | None = None
+
+
+def deliver_due(
+    *, subscription_id: UUID, owner: Owner, has_time: Callable[[], bool], chance: Callable[[], float] = random.random
+) -> Visit:
+    """Deliver to the receiver what is due, in the schema that the connection is in, until `has_time` says no.
+
+    While another worker is at it, nothing is done.
+    """
+    delivered = failed = 0
+    with _alone(subscription_id) as is_alone:
+        while is_alone and (subscription := _listening(subscription_id)) is not None:
+            due = _due(subscription)
+            outcomes = attempt(subscription, due, owner=owner, has_time=has_time, chance=chance)
+            settle(subscription, outcomes, owner=owner)
+            successes = sum(outcome.status == DeliveryStatus.SUCCESS for outcome in outcomes)
+            delivered, failed = delivered + successes, failed + len(outcomes) - successes
+            if not due or not has_time():
+                break
+    return Visit(delivered=delivered, failed=failed, next_at=next_due_at(subscription_id))
+
+
+def next_due_at(subscription_id: UUID | None = None) -> datetime | None:
+    """When the next attempt is due, of one receiver or of all in this schema; None where nothing waits."""
+    waiting = WebhookDelivery.objects.filter(status__in=WAITING, subscription__status=WebhookStatus.ACTIVE)
+    if subscription_id is not None:
+        waiting = waiting.filter(subscription_id=subscription_id)
+    # PostgreSQL's GREATEST passes NULL by.
+    at = Min(Greatest("next_attempt_at", F("subscription__quiet_until")))
+    found: datetime | None = waiting.aggregate(at=at)["at"]
+    return found
+
+
+def due_subscriptions(*, now: datetime) -> list[UUID]:
+    """Receivers for whom something is due."""
+    waiting = WebhookDelivery.objects.filter(
+        status__in=WAITING, subscription__status=WebhookStatus.ACTIVE, next_attempt_at__lte=now
+    ).exclude(subscription__quiet_until__gt=now)
+    return list(waiting.values_list("subscription_id", flat=True).distinct())
+
+
+def _listening(subscription_id: UUID) -> WebhookSubscription | None:
+    found = WebhookSubscription.objects.filter(pk=subscription_id, status=WebhookStatus.ACTIVE).first()
+    is_quiet = found is not None and found.quiet_until is not None and found.quiet_until > datetime.now(UTC)
+    return None if is_quiet else found
+
+
+def _due(subscription: WebhookSubscription) -> list[WebhookDelivery]:
+    waiting = subscription.deliveries.filter(status__in=WAITING, next_attempt_at__lte=datetime.now(UTC))
+    return list(waiting.order_by("id")[:BATCH_MAX])
+
+
+@contextmanager
+def _alone(subscription_id: UUID) -> Iterator[bool]:
+    """Whether this worker, and no other, has the receiver to itself for the block."""
+    # The random half of the id: nobody else in the database locks by such a number.
+    key = subscription_id.int & _LOCK_MASK
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+        (is_alone,) = cursor.fetchone()
+    try:
+        yield is_alone
+    finally:
+        if is_alone:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
