@@ -1,33 +1,15 @@
-"""Reading the same of several tenants in one statement: as many round trips for 24 tenants as for one."""
+"""Reading the same of several tenants' books in one statement, from a file of `budgets/sql`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-from django.db import connection
-from psycopg import sql
+from kernel import across
+from kernel.across import TENANTS_MAX
+from kernel.ids import Tag
 
-from kernel.ids import Tag, schema_name
-from kernel.sql_files import read_sql
-
-#: Tenants that one statement reads: each is planned for itself.
-TENANTS_MAX: Final = 25
+__all__ = ["TENANTS_MAX", "rows_across"]
 
 
 def rows_across(name: str, tags: Sequence[Tag], parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows of `budgets/sql/<name>.sql` for each of these tenants, who are at most `TENANTS_MAX`. One query.
-
-    The file names its tables `{schema}.…` and says `{tag}`; both are put in as an identifier and a literal.
-    """
-    if not tags:
-        return []
-    if len(tags) > TENANTS_MAX:
-        raise ValueError(f"{len(tags)} tenants in one statement")
-    text = sql.SQL(read_sql("budgets", name))
-    parts = [
-        sql.SQL("({})").format(text.format(schema=sql.Identifier(schema_name(tag)), tag=sql.Literal(tag)))
-        for tag in tags
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(sql.SQL(" UNION ALL ").join(parts), parameters)
-        columns = [column.name for column in cursor.description]
-        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    """The rows of `budgets/sql/<name>.sql` for each of these tenants, as `kernel.across.rows_across` reads them."""
+    return across.rows_across("budgets", name, tags, parameters)

@@ -29,6 +29,7 @@ class Act(StrEnum):
     SEE_LIMITS = "see_limits"
     SEE_MEMBERS = "see_members"
     SEE_AUDIT = "see_audit"
+    SEE_CREDENTIALS = "see_credentials"
     EXPORT = "export"
     STOP_TENANT = "stop_tenant"
     CHANGE_PLAN = "change_plan"
@@ -41,12 +42,23 @@ class Act(StrEnum):
     REVOKE_ALL_KEYS = "revoke_all_keys"
     EDIT_ALERTS = "edit_alerts"
     EDIT_WEBHOOKS = "edit_webhooks"
+    EDIT_CREDENTIALS = "edit_credentials"
     MANAGE_MEMBERS = "manage_members"
     CLOSE_TENANT = "close_tenant"
     IMPERSONATE = "impersonate"
 
 
-_SEE: Final = frozenset({Act.SEE_BOOKS, Act.SEE_KEYS, Act.SEE_LIMITS, Act.SEE_MEMBERS, Act.SEE_AUDIT, Act.EXPORT})
+_SEE: Final = frozenset(
+    {
+        Act.SEE_BOOKS,
+        Act.SEE_KEYS,
+        Act.SEE_LIMITS,
+        Act.SEE_MEMBERS,
+        Act.SEE_AUDIT,
+        Act.SEE_CREDENTIALS,
+        Act.EXPORT,
+    }
+)
 
 _OPERATOR_VIEWER: Final = _SEE | {Act.SEE_PLATFORM, Act.SEE_MARGIN}
 _OPERATOR: Final = _OPERATOR_VIEWER | {
@@ -63,6 +75,7 @@ _OPERATOR: Final = _OPERATOR_VIEWER | {
     Act.EDIT_KEYS,
     Act.EDIT_ALERTS,
     Act.EDIT_WEBHOOKS,
+    Act.EDIT_CREDENTIALS,
     Act.IMPERSONATE,
 }
 _OPERATOR_OWNER: Final = _OPERATOR | {
@@ -81,7 +94,14 @@ OPERATOR_MAY: Final[Mapping[OperatorRole, frozenset[Act]]] = MappingProxyType(
     }
 )
 
-_ADMIN: Final = _SEE | {Act.MOVE_MONEY, Act.REQUEST_MONEY, Act.EDIT_KEYS, Act.EDIT_ALERTS, Act.EDIT_WEBHOOKS}
+_ADMIN: Final = _SEE | {
+    Act.MOVE_MONEY,
+    Act.REQUEST_MONEY,
+    Act.EDIT_KEYS,
+    Act.EDIT_ALERTS,
+    Act.EDIT_WEBHOOKS,
+    Act.EDIT_CREDENTIALS,
+}
 
 MEMBER_MAY: Final[Mapping[MemberRole, frozenset[Act]]] = MappingProxyType(
     {

@@ -32,6 +32,10 @@ from tests.support.console_pages import OPS, OPS_BOOKS, OWN_BOOKS
 from tests.support.demo import seed
 from tests.support.owner import delete_shared
 from tests.support.tenants import drop_tenant
+from vault.kinds import OPERATOR_BACK_ENDS, BackEnd
+from vault.models import CredentialReference
+from vault.services.reference_checks import Location, NewReference
+from vault.services.references import add_reference
 
 #: Whose pages the samples lead to.
 SLUG: Final = "acme"
@@ -155,6 +159,7 @@ def _samples(acme: Tenant) -> dict[str, Any]:
             "budget_id": budget.pk,
             "seq": 1,
             "request_id": _request(acme, budget).pk,
+            "reference_id": _reference().pk,
             "ticket": "nothing",
             "token": "nothing",
             "month": f"{datetime.now(ZoneInfo(acme.time_zone)):%Y-%m}",
@@ -170,3 +175,16 @@ def _request(acme: Tenant, budget: Budget) -> BudgetRequest:
     actor = Actor(name="ada@example.test", actor_type="admin", reason="Black Friday")
     ask_for_money(tag=acme.tag, asked=asked, actor=actor, now=datetime.now(UTC))
     return BudgetRequest.objects.get(pk=asked.id)
+
+
+def _reference() -> CredentialReference:
+    """Where the secret of a tool of acme's lives."""
+    new = NewReference(
+        name="Slack",
+        provider="slack",
+        scope="slack:write",
+        back_end=BackEnd.KV,
+        location=Location(path="wm/{tenant}/slack", key="token"),
+        note="chat:write in two channels",
+    )
+    return add_reference(new, allowed=OPERATOR_BACK_ENDS, actor=TEST_ACTOR, now=datetime.now(UTC))

@@ -84,6 +84,7 @@ BOOKS_NAVIGATION: Final = (
             NavLine("limits", "limits", "Limits"),
             NavLine("members", "member_list", "Members"),
             NavLine("webhooks", "webhooks", "Webhooks"),
+            NavLine("credentials", "credential_list", "Credential refs"),
             NavLine("audit", "audit", "Audit"),
             NavLine("start", "start", "Get started"),
         ),

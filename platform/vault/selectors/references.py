@@ -1,0 +1,83 @@
+"""Credential references for lists: where a secret lives, whether it is reachable, when it was last handed out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from kernel.across import rows_across
+from kernel.ids import Tag
+from vault.models import BackEnd, CredentialReference, Health, ReferenceStatus
+
+__all__ = ["BackEnd", "Health", "ReferenceLine", "reference_by_id", "reference_lines", "references_across"]
+
+_FIELDS: Final = (
+    *("id", "name", "provider", "scope", "tools", "back_end", "path", "key", "version", "note", "status"),
+    *("created_at", "expires_at", "revoked_at", "rotated_at", "previous_until", "last_used_at", "health", "checked_at"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceLine:
+    """One reference. `path` is the template as it was saved; empty `key` and `version` mean all fields, the newest."""
+
+    id: UUID
+    name: str
+    provider: str
+    scope: str
+    tools: str
+    back_end: BackEnd
+    path: str
+    key: str
+    version: str
+    note: str
+    is_revoked: bool
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    rotated_at: datetime | None
+    previous_until: datetime | None
+    last_used_at: datetime | None
+    health: Health
+    checked_at: datetime | None
+
+    def health_now(self, *, now: datetime) -> Health:
+        """As the worker found it, but what is over is over at once."""
+        return Health.EXPIRED if self.expires_at is not None and self.expires_at <= now else self.health
+
+
+def reference_lines(*, limit: int) -> tuple[ReferenceLine, ...]:
+    """Those of the connection's schema: active ones by name, then revoked ones, newest first. One query."""
+    rows = CredentialReference.objects.order_by("status", "-revoked_at", "name", "pk").values(*_FIELDS)
+    return tuple(_line(row) for row in rows[:limit])
+
+
+def reference_by_id(reference_id: UUID) -> ReferenceLine | None:
+    row = CredentialReference.objects.filter(pk=reference_id).values(*_FIELDS).first()
+    return _line(row) if row else None
+
+
+def references_across(
+    tags: Sequence[Tag], *, health: str = "", search: str = "", limit: int
+) -> dict[str, tuple[ReferenceLine, ...]]:
+    """The active references of these tenants by tag, at most `limit` of each. One query for all of them.
+
+    `health` narrows to one state, `search` to names, scopes, providers and paths that contain it.
+    """
+    found: dict[str, tuple[ReferenceLine, ...]] = {}
+    parameters = {"health": health, "search": search.lower(), "limit": limit}
+    for row in rows_across("vault", "references_across", tags, parameters):
+        tag = row.pop("tag")
+        found[tag] = (*found.get(tag, ()), _line(row))
+    return found
+
+
+def _line(row: Mapping[str, Any]) -> ReferenceLine:
+    known = {name: row[name] for name in _FIELDS if name not in {"status", "back_end", "health"}}
+    return ReferenceLine(
+        **known,
+        back_end=BackEnd(row["back_end"]),
+        health=Health(row["health"]),
+        is_revoked=row["status"] == ReferenceStatus.REVOKED,
+    )
