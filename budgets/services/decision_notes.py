@@ -7,13 +7,14 @@ process that is killed loses the notes of that second. The books lose nothing: t
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from django.conf import settings
 
 from budgets.services.combiner import standing_count
+from budgets.services.decision_log import log_decision
+from budgets.services.noted import Meaning, Noted
 from budgets.services.operations import Answer, Operation
 from kernel.ids import Tag
 from kernel.lanes import shared_lanes
@@ -29,35 +30,8 @@ _BREATH: Final = 64
 UNAVAILABLE: Final = "unavailable"
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What an answer means in a few words: which operation, what came of it, and why it was refused, if it was.
-
-    `result` is allow, allow_with_caps, deny, done, replayed, refused or unavailable.
-    """
-
-    operation: str
-    result: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """One operation and what came of it. Times are of the process's performance counter, in nanoseconds.
-
-    `answer` is None where the books could not be asked.
-    """
-
-    tag: Tag
-    operation: Operation
-    answer: Answer | None
-    began_ns: int
-    ended_ns: int
-    meaning: Meaning
-
-
 #: More that is to be done with each note, on the thread: never by whoever decides.
-sinks: Final[list[Callable[[Noted], None]]] = []
+sinks: Final[list[Callable[[Noted], None]]] = [log_decision]
 
 _queue: Final[deque[tuple[Tag, Operation, Answer | None, int, int]]] = deque(maxlen=NOTES_MAX)
 _rate_limited: Final[deque[None]] = deque(maxlen=NOTES_MAX)

@@ -2,11 +2,12 @@
 
 import os
 import warnings
+from logging.config import dictConfig
 from typing import Any
 
 from celery import Celery
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # its stubs lack it
-from celery.signals import worker_init, worker_ready
+from celery.signals import setup_logging, worker_init, worker_ready
 from django.conf import settings
 
 from kernel.metrics import tasks as task_metrics
@@ -42,6 +43,12 @@ app.conf.task_routes = {
         *("tenants.hand_out_of_platform", "tenants.deliver_of_platform"),
     )
 }
+
+
+@setup_logging.connect
+def _keep_our_logging(**_: Any) -> None:
+    # Celery's own would write past the redaction.
+    dictConfig(settings.LOGGING)
 
 
 @worker_init.connect

@@ -3,7 +3,7 @@
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,3 +132,32 @@ def flag(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
 def names(environ: Mapping[str, str], name: str, *, default: str) -> list[str]:
     """A list of comma-separated names."""
     return [part.strip() for part in environ.get(name, default).split(",") if part.strip()]
+
+
+def choice(environ: Mapping[str, str], name: str, *, among: Sequence[str], default: str) -> str:
+    """One of several words, in either case; raises `ImproperlyConfigured` for anything else."""
+    value = environ.get(name, "").strip().lower() or default
+    if value not in among:
+        raise ImproperlyConfigured(f"{name} is {', '.join(among[:-1])} or {among[-1]}, so {value!r} is not understood.")
+    return value
+
+
+def secrets_among(values: Sequence[str], *, urls: Sequence[str], documents: Sequence[Any]) -> list[str]:
+    """What must never be written down: these values, the passwords of these addresses, what documents call `secret`."""
+    found = [*values, *(_password_of(url) for url in urls), *(each for one in documents for each in _secrets_in(one))]
+    return sorted({each for each in found if each}, key=len, reverse=True)
+
+
+def _password_of(url: str) -> str:
+    return unquote(urlsplit(url).password or "") if url else ""
+
+
+def _secrets_in(document: Any) -> Iterator[str]:
+    if isinstance(document, Mapping):
+        for name, value in document.items():
+            if name == "secret" and isinstance(value, str):
+                yield value
+            yield from _secrets_in(value)
+    elif isinstance(document, list):
+        for each in document:
+            yield from _secrets_in(each)

@@ -8,6 +8,7 @@ from pathlib import Path
 from django.utils.csp import CSP
 
 from config import environment, sign_in
+from kernel.logs.setup import LOG_FORMATS, LOG_LEVELS, logging_config
 
 BASE_DIR = environment.BASE_DIR
 VAR_DIR = environment.var_folder(os.environ)
@@ -39,7 +40,7 @@ URLCONFS = {"api": "config.urls_api", "console": "config.urls_console"}
 MIDDLEWARES: dict[str, list[str]] = {
     "api": ["kernel.http.middleware.ProtocolMiddleware"],
     "console": [
-        "kernel.metrics.middleware.MetricsMiddleware",
+        "kernel.http.watched.WatchMiddleware",
         "django.middleware.security.SecurityMiddleware",
         "django.middleware.csp.ContentSecurityPolicyMiddleware",
         "kernel.http.browser_headers.BrowserHeadersMiddleware",
@@ -160,6 +161,12 @@ METRICS_TENANTS = environment.flag(os.environ, "METRICS_TENANTS", default=False)
 # Where the worker answers for its own metrics; 0 for nowhere.
 WORKER_METRICS_PORT = int(os.environ.get("WORKER_METRICS_PORT", "7879"))
 WORKER_METRICS_HOST = os.environ.get("WORKER_METRICS_HOST", "127.0.0.1")
+# JSON for machines; where the servers are embedded somebody sits before the terminal.
+_is_local = EMBEDDED_SERVERS is not None
+LOG_FORMAT = environment.choice(os.environ, "LOG_FORMAT", among=LOG_FORMATS, default="text" if _is_local else "json")
+LOG_LEVEL = environment.choice(os.environ, "LOG_LEVEL", among=LOG_LEVELS, default="warning" if _is_local else "info")
+# Which decisions get a line: off, refused or all. Some in a second; the metrics count them all.
+LOG_DECISIONS = environment.choice(os.environ, "LOG_DECISIONS", among=("off", "refused", "all"), default="refused")
 
 # ── Requests and pages ───────────────────────────────────────────────────────────────────────────────
 REST_FRAMEWORK = {
@@ -327,3 +334,15 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
+
+# Last, because it removes from every line what is secret above.
+LOGGING = logging_config(
+    log_format=LOG_FORMAT,
+    level=LOG_LEVEL.upper(),
+    plane=PLANE,
+    known_secrets=environment.secrets_among(
+        [WATERMASTER_SECRET, *WATERMASTER_SECRET_FALLBACKS, SECRET_KEY, METRICS_TOKEN],
+        urls=[_servers.runtime_database_url, _servers.owner_database_url, REDIS_URL, os.environ.get("EMAIL_URL", "")],
+        documents=[SOCIALACCOUNT_PROVIDERS],
+    ),
+)

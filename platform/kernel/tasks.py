@@ -10,6 +10,7 @@ from celery import Task
 from django.db import connections
 
 from kernel.ids import PLATFORM_TAG, Tag, parse_tag
+from kernel.logs.context import in_task
 from kernel.tenancy import CELL, in_public, in_tenant, schema_exists
 
 
@@ -41,7 +42,7 @@ class TenantTask(Task[Any, Any]):
             with in_public():
                 if not schema_exists(tag):
                     raise TenantGone(tag)
-            with in_tenant(tag):
+            with in_tenant(tag), in_task(self.name, tag=tag):
                 return super().__call__(*args, **kwargs)
         finally:
             # A worker's next task may be nobody's in particular.

@@ -24,6 +24,7 @@ from accounts.console.second_factor import lacks_second_factor, to_second_factor
 from accounts.roles import IMPERSONATOR_MAY, MEMBER_MAY, OPERATOR_MAY, OperatorRole
 from accounts.selectors.memberships import member_role
 from kernel.http.network_address import network_address
+from kernel.logs.context import tenant_now
 from tenants.selectors.directory import TenantLine, tenant_by_slug
 from tenants.selectors.domains import slug_of_host
 
@@ -72,6 +73,7 @@ class ConsoleGate:
         if place.is_ops and place.lacks_second_factor and settings.OPERATOR_SECOND_FACTOR_IS_REQUIRED:
             return to_second_factor(request)
         set_place(request, place)
+        tenant_now.set(place.tenant.tag if place.tenant else "")
         act = acts.of(request.method)
         # Without an act for this method the view answers 405 by itself.
         if act is not None and act not in place.may:

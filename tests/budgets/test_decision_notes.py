@@ -6,7 +6,8 @@ import pytest
 from pytest_django import Settings
 
 from budgets.services import decision_notes, engine
-from budgets.services.decision_notes import Noted, drain
+from budgets.services.decision_notes import drain
+from budgets.services.noted import Noted
 from kernel.ids import Tag
 from kernel.lanes import NoLane
 from kernel.metrics import process

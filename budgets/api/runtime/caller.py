@@ -18,6 +18,7 @@ from budgets.services import engine
 from kernel.http.errors import ProtocolError, error_of_status, unavailable
 from kernel.http.planes import closes_shared_connections
 from kernel.ids import PLATFORM_TAG, Tag, WireId, WirePrefix, parse_wire_id
+from kernel.logs.context import tenant_now
 from kernel.tenancy import in_public
 from tenants.selectors.directory import tenant_by_slug
 
@@ -47,6 +48,7 @@ def read_caller(request: HttpRequest) -> Caller:
     parsed = parse_token(request.META.get("HTTP_X_CYCLES_API_KEY", ""))
     if parsed is None or parsed.tag == PLATFORM_TAG:
         raise error_of_status(401)
+    tenant_now.set(parsed.tag)
     return Caller(tag=parsed.tag, key_id=parsed.key_id, digest="\\x" + parsed.digest.hex())
 
 

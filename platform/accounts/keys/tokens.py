@@ -17,6 +17,7 @@ from typing import Final
 
 from kernel.ids import Tag
 from kernel.keyring import keys_for
+from kernel.logs.redaction import LIKE_A_KEY
 
 _BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _KEY_ID_RANDOM_LENGTH: Final = 10
@@ -25,12 +26,6 @@ _MAC_PURPOSE: Final = "api-key-id"
 _PEPPER_PURPOSE: Final = "api-key-pepper"
 
 _TOKEN_SHAPE: Final = re.compile(r"(wm_live_([a-z2-7]{20})_([0-9A-Za-z]{16})_([0-9A-Za-z]{43}))_([0-9A-Za-z]{6})")
-# Wider than the format on purpose: cut-off, upper-cased and mistyped keys must not be shown either, nor
-# a secret that lost its prefix.
-_LIKE_A_KEY: Final = re.compile(
-    r"wm_(?:live|test)_\w*|(?<![0-9A-Za-z])[0-9A-Za-z]{43}(?:_[0-9A-Za-z]{6})?(?![0-9A-Za-z])",
-    re.ASCII | re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +85,7 @@ def parse_token(text: str) -> ParsedKey | None:
 
 def redact(text: str) -> str:
     """`text` without anything that could be an API key or the secret part of one."""
-    return _LIKE_A_KEY.sub("[api key removed]", text)
+    return LIKE_A_KEY.sub("[api key removed]", text)
 
 
 def _with_new_secret(tag: Tag, key_id: str, pepper: bytes) -> MintedKey:

@@ -10,6 +10,7 @@ from django.http.response import HttpResponseBase
 from kernel.http.correlation import correlation_of
 from kernel.http.errors import error_of_status, invalid_request
 from kernel.http.responses import exception_response, protocol_response
+from kernel.logs.context import begin_request
 from kernel.metrics import responses
 
 # An answer is for one key, is data, and never a page, so a browser has no business with it.
@@ -37,6 +38,7 @@ class ProtocolMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         began_ns = responses.now_ns()
         correlation = correlation_of(request)
+        begin_request(correlation)
         if _names_one_host(request.META):
             response = self._get_response(request)
         else:

@@ -1,0 +1,33 @@
+"""One decision as those who watch see it."""
+
+from dataclasses import dataclass
+
+from budgets.services.operations import Answer, Operation
+from kernel.ids import Tag
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What an answer means in a few words: which operation, what came of it, and why it was refused, if it was.
+
+    `result` is allow, allow_with_caps, deny, done, replayed, refused or unavailable.
+    """
+
+    operation: str
+    result: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """One operation and what came of it. Times are of the process's performance counter, in nanoseconds.
+
+    `answer` is None where the books could not be asked.
+    """
+
+    tag: Tag
+    operation: Operation
+    answer: Answer | None
+    began_ns: int
+    ended_ns: int
+    meaning: Meaning
