@@ -7,7 +7,7 @@ from typing import Final
 from budgets.console.standing_rows import runs_out_of
 from kernel.pages.amounts import amount_text
 from kernel.pages.phrases import Phrase, Sentence, code, sentence, strong
-from tenants.selectors.attention import EXHAUSTING_WITHIN, RUNAWAY_TIMES
+from tenants.selectors.attention import EXHAUSTING_WITHIN, RUNAWAY_TIMES, WARNING
 from tenants.selectors.directory import TenantLine
 from tenants.selectors.standing import Standing, StandingLine
 
@@ -17,11 +17,12 @@ _TOP_AGENT_PPM: Final = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """`is_stopped`: it can be resumed, not stopped."""
+    """`is_stopped`: it can be resumed, not stopped. `alerts` are open and put off by nobody."""
 
     tenant: TenantLine
     words: Sentence
     is_stopped: bool
+    alerts: int = 0
 
 
 def banner(line: StandingLine, *, now: datetime) -> Banner:
@@ -37,9 +38,14 @@ def banner(line: StandingLine, *, now: datetime) -> Banner:
             verb = "; it" if len(pieces) > 1 else ""
             left = amount_text(standing.remaining, standing.unit)
             pieces.append(f"{verb} runs out {words}: {left} left")
-        pieces.append(".")
-        pieces += _top_agent(standing)
-    return Banner(tenant, sentence(*pieces), is_stopped=False)
+        is_told = len(pieces) > 1
+        pieces += [".", *_top_agent(standing)] if is_told else []
+        # What is said already is what the lesser alerts say too.
+        if is_told and standing.alert_severity > WARNING:
+            pieces.append(f" {standing.alert_words}")
+        elif not is_told:
+            pieces.append(f": {standing.alert_words}")
+    return Banner(tenant, sentence(*pieces), is_stopped=False, alerts=standing.alerts_open if standing else 0)
 
 
 def _is_runaway(standing: Standing) -> bool:

@@ -2,6 +2,13 @@
 
 from django.urls import URLPattern, path
 
+from budgets.console.alert_acts import alert_resolve, alert_snooze
+from budgets.console.alert_settings import (
+    alert_budget_rule,
+    alert_budget_rule_drop,
+    alert_rule_edit,
+    alert_rule_list,
+)
 from budgets.console.alerts import alert_list
 from budgets.console.asking import request_decline, request_grant, request_list, request_list_of_all, request_new
 from budgets.console.budgets import budget_export, budget_list
@@ -38,6 +45,12 @@ books: list[URLPattern] = [
     path("denials/", tenant_denial_list, name="denial_list"),
     path("denials/export/", tenant_denial_export, name="denial_export"),
     path("alerts/", alert_list, name="alert_list"),
+    path("alerts/rules/", alert_rule_list, name="alert_rule_list"),
+    path("alerts/rules/<str:alert_kind>/", alert_rule_edit, name="alert_rule_edit"),
+    path("alerts/budgets/<uuid:budget_id>/", alert_budget_rule, name="alert_budget_rule"),
+    path("alerts/budgets/<uuid:budget_id>/drop/", alert_budget_rule_drop, name="alert_budget_rule_drop"),
+    path("alerts/<uuid:alert_id>/snooze/", alert_snooze, name="alert_snooze"),
+    path("alerts/<uuid:alert_id>/resolve/", alert_resolve, name="alert_resolve"),
     path("start/", start, name="start"),
     path("start/seen/", start_seen, name="start_seen"),
 ]

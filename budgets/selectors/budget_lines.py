@@ -76,6 +76,11 @@ def budgets_beside(scope_path: str, *, unit: str) -> tuple[BudgetLine, ...]:
     )
 
 
+def standing_budget(budget_id: UUID) -> BudgetLine | None:
+    """One budget; None where there is none, or it is one of a run. One query."""
+    return next(iter(_lines(Budget.objects.filter(pk=budget_id, run_id=None))), None)
+
+
 def _in_order_of_tree(lines: Iterable[BudgetLine]) -> tuple[BudgetLine, ...]:
     # One tree for each unit, money first; by segments, since `a/b` belongs before `a-b`.
     return tuple(

@@ -35,7 +35,7 @@ BOUNDS: Final[Mapping[AlertKind, tuple[int, int]]] = {
     AlertKind.DENIAL_SPIKE: (10_000, _PPM),
     AlertKind.KEY_EXPIRING: (_HOUR_S, 365 * _DAY_S),
 }
-_THRESHOLDS_MAX: Final = 10
+THRESHOLDS_MAX: Final = 10
 
 
 class ThresholdOutOfRange(Exception):
@@ -134,7 +134,7 @@ def _checked(kind: AlertKind, thresholds: Sequence[int]) -> tuple[int, ...]:
     if kind not in BOUNDS:
         return (0,)
     least, most = BOUNDS[kind]
-    if not 0 < len(thresholds) <= _THRESHOLDS_MAX or not all(least <= each <= most for each in thresholds):
+    if not 0 < len(thresholds) <= THRESHOLDS_MAX or not all(least <= each <= most for each in thresholds):
         raise ThresholdOutOfRange(kind)
     return tuple(sorted(set(thresholds)))
 

@@ -37,6 +37,7 @@ class Standing:
 
     `quarters` is what was charged in each quarter of an hour of the last 24 hours, the oldest first. `exhausts_at` is
     when nothing is left if it goes on like in the last hour; None where it would last, or nothing was charged.
+    `alert_words` is the worst of the open alerts that nobody put off, and `alert_severity` how much it matters.
     """
 
     as_of: datetime
@@ -65,6 +66,9 @@ class Standing:
     top_agent_ppm: int
     holds_open: int
     oldest_hold_at: datetime | None
+    alerts_open: int
+    alert_severity: int
+    alert_words: str
 
     @property
     def remaining(self) -> int:
@@ -271,6 +275,9 @@ def _standing(note: TenantStanding, *, as_of: datetime, now: datetime) -> Standi
         top_agent_ppm=note.top_agent_ppm,
         holds_open=note.holds_open,
         oldest_hold_at=note.oldest_hold_at,
+        alerts_open=note.alerts_open,
+        alert_severity=note.alert_severity,
+        alert_words=note.alert_words,
     )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -15,7 +16,10 @@ from django.test import Client
 from accounts.keys.models import ApiKey
 from accounts.models import MemberRole, OperatorRole, User
 from accounts.roles import IMPERSONATOR_MAY, MEMBER_MAY, OPERATOR_MAY, Act
-from budgets.models import Budget, BudgetRequest, Decision
+from budgets.models import Alert, Budget, BudgetRequest, Decision
+from budgets.models.choices import AlertKind, Severity
+from budgets.services.alert_findings import Finding
+from budgets.services.alerts import raise_alert
 from budgets.services.demo.cast import EMAILS
 from budgets.services.plan_catalogue import CATALOGUE, USD
 from budgets.services.policies import NewPolicy, PolicyKind, save_policy
@@ -160,6 +164,8 @@ def _samples(acme: Tenant) -> dict[str, Any]:
             "seq": 1,
             "request_id": _request(acme, budget).pk,
             "reference_id": _reference().pk,
+            "alert_id": _alert(acme),
+            "alert_kind": AlertKind.BUDGET_THRESHOLD,
             "ticket": "nothing",
             "token": "nothing",
             "month": f"{datetime.now(ZoneInfo(acme.time_zone)):%Y-%m}",
@@ -167,6 +173,20 @@ def _samples(acme: Tenant) -> dict[str, Any]:
             "kind": "tools",
             "version": 1,
         }
+
+
+def _alert(acme: Tenant) -> UUID:
+    """Something that somebody of acme should know."""
+    finding = Finding(
+        kind=AlertKind.EVIDENCE_LEAK,
+        subject="vector:acme-docs",
+        period="today",
+        severity=Severity.CRITICAL,
+        summary="A span of another tenant names the namespace acme-docs.",
+    )
+    raise_alert(tag=acme.tag, finding=finding)
+    with in_tenant(acme.tag):
+        return Alert.objects.get(subject=finding.subject).pk
 
 
 def _request(acme: Tenant, budget: Budget) -> BudgetRequest:

@@ -1,0 +1,112 @@
+"""Forms for alerts: putting one off, ending one, and the marks at which they are raised."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from django import forms
+
+from budgets.console.money_forms import ReasonField
+from budgets.models.choices import AlertKind
+from budgets.services.alert_rules import BOUNDS, THRESHOLDS_MAX
+
+SNOOZES: Final[Mapping[str, timedelta]] = {
+    "1": timedelta(hours=1),
+    "4": timedelta(hours=4),
+    "24": timedelta(hours=24),
+    "168": timedelta(days=7),
+}
+
+
+class SnoozeForm(forms.Form):
+    """For how long nobody is told, and why."""
+
+    hours = forms.ChoiceField(
+        label="For",
+        choices=[("1", "an hour"), ("4", "4 hours"), ("24", "24 hours"), ("168", "a week")],
+        initial="4",
+    )
+    reason = ReasonField()
+
+
+class ResolveForm(forms.Form):
+    """What was done about it."""
+
+    reason = ReasonField()
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How people write the thresholds of a kind: `scale` of the kind's own measure is one of theirs."""
+
+    label: str
+    help_text: str
+    scale: int
+    sign: str
+
+    def text(self, thresholds: Sequence[int], *, is_signed: bool = True) -> str:
+        """As a page or a field shows them: `80%, 95%`, `80, 95`."""
+        sign = self.sign if is_signed else ""
+        return ", ".join(f"{(Decimal(each) / self.scale).normalize():f}{sign}" for each in thresholds)
+
+    def read(self, text: str) -> list[int]:
+        """Raises `ValueError` where a number is none, or has more digits than the measure."""
+        try:
+            numbers = [Decimal(piece.strip().rstrip("%")) * self.scale for piece in text.split(",") if piece.strip()]
+        except InvalidOperation:
+            raise ValueError(text) from None
+        if not all(number.is_finite() and number == int(number) for number in numbers):
+            raise ValueError(text)
+        return [int(number) for number in numbers]
+
+
+MEASURES: Final[Mapping[AlertKind, Measure]] = {
+    AlertKind.BUDGET_THRESHOLD: Measure(
+        "Percentages", "Of a budget's limit, held or spent. For example 80, 95, 100.", 10_000, "%"
+    ),
+    AlertKind.EXHAUSTION_FORECAST: Measure(
+        "Hours", "When the tenant's own budget lasts no longer than this at the pace of the last hour.", 3_600, " h"
+    ),
+    AlertKind.BURN_RATE: Measure(
+        "Times", "So many times the mean hour of the last seven days.", 1_000_000, "\N{MULTIPLICATION SIGN}"
+    ),
+    AlertKind.DENIAL_SPIKE: Measure(
+        "Percentages", "Of the calls of the last hour that were refused, from 20 refusals on.", 10_000, "%"
+    ),
+    AlertKind.KEY_EXPIRING: Measure("Days", "Before a key expires. The shortest one warns.", 86_400, " d"),
+}
+
+
+class RuleForm(forms.Form):
+    """A kind's thresholds, where it has some, and whether it is watched at all."""
+
+    is_on = forms.BooleanField(label="Watch this", required=False)
+    thresholds = forms.CharField(max_length=200, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    reason = ReasonField()
+
+    def __init__(self, *args: Any, kind: AlertKind, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.kind = kind
+        measure = MEASURES.get(kind)
+        if measure is None:
+            del self.fields["thresholds"]
+        else:
+            self.fields["thresholds"].label = measure.label
+            self.fields["thresholds"].help_text = measure.help_text
+
+    def clean_thresholds(self) -> list[int]:
+        measure = MEASURES[self.kind]
+        text = self.cleaned_data["thresholds"]
+        try:
+            thresholds = measure.read(text)
+        except ValueError:
+            raise forms.ValidationError("Write numbers with commas between them, as in 80, 95.") from None
+        least, most = BOUNDS[self.kind]
+        if not 0 < len(thresholds) <= THRESHOLDS_MAX:
+            raise forms.ValidationError(f"Write one to {THRESHOLDS_MAX} numbers.")
+        if not all(least <= each <= most for each in thresholds):
+            bounds = measure.text([least]), measure.text([most])
+            raise forms.ValidationError(f"Each is between {bounds[0].strip()} and {bounds[1].strip()}.")
+        return thresholds
