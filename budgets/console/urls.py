@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from budgets.console import books_urls, cost_urls
+from budgets.console import books_urls, cost_urls, evidence_urls
 from budgets.console.decisions import decision_detail, decision_list
 from budgets.console.denials import denial_list
 from budgets.console.live import live
@@ -18,6 +18,7 @@ from budgets.console.tenant_list import tenant_export, tenant_list
 ops: list[URLPattern] = [
     *cost_urls.ops,
     *books_urls.ops,
+    *evidence_urls.ops,
     path("", overview, name="overview"),
     path("stops/", platform_stops, name="platform_stops"),
     path("stops/new/", platform_stop, name="platform_stop"),
@@ -33,6 +34,7 @@ ops: list[URLPattern] = [
 books: list[URLPattern] = [
     *cost_urls.books,
     *books_urls.books,
+    *evidence_urls.books,
     path("", books_overview, name="overview"),
     path("stop/", tenant_stop, name="tenant_stop"),
     path("resume/", tenant_resume, name="tenant_resume"),

@@ -89,11 +89,12 @@ SHARED_APPS = [
     "accounts",
     "accounts.keys",
     "telemetry",
+    "telemetry.findings",
     "tenants",
     "routing",
     *_SIGN_IN_APPS,
 ]
-TENANT_APPS = ["accounts.keys", "telemetry", "vault", "budgets"]
+TENANT_APPS = ["accounts.keys", "telemetry", "telemetry.evidence", "vault", "budgets"]
 # First the app whose commands must be found before those of django_tenants, which go past the books.
 INSTALLED_APPS = ["budgets", *SHARED_APPS, *(app for app in TENANT_APPS if app not in {"budgets", *SHARED_APPS})]
 

@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("routing.api.runtime.urls")),
     # For who runs it, not for who calls it: the plane's own description does not name it.
     path("metrics", MetricsView.as_view()),
+    path("otlp/", include("budgets.api.otlp.urls")),
 ]
 
 handler400 = "kernel.http.handlers.bad_request"

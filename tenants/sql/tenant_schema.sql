@@ -888,6 +888,18 @@ CREATE INDEX "alert_open" ON "alert" ("kind") WHERE "state" = 'OPEN';
 CREATE INDEX "alert_told" ON "alert" ("tell_at");
 ALTER TABLE "alert_rule" ADD CONSTRAINT "one_alert_rule_per_kind_and_budget" UNIQUE NULLS NOT DISTINCT ("kind", "budget_id");
 CREATE INDEX "alert_rule_budget_id_a99b8d08" ON "alert_rule" ("budget_id");
+CREATE TABLE "evidence_note" ("day" date NOT NULL, "kind" text NOT NULL, "about" text NOT NULL, "count" bigint NOT NULL, "first_at" timestamp with time zone NOT NULL, "last_at" timestamp with time zone NOT NULL, "trace_id" text NOT NULL, PRIMARY KEY ("day", "kind", "about"));
+CREATE TABLE "span" ("trace_id" text NOT NULL, "span_id" text NOT NULL, "parent_id" text NOT NULL, "received_at" timestamp with time zone NOT NULL, "started_at" timestamp with time zone NOT NULL, "duration_us" bigint NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "service" text NOT NULL, "instrumentation" text NOT NULL, "is_error" boolean NOT NULL, "error_type" text NOT NULL, "tenant" text NOT NULL, "prompt_source_tenant" text NULL, "namespace_tenant" text NULL, "namespace" text NOT NULL, "cache_key" text NOT NULL, "agent" text NOT NULL, "tool" text NOT NULL, "run_id" text NOT NULL, "decision_id" text NOT NULL, "provider" text NOT NULL, "model" text NOT NULL, "response_id" text NOT NULL, "tokens_input" bigint NOT NULL, "tokens_output" bigint NOT NULL, "tokens_cached" bigint NOT NULL, "tokens_cache_write" bigint NOT NULL, "tokens_reasoning" bigint NOT NULL, "first_token_us" bigint NULL, "is_counted" boolean NULL, "same_as" text NULL, "cost" bigint NULL, "is_fallback_price" boolean NULL, CONSTRAINT "span_duration_not_negative" CHECK ("duration_us" >= 0), PRIMARY KEY ("trace_id", "span_id"));
+CREATE INDEX span_leak ON span (started_at DESC) WHERE prompt_source_tenant <> tenant OR namespace_tenant <> tenant;
+CREATE INDEX span_namespace ON span (namespace) WHERE namespace <> '';
+CREATE INDEX span_cache_key ON span (cache_key) WHERE cache_key <> '';
+REVOKE ALL ON span, evidence_note FROM watermaster_app;
+GRANT SELECT, INSERT, DELETE ON span TO watermaster_app;
+GRANT UPDATE (is_counted, same_as, cost, is_fallback_price) ON span TO watermaster_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON evidence_note TO watermaster_app;
+CREATE UNIQUE INDEX "an_answer_is_counted_once" ON "span" ("response_id") WHERE ("is_counted" AND NOT ("response_id" = ''));
+CREATE INDEX "span_started_at" ON "span" ("started_at");
+CREATE INDEX "span_uncounted" ON "span" ("received_at") WHERE "is_counted" IS NULL;
 REVOKE ALL ON api_key FROM watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON api_key TO watermaster_app;
 CREATE TABLE "audit_entry" ("id" uuid NOT NULL PRIMARY KEY, "at" timestamp with time zone NOT NULL, "actor_type" text NOT NULL, "actor" text NOT NULL, "action" text NOT NULL, "target" text NOT NULL, "reason" text NOT NULL, "before" jsonb NULL, "after" jsonb NULL, "request_id" text NOT NULL, "trace_id" text NOT NULL, "source_ip" text NOT NULL);
@@ -971,6 +983,8 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0009_requests', now()),
     ('budgets', '0010_usage_days', now()),
     ('budgets', '0011_alerts', now()),
+    ('evidence', '0001_initial', now()),
+    ('findings', '0001_initial', now()),
     ('keys', '0002_grants', now()),
     ('routing', '0001_price_book', now()),
     ('routing', '0002_price_guards', now()),

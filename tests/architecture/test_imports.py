@@ -11,7 +11,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 APP_FOLDERS = [
-    *(ROOT / "platform" / name for name in ("accounts", "accounts/keys", "vault", "telemetry")),
+    *(
+        ROOT / "platform" / name
+        for name in ("accounts", "accounts/keys", "vault", "telemetry", "telemetry/evidence", "telemetry/findings")
+    ),
     *(ROOT / name for name in ("tenants", "budgets", "routing")),
 ]
 SOURCE_FOLDERS = [ROOT / "platform", *(ROOT / name for name in ("tenants", "budgets", "routing"))]

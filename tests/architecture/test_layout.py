@@ -13,7 +13,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("config", "kernel", "accounts", "vault", "telemetry")
-APPS = ("accounts", "accounts/keys", "vault", "telemetry", "tenants", "budgets", "routing")
+APPS = (
+    "accounts",
+    "accounts/keys",
+    "vault",
+    "telemetry",
+    "telemetry/evidence",
+    "telemetry/findings",
+    "tenants",
+    "budgets",
+    "routing",
+)
 
 
 class TestPlatformFolder:

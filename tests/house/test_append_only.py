@@ -25,6 +25,7 @@ GRANTS: Final = {
     "decision": {"SELECT", "INSERT"},
     "decision_rollup": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "django_migrations": set[str](),
+    "evidence_note": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "kill_switch": {"SELECT", "INSERT", "UPDATE"},
     "ledger_entry": {"SELECT", "INSERT"},
     "ledger_head": {"SELECT", "INSERT", "UPDATE"},
@@ -39,6 +40,8 @@ GRANTS: Final = {
     "ruleset": {"SELECT", "INSERT", "UPDATE"},
     "run": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "run_template": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    # Of a span, what the worker makes of it may be written; what was sent may not.
+    "span": {"SELECT", "INSERT", "DELETE"},
     "subscription": {"SELECT", "INSERT", "UPDATE"},
     "usage_day": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "usage_rollup": {"SELECT", "INSERT", "UPDATE", "DELETE"},

@@ -21,6 +21,7 @@ from budgets.models.choices import AlertKind, Severity
 from budgets.services.alert_findings import Finding
 from budgets.services.alerts import raise_alert
 from budgets.services.demo.cast import EMAILS
+from budgets.services.evidence import keep_evidence
 from budgets.services.plan_catalogue import CATALOGUE, USD
 from budgets.services.policies import NewPolicy, PolicyKind, save_policy
 from budgets.services.requests import Asked, ask_for_money
@@ -29,12 +30,16 @@ from kernel.ids import mint_wire_id, uuid7
 from kernel.lanes import shared_lanes
 from kernel.money import Unit
 from kernel.tenancy import in_tenant
+from telemetry.evidence.otlp.protobuf import read_protobuf
+from telemetry.evidence.reading import Owner
+from telemetry.findings.models import EvidenceStanding
 from tenants.models import Plan, Tenant
 from tests.support.books import TEST_ACTOR
 from tests.support.console import member_of, person, signed_in
 from tests.support.console_pages import OPS, OPS_BOOKS, OWN_BOOKS
 from tests.support.demo import seed
 from tests.support.owner import delete_shared
+from tests.support.spans import request_of, span
 from tests.support.tenants import drop_tenant
 from vault.kinds import OPERATOR_BACK_ENDS, BackEnd
 from vault.models import CredentialReference
@@ -125,6 +130,7 @@ def demo_scene(folder: Path) -> Iterator[Scene]:
         for tenant in Tenant.objects.filter(slug__in=["acme", "initech"]):
             drop_tenant(tenant)
         delete_shared(
+            EvidenceStanding.objects.all(),
             User.objects.filter(email__in=EMAILS),
             Plan.objects.filter(code__in=[plan.code for plan in CATALOGUE], tenants=None),
         )
@@ -172,6 +178,7 @@ def _samples(acme: Tenant) -> dict[str, Any]:
             "code": "pro",
             "kind": "tools",
             "version": 1,
+            "trace_id": _trace(acme),
         }
 
 
@@ -187,6 +194,14 @@ def _alert(acme: Tenant) -> UUID:
     raise_alert(tag=acme.tag, finding=finding)
     with in_tenant(acme.tag):
         return Alert.objects.get(subject=finding.subject).pk
+def _trace(acme: Tenant) -> str:
+    """A trace with a call of a model, and a search in somebody else's namespace."""
+    trace_id = bytes(range(1, 17))
+    call = span("chat", trace_id=trace_id, gen_ai__system="openai", gen_ai__request__model="gpt-5")
+    search = span("search", trace_id=trace_id, parent=call.span_id, db__collection__name="wm_" + "b" * 20)
+    sent = read_protobuf(request_of(call, search).SerializeToString())
+    keep_evidence(sent, owner=Owner(tag=acme.tag, slug=acme.slug), actor=TEST_ACTOR, now=datetime.now(UTC))
+    return trace_id.hex()
 
 
 def _request(acme: Tenant, budget: Budget) -> BudgetRequest:

@@ -82,8 +82,8 @@ def _decode(raw: bytes, decoder: msgspec.json.Decoder[Any], struct: type[msgspec
     if len(raw) > BODY_BYTES_MAX:
         raise error_of_status(413)
     # Before it is parsed: each level takes some of the parser's stack, and the server's threads have small ones.
-    if raw.count(b"{") + raw.count(b"[") > DEPTH_MAX and _depth(raw) > DEPTH_MAX:
-        raise _too_deep()
+    if is_too_deep(raw):
+        raise too_deep()
     try:
         request = decoder.decode(raw)
     except msgspec.ValidationError as error:
@@ -117,7 +117,13 @@ def _cut_off() -> ProtocolError:
     return invalid_request("The body ended before its announced length.")
 
 
-def _too_deep() -> ProtocolError:
+def is_too_deep(raw: bytes) -> bool:
+    """Whether the JSON `raw` is nested more than `DEPTH_MAX` levels deep."""
+    return raw.count(b"{") + raw.count(b"[") > DEPTH_MAX and _depth(raw) > DEPTH_MAX
+
+
+def too_deep() -> ProtocolError:
+    """400."""
     return invalid_request(f"The body is nested more than {DEPTH_MAX} levels deep.")
 
 

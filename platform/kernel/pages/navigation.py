@@ -75,6 +75,7 @@ BOOKS_NAVIGATION: Final = (
             NavLine("usage", "usage", "Usage and cost"),
             NavLine("statements", "statement_list", "Statements"),
             NavLine("alerts", "alert_list", "Alerts"),
+            NavLine("evidence", "evidence", "Evidence"),
         ),
     ),
     NavGroup(

@@ -1,0 +1,61 @@
+"""Request bodies that may be packed with gzip: read up to a limit, and unpacked up to another one."""
+
+import zlib
+from typing import Final
+
+from django.http import HttpRequest, UnreadablePostError
+
+from kernel.http.errors import error_of_status, invalid_request
+
+_GZIP: Final = 16 + zlib.MAX_WBITS
+_READ_AT_ONCE: Final = 64 * 1024
+
+
+def read_packed_body(request: HttpRequest, *, sent_max: int, unpacked_max: int) -> bytes:
+    """The body of `request`, unpacked where it says that it is gzip. Sizes are in bytes.
+
+    Refuses with 411, with 413 for one that is longer than `sent_max` or would unpack to more than `unpacked_max`, with
+    415 for another packing, and with 400 where it is cut off or no gzip. Never holds more than both limits together.
+    """
+    headers = request.META
+    announced = headers.get("CONTENT_LENGTH") or ""
+    if not announced.isdecimal():
+        raise error_of_status(411)
+    if int(announced[:20]) > sent_max:
+        raise error_of_status(413)
+    packing = headers.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+    if packing not in {"", "identity", "gzip"}:
+        raise error_of_status(415)
+    try:
+        # Not `request.body`, which has a lower limit of its own.
+        raw = request.read(int(announced))
+    except UnreadablePostError:
+        raise invalid_request("The body ended before its announced length.") from None
+    if len(raw) != int(announced):
+        raise invalid_request("The body ended before its announced length.")
+    if packing != "gzip":
+        if len(raw) > unpacked_max:
+            raise error_of_status(413)
+        return raw
+    return _unpacked(raw, unpacked_max)
+
+
+def _unpacked(raw: bytes, size_max: int) -> bytes:
+    """What `raw` holds, as one gzip stream or as several behind each other."""
+    found = bytearray()
+    rest = raw
+    while rest:
+        stream = zlib.decompressobj(_GZIP)
+        while not stream.eof:
+            try:
+                piece = stream.decompress(rest, _READ_AT_ONCE)
+            except zlib.error:
+                raise invalid_request("The body is not gzip, though it says so.") from None
+            found += piece
+            if len(found) > size_max:
+                raise error_of_status(413)
+            rest = stream.unconsumed_tail
+            if not piece and not rest and not stream.eof:
+                raise invalid_request("The gzip stream is cut off.")
+        rest = stream.unused_data
+    return bytes(found)

@@ -1,0 +1,129 @@
+"""Keeping what a tenant's runtime saw, in the tenant's schema; and saying at once where it saw another tenant."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from django.db import connection, transaction
+
+from kernel.actor import Actor
+from kernel.sql_files import read_sql
+from telemetry.evidence.kinds import NoteKind
+from telemetry.evidence.otlp.sent import Sent
+from telemetry.evidence.reading import Owner, Refused, read_span
+from telemetry.services import audit, outbox
+
+#: Other tenants of one request that are noted by name; the rest are counted together.
+NAMED_MAX: Final = 20
+_ADD_SPANS: Final = read_sql("telemetry.evidence", "add_spans")
+_ADD_NOTES: Final = read_sql("telemetry.evidence", "add_notes")
+#: What is told to people, once a day for each tenant that was named.
+_TOLD: Final[Mapping[NoteKind, str]] = {
+    NoteKind.LEAK: "custom.evidence.leak",
+    NoteKind.FOREIGN: "custom.evidence.foreign_span",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """The first leak, or the first refused span of another tenant, of a day. `about` is the tenant that was named."""
+
+    kind: NoteKind
+    about: str
+    count: int
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """`repeated` were kept before, and `leaks` are among the stored."""
+
+    stored: int
+    repeated: int
+    leaks: int
+    refused: Mapping[NoteKind, int]
+    alarms: tuple[Alarm, ...]
+
+    @property
+    def refused_count(self) -> int:
+        return sum(self.refused.values())
+
+
+def record(sent: Sent, *, owner: Owner, actor: Actor, now: datetime) -> Recorded:
+    """Keep the spans in the schema that the connection is in, in one transaction. Safe to repeat: one that is kept
+    already is passed over.
+    """
+    rows: list[dict[str, Any]] = []
+    noted: Counter[tuple[NoteKind, str]] = Counter()
+    traces: dict[tuple[NoteKind, str], str] = {}
+    if sent.unreadable:
+        noted[NoteKind.MALFORMED, ""] = sent.unreadable
+    for span in sent.spans:
+        read = read_span(span, owner=owner, now=now)
+        if isinstance(read, Refused):
+            _note(noted, traces, read)
+        else:
+            rows.append(read)
+    refused: Counter[NoteKind] = Counter()
+    for (kind, _), count in noted.items():
+        refused[kind] += count
+    with transaction.atomic():
+        stored = leaks = 0
+        for about, count, trace_id in _add_spans(rows):
+            stored += count
+            if about is not None:
+                leaks += count
+                _note(noted, traces, Refused(NoteKind.LEAK, about=about, trace_id=trace_id), count=count)
+        alarms = tuple(_add_notes(noted, traces, now))
+        _tell(alarms, owner=owner, actor=actor, now=now)
+    return Recorded(stored=stored, repeated=len(rows) - stored, leaks=leaks, refused=refused, alarms=alarms)
+
+
+def _note(
+    noted: Counter[tuple[NoteKind, str]], traces: dict[tuple[NoteKind, str], str], what: Refused, *, count: int = 1
+) -> None:
+    key = (what.kind, what.about if (what.kind, what.about) in noted or len(noted) < NAMED_MAX else "")
+    noted[key] += count
+    traces[key] = what.trace_id
+
+
+def _add_spans(rows: list[dict[str, Any]]) -> list[tuple[str | None, int, str]]:
+    if not rows:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD_SPANS, {"rows": msgspec.json.encode(rows).decode()})
+        return list(cursor.fetchall())
+
+
+def _add_notes(
+    noted: Counter[tuple[NoteKind, str]], traces: Mapping[tuple[NoteKind, str], str], now: datetime
+) -> Iterable[Alarm]:
+    if not noted:
+        return
+    notes = [
+        {"kind": kind.value, "about": about, "count": count, "trace_id": traces.get((kind, about), "")}
+        for (kind, about), count in noted.items()
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD_NOTES, {"notes": msgspec.json.encode(notes).decode(), "now": now})
+        for kind, about, count, trace_id, is_first in cursor.fetchall():
+            if is_first and NoteKind(kind) in _TOLD:
+                yield Alarm(kind=NoteKind(kind), about=about, count=count, trace_id=trace_id)
+
+
+def _tell(alarms: Iterable[Alarm], *, owner: Owner, actor: Actor, now: datetime) -> None:
+    """In the trail and in the outbox, in the transaction of the spans. The tenant is not told who the other one is."""
+    for alarm in alarms:
+        facts = {"trace_id": alarm.trace_id, "spans": alarm.count}
+        event_type = _TOLD[alarm.kind]
+        audit.record(
+            actor=actor,
+            action=event_type.removeprefix("custom."),
+            target=f"trace {alarm.trace_id}",
+            at=now,
+            after={**facts, "named": alarm.about},
+        )
+        outbox.announce(outbox.Event(event_type=event_type, content=facts), actor=actor, at=now)

@@ -1,0 +1,3 @@
+from telemetry.findings.models.evidence_standing import EvidenceStanding
+
+__all__ = ["EvidenceStanding"]

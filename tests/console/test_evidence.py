@@ -1,0 +1,130 @@
+"""`evidence/`: what a tenant's runtimes saw, its traces and leaks, and operators' view of all tenants."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from budgets.services.evidence import keep_evidence
+from telemetry.evidence.otlp.protobuf import read_protobuf
+from telemetry.evidence.reading import Owner
+from telemetry.findings.models import EvidenceStanding
+from tenants.models import Tenant
+from tests.support.books import TEST_ACTOR
+from tests.support.console import signed_in
+from tests.support.owner import delete_shared
+from tests.support.spans import Attributes, request_of, span
+
+
+@pytest.fixture(autouse=True)
+def _standings(acme: Tenant, initech: Tenant) -> Iterator[None]:
+    yield
+    delete_shared(EvidenceStanding.objects.filter(tag__in=[acme.tag, initech.tag]))
+
+
+def keep(tenant: Tenant, *spans: Any, resource: Attributes | None = None) -> None:
+    sent = read_protobuf(request_of(*spans, resource=resource).SerializeToString())
+    keep_evidence(sent, owner=Owner(tag=tenant.tag, slug=tenant.slug), actor=TEST_ACTOR, now=datetime.now(UTC))
+
+
+def text_of(answer: Any) -> str:
+    assert answer.status_code == 200
+    return str(answer.content.decode())
+
+
+class TestOwnEvidence:
+    def test_says_how_to_send_some_where_there_is_none(self, ada: User) -> None:
+        text = text_of(signed_in(ada).get("/t/acme/evidence/"))
+
+        assert "OTEL_EXPORTER_OTLP_ENDPOINT" in text
+        assert "Leaks</th>" not in text
+
+    def test_shows_spans_and_what_they_come_to(self, acme: Tenant, ada: User) -> None:
+        keep(
+            acme,
+            span("chat gpt-5", seconds=2, gen_ai__operation__name="chat", gen_ai__usage__input_tokens=1_234),
+            span("tool", is_error=True, gen_ai__tool__name="refund"),
+        )
+
+        text = text_of(signed_in(ada).get("/t/acme/evidence/"))
+
+        assert "chat gpt-5" in text
+        assert "1,234" in text
+        assert "2 s" in text
+        assert "Failed</span>" in text
+
+    @pytest.mark.parametrize(
+        ("query", "is_there"),
+        [("shows=errors", False), ("kind=tool", False), ("kind=inference", True), ("kind=x", True)],
+    )
+    def test_is_filtered_by_its_address(self, query: str, is_there: bool, acme: Tenant, ada: User) -> None:
+        keep(acme, span("the call", gen_ai__operation__name="chat"), span("refund", is_error=True, tool__name="refund"))
+
+        assert ("the call" in text_of(signed_in(ada).get(f"/t/acme/evidence/?{query}"))) is is_there
+
+    def test_leads_from_page_to_page_without_a_gap(self, acme: Tenant, ada: User) -> None:
+        # Half of them began at the same moment.
+        started = span().start_time_unix_nano
+        sent = [span(f"span-{number:03}", ago_seconds=60 + number // 2) for number in range(120)]
+        for number, each in enumerate(sent):
+            each.start_time_unix_nano = each.end_time_unix_nano = started - number // 2 * 10**6
+        keep(acme, *sent)
+        browser, address, seen = signed_in(ada), "/t/acme/evidence/?within=1h", []
+        for _ in range(4):
+            text = text_of(browser.get(address))
+            seen += [name for name in (each.name for each in sent) if f">{name}<" in text]
+            if 'class="pager"' not in text:
+                break
+            address = "/t/acme/evidence/" + text.split('class="pager"')[1].split('href="')[1].split('"')[0].replace(
+                "&amp;", "&"
+            )
+
+        assert sorted(seen) == [each.name for each in sent]
+
+    def test_marks_a_leak_and_shows_its_trace(self, acme: Tenant, ada: User) -> None:
+        leak = span("search docs", prompt_source_tenant="initech")
+        keep(acme, leak, span("inside", trace_id=leak.trace_id, parent=leak.span_id))
+
+        listed = text_of(signed_in(ada).get("/t/acme/evidence/?shows=leaks"))
+        trace = text_of(signed_in(ada).get(f"/t/acme/evidence/traces/{leak.trace_id.hex()}/"))
+
+        assert "search docs" in listed
+        assert "inside" not in listed
+        assert "1 span of this trace used another tenant" in " ".join(trace.split())
+        assert "inside" in trace
+
+    def test_is_not_the_neighbours(self, acme: Tenant, initech: Tenant, ada: User) -> None:
+        other = span("theirs")
+        keep(initech, other)
+        browser = signed_in(ada)
+
+        assert "theirs" not in text_of(browser.get("/t/acme/evidence/"))
+        assert browser.get(f"/t/acme/evidence/traces/{other.trace_id.hex()}/").status_code == 404
+        assert browser.get("/t/acme/evidence/traces/nothing/").status_code == 404
+
+    def test_is_a_file_too(self, acme: Tenant, ada: User) -> None:
+        keep(acme, span("=cmd()", gen_ai__operation__name="chat"))
+
+        answer: Any = signed_in(ada).get("/t/acme/evidence/export/")
+
+        text = b"".join(answer.streaming_content).decode()
+        assert text.count("\n") == 2
+        assert ",=cmd" not in text
+
+
+class TestEvidenceOfAll:
+    def test_begins_with_the_latest_leak(self, acme: Tenant, initech: Tenant, browser: Client) -> None:
+        keep(acme, span())
+        keep(initech, span("search", namespace_tenant="acme", db__collection__name="docs"), span(tenant="acme"))
+
+        text = " ".join(text_of(browser.get("/ops/evidence/")).split())
+
+        assert "1 leak " in text
+        assert "/ops/tenants/initech/evidence/?shows=leaks" in text
+        assert text.index("/ops/tenants/initech/evidence/") < text.index("/ops/tenants/acme/evidence/")
+
+    def test_is_closed_to_members(self, ada: User) -> None:
+        assert signed_in(ada).get("/ops/evidence/").status_code == 404
