@@ -94,7 +94,7 @@ def make_tenant(plan: Plan, until: datetime) -> int:
     from bench.console_books import give_room, write_books  # noqa: PLC0415
     from budgets.services.lifecycle import create_tenant  # noqa: PLC0415
     from budgets.services.rollups import roll_up  # noqa: PLC0415
-    from budgets.services.standing_notes import visit_books  # noqa: PLC0415
+    from budgets.services.visits import visit_books  # noqa: PLC0415
     from tenants.selectors.directory import tenant_by_slug  # noqa: PLC0415
     from tenants.services.provisioning import NewTenant  # noqa: PLC0415
 

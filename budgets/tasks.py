@@ -1,5 +1,8 @@
 """The worker's door to the books: what is done later, and what is done again and again.
 
+Fair by turns: a visit ends after a while by itself, and a tenant of which there is more goes to the end of the queue,
+behind everybody who waits.
+
 While PostgreSQL is away these tasks say so in a line and leave their work to the next tick: nothing is lost by waiting.
 """
 
@@ -10,18 +13,21 @@ from typing import Final
 from celery import shared_task
 from django.db import OperationalError
 
+from budgets.services.checking import check_books
 from budgets.services.engine import EngineUnavailable
 from budgets.services.expiry import visit_tenant
-from budgets.services.standing_notes import visit_books
 from budgets.services.sweep import sweep_tenants
+from budgets.services.visits import visit_books
 from kernel.ids import Tag
 from kernel.tasks import TenantTask
-from tenants.services import due, standing
+from tenants.services import checks, due, standing
 
 #: Tenants handed out by one tick; the next tick takes the next ones.
 _TENANTS_MAX: Final = 500
-#: After it a visit ends by itself and the tenant stays due.
-_VISIT_SECONDS_MAX: Final = 10.0
+#: After it a visit ends by itself, so that one huge tenant does not keep the small ones waiting.
+_VISIT_SECONDS_MAX: Final = 2.0
+#: Tenants whose books one tick has checked: a night has ticks enough for all.
+_CHECKS_MAX: Final = 50
 
 _logger = logging.getLogger(__name__)
 
@@ -45,8 +51,12 @@ def expire_tenant(*, tag: str) -> None:
     ends_at = time.monotonic() + _VISIT_SECONDS_MAX
     try:
         visit_tenant(tag=Tag(tag), has_time=lambda: time.monotonic() < ends_at)
+        is_due = due.take_again(tag=Tag(tag))
     except (EngineUnavailable, OperationalError) as error:
         _logger.warning("Expiry of tenant %s was cut off and will be tried again: %s", tag, type(error).__name__)
+        return
+    if is_due:
+        expire_tenant.delay(tag=tag)
 
 
 @shared_task(name="budgets.sweep_due", time_limit=900)
@@ -68,18 +78,44 @@ def dispatch_rollups() -> None:
         roll_up_tenant.apply_async(kwargs={"tag": tag}, expires=standing.RETRY_AFTER_S)
 
 
-# Of one huge tenant so much at a time that the others have their turn.
 @shared_task(base=TenantTask, name="budgets.roll_up_tenant", time_limit=45)
 def roll_up_tenant(*, tag: str) -> None:
-    """Add what is new in one tenant's books to its rollups and note how it stands. May run twice."""
+    """Open one tenant's periods that are due, follow its books, seal them, and note how it stands. May run twice."""
     ends_at = time.monotonic() + _VISIT_SECONDS_MAX
     try:
-        visit_books(tag=Tag(tag), has_time=lambda: time.monotonic() < ends_at)
+        done = visit_books(tag=Tag(tag), has_time=lambda: time.monotonic() < ends_at)
+        has_more = not done.is_done and standing.ask_again(tag=Tag(tag))
     except OperationalError as error:
         _logger.warning("The rollup of tenant %s was cut off and will be tried again: %s", tag, type(error).__name__)
+        return
+    if has_more:
+        roll_up_tenant.apply_async(kwargs={"tag": tag}, expires=standing.RETRY_AFTER_S)
 
 
 @shared_task(name="budgets.sweep_standings", time_limit=300)
 def sweep_standings() -> None:
     """Forget tenants that are gone and find tables that were made anew. Slow and rare."""
     standing.forget_strangers()
+    checks.forget_strangers()
+
+
+@shared_task(name="budgets.dispatch_checks", time_limit=30)
+def dispatch_checks() -> None:
+    """Have the books checked that were not checked for a day, some at a time."""
+    try:
+        tags = checks.ask_for_checks(limit=_CHECKS_MAX)
+    except OperationalError as error:
+        _logger.warning("Nobody's books were checked: %s", str(error).partition("\n")[0])
+        return
+    for tag in tags:
+        check_tenant.apply_async(kwargs={"tag": tag}, expires=checks.RETRY_AFTER_S)
+
+
+# The limit is below `checks.RETRY_AFTER_S`: a check has ended, one way or the other, before it is asked for again.
+@shared_task(base=TenantTask, name="budgets.check_tenant", time_limit=3000)
+def check_tenant(*, tag: str) -> None:
+    """Prove one tenant's books, seals and rollups; what is found is noted, and an error in the log. May run twice."""
+    try:
+        check_books(tag=Tag(tag))
+    except OperationalError as error:
+        _logger.warning("The check of tenant %s was cut off and will be tried again: %s", tag, type(error).__name__)

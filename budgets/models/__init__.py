@@ -8,6 +8,7 @@ from budgets.models.reservation import Reservation
 from budgets.models.rollups import DecisionRollup, RollupMark, UsageDay, UsageRollup
 from budgets.models.rules import KillSwitch, QuotaCounter, Ruleset, Run
 from budgets.models.run_template import RunTemplate
+from budgets.models.seals import LedgerSeal
 
 __all__ = [
     "Alert",
@@ -21,6 +22,7 @@ __all__ = [
     "KillSwitch",
     "LedgerEntry",
     "LedgerHead",
+    "LedgerSeal",
     "PolicyVersion",
     "QuotaCounter",
     "Reservation",

@@ -46,7 +46,13 @@ class Budget(models.Model):
 
     class Meta:
         db_table = "budget"
-        indexes = [models.Index(fields=["scope_path", "unit"], condition=Q(run_id=None), name="budget_standing")]
+        indexes = [
+            models.Index(fields=["scope_path", "unit"], condition=Q(run_id=None), name="budget_standing"),
+            # Budgets of runs have no period and are not in it.
+            models.Index(
+                fields=["period_ends_at"], condition=Q(period_ends_at__isnull=False), name="budget_period_ends"
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["scope_path", "unit"], name="one_budget_per_scope_and_unit"),
             models.CheckConstraint(condition=Q(allocated__gte=0), name="budget_allocated_not_negative"),

@@ -10,7 +10,7 @@ from budgets.models import Reservation
 from budgets.models.choices import ReservationStatus
 
 
-class _DatabaseNow(Func):
+class DatabaseNow(Func):
     """The clock that decides, cut to the milliseconds in which reservations are kept."""
 
     template = "date_trunc('milliseconds', clock_timestamp())"
@@ -25,7 +25,7 @@ class DueReservation:
 
 def due_reservations(*, after: DueReservation | None, limit: int) -> list[DueReservation]:
     """Active reservations past their grace period by the database's clock, the oldest first, from behind `after`."""
-    due = Reservation.objects.filter(status=ReservationStatus.ACTIVE, due_at__lt=_DatabaseNow())
+    due = Reservation.objects.filter(status=ReservationStatus.ACTIVE, due_at__lt=DatabaseNow())
     if after is not None:
         due = due.filter(Q(due_at__gt=after.due_at) | Q(due_at=after.due_at, id__gt=after.id), due_at__gte=after.due_at)
     rows = due.order_by("due_at", "id").values_list("id", "due_at")[:limit]

@@ -1,11 +1,11 @@
-"""Noting how a tenant stands, after its books were rolled up: from its own schema into the shared one.
+"""How a tenant stands, read from its own books after they were rolled up. `budgets/services/visits.py` notes it down.
 
-Two transactions, one behind the other: nothing writes `public` and a tenant's schema together.
+It is written behind this, in another transaction: nothing writes `public` and a tenant's schema together.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -16,16 +16,11 @@ from django.db.models import Count, Min
 
 from budgets.models import Budget, LedgerHead, Reservation
 from budgets.models.choices import BudgetStatus, ReservationStatus
-from budgets.services.alert_watch import look_for_alerts
-from budgets.services.alerts import note_open_alerts
 from budgets.services.periods import BooksBusy, with_periods_open
-from budgets.services.rollups import RolledUp, roll_up
-from kernel.ids import Tag
 from kernel.money import Unit
 from kernel.sql_files import read_sql
-from kernel.tenancy import in_tenant
 from tenants.selectors.standing import quarters_until
-from tenants.services.standing import StandingNote, note_standing, read_visit
+from tenants.services.standing import StandingNote
 
 #: Refusals of the last hour that are counted one by one.
 _COUNTED_MAX: Final = 10_000
@@ -47,24 +42,6 @@ class _Lately:
     calls_hour: int
     top_agent: str
     top_agent_charged: int
-
-
-def visit_books(*, tag: Tag, has_time: Callable[[], bool]) -> RolledUp:
-    """Roll up what is new in the tenant's books, look for what somebody should know, then note how the tenant stands.
-
-    Safe to repeat, to run twice at once, and to be killed anywhere: then the tenant is visited again.
-    """
-    # Before anything is read: a row that comes in behind this is for the next visit.
-    visit = read_visit(tag=tag)
-    done = roll_up(tag=tag, has_time=has_time)
-    with in_tenant(tag):
-        note = standing_note(mean_known=visit.mean_hour_7d, mean_until=visit.quarters_until)
-    look_at = look_for_alerts(tag=tag, note=note)
-    note = replace(note, revisit_at=_sooner(note.revisit_at, look_at, now=note.as_of))
-    # First what the alerts say: a visit that is killed before its last line is made again.
-    note_open_alerts(tag=tag)
-    note_standing(tag=tag, note=note, inserts_seen=visit.inserts if done.is_done else None)
-    return done
 
 
 def standing_note(*, mean_known: Decimal | None = None, mean_until: datetime | None = None) -> StandingNote:
@@ -177,13 +154,6 @@ def _revisit_at(now: datetime, *, is_moving: bool, period_ends_at: datetime | No
         return soon
     # One that is over already could not be opened: not at once again.
     return None if period_ends_at is None else max(period_ends_at, soon)
-
-
-def _sooner(revisit_at: datetime | None, look_at: datetime | None, *, now: datetime) -> datetime | None:
-    if look_at is None:
-        return revisit_at
-    look_at = max(look_at, now + _REVISIT_AFTER)
-    return look_at if revisit_at is None else min(revisit_at, look_at)
 
 
 def _midnight(on: Any, zone: ZoneInfo) -> datetime:

@@ -7,6 +7,7 @@ from typing import Any
 
 from celery import Celery
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # its stubs lack it
+from celery.schedules import crontab
 from celery.signals import setup_logging, worker_init, worker_ready
 from django.conf import settings
 
@@ -31,6 +32,11 @@ app.conf.beat_schedule = {
     "dispatch webhooks": {"task": "tenants.dispatch_webhooks", "schedule": 1.0, "options": {"expires": 5}},
     "enrol webhooks": {"task": "tenants.enrol_webhooks", "schedule": 10.0, "options": {"expires": 10}},
     "sweep webhooks": {"task": "tenants.sweep_webhooks", "schedule": 3600.0, "options": {"expires": 3600}},
+    "dispatch checks": {
+        "task": "budgets.dispatch_checks",
+        "schedule": crontab(minute="*", hour="1-4"),
+        "options": {"expires": 60},
+    },
     "follow prices": {"task": "routing.follow_prices", "schedule": 60.0, "options": {"expires": 60}},
     "follow dates": {"task": "routing.follow_dates", "schedule": 300.0, "options": {"expires": 300}},
     "follow rules": {"task": "routing.follow_rules", "schedule": 3600.0, "options": {"expires": 3600}},

@@ -1,4 +1,5 @@
 from tenants.models.display_rate import DisplayRate
+from tenants.models.ledger_check import LedgerCheck
 from tenants.models.open_request import OpenRequest
 from tenants.models.plan import Plan
 from tenants.models.platform_switch import PlatformSwitch
@@ -11,6 +12,7 @@ from tenants.models.webhook_due import WebhookDue
 __all__ = [
     "DisplayRate",
     "Domain",
+    "LedgerCheck",
     "OpenRequest",
     "Plan",
     "PlatformSwitch",

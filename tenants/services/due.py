@@ -33,6 +33,10 @@ _TAKE: Final = """
     WHERE tenant_due.tag = due.tag
     RETURNING tenant_due.tag
 """
+_TAKE_AGAIN: Final = """
+    UPDATE tenant_due SET due_at = clock_timestamp() + make_interval(secs => %s)
+    WHERE tag = %s AND due_at <= clock_timestamp()
+"""
 _CLAIM: Final = """
     INSERT INTO tenant_due (tag, due_at, claim) VALUES (%s, clock_timestamp() + make_interval(secs => %s), %s)
     ON CONFLICT (tag) DO UPDATE SET due_at = excluded.due_at, claim = excluded.claim
@@ -55,6 +59,13 @@ def take_due(*, limit: int) -> list[Tag]:
     with in_public(), connection.cursor() as cursor:
         cursor.execute(_TAKE, [RETRY_AFTER_S, limit])
         return [Tag(tag) for (tag,) in cursor.fetchall()]
+
+
+def take_again(*, tag: Tag) -> bool:
+    """Take the tenant once more where it is still due; False where nothing is, or where somebody else took it."""
+    with in_public(), connection.cursor() as cursor:
+        cursor.execute(_TAKE_AGAIN, [RETRY_AFTER_S, tag])
+        return bool(cursor.rowcount)
 
 
 def claim_visit(*, tag: Tag, visit: UUID) -> None:

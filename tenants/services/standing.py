@@ -38,6 +38,9 @@ _FIND_TABLES: Final = """
     WHERE f.tag = s.tag AND f.ledger_table IS NOT NULL AND f.decision_table IS NOT NULL
         AND (f.ledger_table, f.decision_table) <> (s.ledger_table, s.decision_table)
 """
+_ASK_AGAIN: Final = """
+    UPDATE tenant_standing SET asked_at = clock_timestamp() WHERE tag = %s AND (asked_at IS NULL OR asked_at <= as_of)
+"""
 _READ_VISIT: Final = """
     SELECT pg_stat_get_tuples_inserted(ledger_table::oid) + pg_stat_get_tuples_inserted(decision_table::oid),
         quarters_until, mean_hour_7d
@@ -106,6 +109,13 @@ def ask_for_visits(*, limit: int) -> list[Tag]:
     with in_public(), connection.cursor() as cursor:
         cursor.execute(read_sql("tenants", "ask_for_visits"), {"retry_after_s": RETRY_AFTER_S, "at_most": limit})
         return [Tag(tag) for (tag,) in cursor.fetchall()]
+
+
+def ask_again(*, tag: Tag) -> bool:
+    """Ask for the next visit of a tenant of which there is more to be read; False where somebody has asked already."""
+    with in_public(), connection.cursor() as cursor:
+        cursor.execute(_ASK_AGAIN, [tag])
+        return bool(cursor.rowcount)
 
 
 def read_visit(*, tag: Tag) -> Visit:

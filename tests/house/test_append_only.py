@@ -30,6 +30,7 @@ GRANTS: Final = {
     "ledger_entry": {"SELECT", "INSERT"},
     "ledger_head": {"SELECT", "INSERT", "UPDATE"},
     "ledger_posting": {"SELECT"},
+    "ledger_seal": {"SELECT", "INSERT"},
     "outbox_event": {"SELECT", "INSERT", "UPDATE"},
     "policy_version": {"SELECT", "INSERT"},
     "quota_counter": {"SELECT", "INSERT", "UPDATE", "DELETE"},
@@ -56,7 +57,13 @@ STATEMENTS: Final = {
     "DROP": "DROP TABLE {table}",
     "TRIGGER": "ALTER TABLE {table} DISABLE TRIGGER ALL",
 }
-COLUMNS: Final = {"ledger_entry": "amount", "decision": "verdict", "audit_entry": "reason", "policy_version": "reason"}
+COLUMNS: Final = {
+    "audit_entry": "reason",
+    "decision": "verdict",
+    "ledger_entry": "amount",
+    "ledger_seal": "hash",
+    "policy_version": "reason",
+}
 NEVER_CHANGED: Final = sorted(COLUMNS)
 NEVER_DELETED: Final = [
     "alert",

@@ -34,6 +34,7 @@ GRANTS: Final = {
     "platform_switch": KEEP,
     "tenant": KEEP,
     "tenant_domain": ADD,
+    "ledger_check": EVERYTHING,
     "tenant_due": EVERYTHING,
     "tenant_standing": EVERYTHING,
     "socialaccount_socialaccount": READ,
@@ -44,6 +45,7 @@ GRANTS: Final = {
     "webhook_delivery": EVERYTHING,
     "webhook_due": EVERYTHING,
     "webhook_subscription": EVERYTHING,
+    "verification": EVERYTHING,
 }
 
 pytestmark = pytest.mark.usefixtures("database")

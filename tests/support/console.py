@@ -15,7 +15,7 @@ from accounts.console.second_factor import SECOND_FACTOR_KNOWN
 from accounts.models import MemberRole, Membership, OperatorRole, User
 from accounts.services.operators import create_operator
 from budgets.models.choices import Period
-from budgets.services.standing_notes import visit_books
+from budgets.services.visits import visit_books
 from kernel.ids import mint_wire_id, uuid7
 from kernel.money import Unit
 from tenants.models import Tenant

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from budgets.models.choices import Period
-from budgets.services.standing_notes import visit_books
+from budgets.services.visits import visit_books
 from budgets.tasks import dispatch_rollups
 from config.celery import app
 from kernel.ids import Tag

@@ -1,16 +1,13 @@
 """``manage.py verify_ledger``: prove that the books of every tenant add up, while traffic runs."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
+from budgets.management.chosen_tenants import chosen_tenants
 from budgets.services.verifying import verify_books
-from kernel.ids import parse_tag
-from tenants.selectors.directory import TenantLine, directory_page, tenant_by_slug, tenant_by_tag
-
-_PAGE = 500
+from tenants.selectors.directory import TenantLine
 
 
 class Command(BaseCommand):
@@ -24,7 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, tenant: str | None, shows_all: bool, **options: Any) -> None:
         read, unsound = 0, []
-        for line in _tenants() if tenant is None else [_tenant(tenant)]:
+        for line in chosen_tenants(tenant):
             read += 1
             if not self._is_sound(line, shows_all=shows_all):
                 unsound.append(line.slug)
@@ -45,19 +42,3 @@ class Command(BaseCommand):
         for difference in found.differences if shows_all else found.differences[:1]:
             self.stdout.write(f"  {difference}")
         return not found.differences
-
-
-def _tenants() -> Iterator[TenantLine]:
-    page = directory_page(limit=_PAGE)
-    yield from (line for line in page.tenants if line.has_books)
-    while page.next_after is not None:
-        page = directory_page(after=page.next_after, limit=_PAGE)
-        yield from (line for line in page.tenants if line.has_books)
-
-
-def _tenant(name: str) -> TenantLine:
-    tag = parse_tag(name)
-    line = tenant_by_slug(name) or (tenant_by_tag(tag) if tag else None)
-    if line is None or not line.has_books:
-        raise CommandError(f"There is no tenant {name} with books.")
-    return line

@@ -25,7 +25,7 @@ from budgets.services.demo.cast import OPERATOR_EMAIL, TENANTS, DemoTenant
 from budgets.services.demo.play import NotPlayable, play_day, was_played
 from budgets.services.demo.stage import ACTOR, ensure_tenant, is_in_business
 from budgets.services.plan_seeding import ensure_plans
-from budgets.services.standing_notes import visit_books
+from budgets.services.visits import visit_books
 from kernel.ids import PLATFORM_TAG, Tag
 from kernel.tenancy import in_public, in_tenant
 from routing.services.catalogue_prices import ensure_catalogue_prices
