@@ -18,7 +18,9 @@ from budgets.services.rule_compiler import recompile
 from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.tenancy import in_public, in_tenant
+from telemetry.event_owner import Owner
 from telemetry.services import audit, outbox
+from telemetry.services.webhooks.closing import disable_with_tenant
 from tenants.services import provisioning
 from tenants.services.provisioning import NewTenant
 
@@ -90,7 +92,9 @@ def resume_tenant(*, tag: Tag, actor: Actor) -> Standing:
 
 
 def close_tenant(*, tag: Tag, actor: Actor) -> Standing:
-    """End the tenant for good, in one transaction: holds released, budgets closed, keys revoked. Safe to repeat.
+    """End the tenant for good, in one transaction: holds released, budgets closed, keys revoked, webhooks disabled.
+
+    Safe to repeat.
 
     When it returns nothing of the tenant is under way any more, because everything that was held the ledger head
     before.
@@ -104,6 +108,7 @@ def close_tenant(*, tag: Tag, actor: Actor) -> Standing:
             announce_released(journal, held)
             close_budgets(journal)
             revoke_all_keys(actor=actor, now=journal.now)
+            disable_with_tenant(owner=Owner(tag=tag, tenant_id=journal.head.slug), actor=actor, now=journal.now)
             standing = _become(journal, TenantStatus.CLOSED, "tenant.closed", holds_released=released)
         closed_at = journal.now
     provisioning.set_directory_status(tag, standing.status, closed_at=closed_at)

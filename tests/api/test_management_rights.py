@@ -45,6 +45,7 @@ SAMPLES = {
     "<policy_kind:kind>": "tools",
     "<seq:version>": "1",
     "<str:subscription_id>": "whsub_unknown",
+    "<str:event_id>": "evt_unknown",
 }
 OPERATIONS = [
     (str(pattern.name), method, path)
@@ -81,7 +82,7 @@ class TestTable:
         for (_, method), right in RIGHTS.items():
             kind = "read" if method == "GET" else "write"
             assert right.platform == f"platform:{kind}"
-            areas = {f"{area}:{kind}" for area in ("budgets", "keys", "policies", "webhooks")}
+            areas = {f"{area}:{kind}" for area in ("budgets", "keys", "policies", "webhooks", "events")}
             of_runtimes = {"reservations:list" if kind == "read" else "reservations:create"}
             assert right.tenant is None or right.tenant in areas | of_runtimes
 

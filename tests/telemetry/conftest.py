@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
+from kernel.tenancy import in_public
+from telemetry.models import WebhookSubscription
 from tenants.models import Tenant
 from tests.support.webhook_receiver import Sink, listening
 from tests.support.webhooks import Hooks
@@ -25,3 +27,12 @@ def sink() -> Iterator[Sink]:
 @pytest.fixture
 def hooks(acme: Tenant) -> Hooks:
     return Hooks(acme)
+
+
+@pytest.fixture
+def platform(database: None) -> Iterator[Hooks]:
+    """The platform's own webhooks, gone afterwards."""
+    found = Hooks(None)
+    yield found
+    with in_public():
+        WebhookSubscription.objects.all().delete()

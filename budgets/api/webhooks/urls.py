@@ -3,6 +3,8 @@
 from django.urls import path
 
 from budgets.api.webhooks.deliveries import AdminDeliveries, AdminWebhookTest, Deliveries, WebhookTest
+from budgets.api.webhooks.events import AdminEvents, AdminOneEvent, Events
+from budgets.api.webhooks.replays import AdminWebhookReplay, WebhookReplay
 from budgets.api.webhooks.subscriptions import AdminOneWebhook, AdminWebhooks, OneWebhook, Webhooks
 
 _ONE = "webhooks/<str:subscription_id>"
@@ -13,8 +15,13 @@ urlpatterns = [
     path(_ONE, OneWebhook.as_view(), name="webhook"),
     path(f"{_ONE}/test", WebhookTest.as_view(), name="webhook_test"),
     path(f"{_ONE}/deliveries", Deliveries.as_view(), name="webhook_deliveries"),
+    path(f"{_ONE}/replay", WebhookReplay.as_view(), name="webhook_replay"),
+    path("events", Events.as_view(), name="events"),
     path("admin/webhooks", AdminWebhooks.as_view(), name="any_webhooks"),
     path(_ANY, AdminOneWebhook.as_view(), name="any_webhook"),
     path(f"{_ANY}/test", AdminWebhookTest.as_view(), name="any_webhook_test"),
     path(f"{_ANY}/deliveries", AdminDeliveries.as_view(), name="any_webhook_deliveries"),
+    path(f"{_ANY}/replay", AdminWebhookReplay.as_view(), name="any_webhook_replay"),
+    path("admin/events", AdminEvents.as_view(), name="any_events"),
+    path("admin/events/<str:event_id>", AdminOneEvent.as_view(), name="any_event"),
 ]

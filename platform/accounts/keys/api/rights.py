@@ -101,6 +101,8 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("webhook", "DELETE"): _WEBHOOKS_WRITE,
     ("webhook_test", "POST"): _WEBHOOKS_WRITE,
     ("webhook_deliveries", "GET"): _WEBHOOKS_READ,
+    ("webhook_replay", "POST"): _WEBHOOKS_WRITE,
+    ("events", "GET"): Right(Permission.PLATFORM_READ, Permission.EVENTS_READ),
     ("any_webhooks", "GET"): _PLATFORM_READS,
     ("any_webhooks", "POST"): _PLATFORM_WRITES,
     ("any_webhook", "GET"): _PLATFORM_READS,
@@ -108,6 +110,9 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("any_webhook", "DELETE"): _PLATFORM_WRITES,
     ("any_webhook_test", "POST"): _PLATFORM_WRITES,
     ("any_webhook_deliveries", "GET"): _PLATFORM_READS,
+    ("any_webhook_replay", "POST"): _PLATFORM_WRITES,
+    ("any_events", "GET"): _PLATFORM_READS,
+    ("any_event", "GET"): _PLATFORM_READS,
 }
 
 

@@ -115,12 +115,12 @@ def require_reachable(url: str, rules: AddressRules) -> None:
 def is_public(address: Address) -> bool:
     """Whether it belongs to the internet at large, and no part of it is another address that does not."""
     if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
-        if inner is None and address in _NAT64:
-            inner = IPv4Address(int(address) & 0xFFFF_FFFF)
-        if inner is not None and not is_public(inner):
-            return False
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
+        if address in _NAT64:
+            return is_public(IPv4Address(int(address) & 0xFFFF_FFFF))
+        inner = address.sixtofour or (address.teredo or (None, None))[1]
+        if inner is not None and not is_public(inner):
+            return False
     is_odd = address.is_multicast or address.is_reserved or address.is_unspecified or address.is_link_local
     return address.is_global and not is_odd and not any(address in network for network in _SPECIAL)

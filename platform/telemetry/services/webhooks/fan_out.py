@@ -65,7 +65,7 @@ def hand_out(*, owner: Owner, now: datetime) -> HandedOut:
 
 def asks_for(receiver: WebhookSubscription, event: OutboxEvent, owner: Owner) -> bool:
     """Whether this receiver is to hear of this event: by its names or categories, its scope, and since when."""
-    return event.at >= receiver.listens_since and selects(receiver, event) and _may_hear(receiver, event, owner)
+    return event.at >= receiver.listens_since and selects(receiver, event) and may_hear(event, owner)
 
 
 def selects(receiver: WebhookSubscription, event: OutboxEvent) -> bool:
@@ -78,8 +78,8 @@ def selects(receiver: WebhookSubscription, event: OutboxEvent) -> bool:
     return is_asked_for and is_in_scope and event.event_type != TEST_EVENT
 
 
-def _may_hear(receiver: WebhookSubscription, event: OutboxEvent, owner: Owner) -> bool:
-    # Said again here: what a tenant's receiver must not hear of does not leave, however its row came about.
+def may_hear(event: OutboxEvent, owner: Owner) -> bool:
+    """Whether the owner's receivers may: what a tenant must not hear of does not leave, however a row came about."""
     return owner.is_platform or category_of(event.event_type) in TENANT_CATEGORIES
 
 
