@@ -1,5 +1,6 @@
 """`/ops/tenant/bulk/`: stopping or resuming many tenants, once their number was seen."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -32,7 +33,9 @@ type _Verb = Literal["stop", "resume"]
 
 
 class _SeenForm(forms.Form):
-    seen = forms.IntegerField(min_value=0, widget=forms.HiddenInput())
+    """`seen` stands for those that the page showed: if others are meant by now, nothing is done."""
+
+    seen = forms.CharField(widget=forms.HiddenInput, max_length=80)
 
 
 class _BulkStopForm(_SeenForm, StopForm):
@@ -56,20 +59,20 @@ class _Choice:
 
 @page(Act.STOP_TENANT, send=Act.STOP_TENANT)
 def tenant_bulk(request: HttpRequest) -> HttpResponse:
-    """GET shows how many there are; POST does it to exactly so many, and to none where the number changed."""
+    """GET shows how many there are; POST does it to exactly these, and to none where they changed."""
     choice = _choice_of(request.GET)
     lines = choice.lines()
     kind = _BulkStopForm if choice.verb == "stop" else _SeenForm
-    form = kind(request.POST) if request.method == "POST" else kind(initial={"seen": len(lines)})
+    form = kind(request.POST) if request.method == "POST" else kind(initial={"seen": _seen(lines)})
     if request.method == "POST" and form.is_valid():
         seen = form.cleaned_data["seen"]
-        if seen != len(lines):
-            form.add_error(
-                None,
-                f"There were {seen} when you looked, and now there are {len(lines)}."
-                " Nothing was changed: look at them again.",
-            )
-            form.data = {**form.data.dict(), "seen": str(len(lines))}  # type: ignore[attr-defined]  # a QueryDict
+        if seen != _seen(lines):
+            count = seen.partition("-")[0]
+            what = f"{count} when you looked, and now there are {len(lines)}"
+            if count == str(len(lines)):
+                what = "others among them when you looked"
+            form.add_error(None, f"There were {what}. Nothing was changed: look at them again.")
+            form.data = {**form.data.dict(), "seen": _seen(lines)}  # type: ignore[attr-defined]  # a QueryDict
         elif 0 < len(lines) <= TENANTS_MAX:
             stop = form.stop(level=SwitchLevel.TENANT) if isinstance(form, _BulkStopForm) else None
             _tell(request, choice.verb, *_do(lines, stop=stop, actor=place_of(request).actor()))
@@ -87,6 +90,11 @@ def tenant_bulk(request: HttpRequest) -> HttpResponse:
         "back": f"{reverse('ops:tenant_list')}?{query_of(request.GET)}",
     }
     return render(request, "operate/tenant_bulk.html", context, status=422 if form.errors else 200)
+
+
+def _seen(lines: list[TenantLine]) -> str:
+    """How many there are, and a digest of who: one may have come while another went."""
+    return f"{len(lines)}-{hashlib.sha256(' '.join(sorted(line.tag for line in lines)).encode()).hexdigest()}"
 
 
 def _choice_of(query: QueryDict) -> _Choice:

@@ -9,12 +9,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import NoReverseMatch, reverse
 
+from accounts.console.invitation_links import hand_over
 from accounts.console.pages import page
 from accounts.console.place import Place, place_of
 from accounts.console.reauth import reauthenticated
 from accounts.roles import Act
 from accounts.selectors.memberships import MemberRole
-from accounts.services.invitation_mail import mail_invitation
 from accounts.services.invitations import AlreadyThere, invite
 from accounts.services.operators import InvalidEmail
 from budgets.console.stopping import BUSY, act_answer, name_of
@@ -129,11 +129,7 @@ def _invite_owner(request: HttpRequest, tenant: "Tenant", email: str, actor: Act
     except (AlreadyThere, InvalidEmail):
         messages.error(request, f"{email} was not invited. Invite them on the page of its members.")
         return
-    link = request.build_absolute_uri(reverse("accounts:invitation", args=[invited.token]))
-    if mail_invitation(invited.invitation, link=link):
-        messages.success(request, f"{email} was sent an invitation.")
-    else:
-        messages.warning(request, f"Hand this link to {email}; it is shown once: {link}")
+    hand_over(request, invited, tag=tenant.tag, shown_at="the page of its members")
 
 
 def _first_page(slug: str) -> str:

@@ -13,16 +13,14 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from accounts.console.circles import Circle, circle_of
+from accounts.console.invitation_links import hand_over, take_link
 from accounts.console.people_forms import InviteForm, RemoveForm, RoleForm, WithdrawForm
 from accounts.console.place import place_of
 from accounts.selectors.people import open_invitations
-from accounts.services.invitation_mail import mail_invitation
-from accounts.services.invitations import AlreadyThere, InvitationOver, Invited, invite, withdraw
+from accounts.services.invitations import AlreadyThere, InvitationOver, invite, withdraw
 from accounts.services.members import LastOwner, NoSuchMember, RoleChanged
 from accounts.services.operators import InvalidEmail
-from kernel.sealing import seal, unseal
 
-_LINK = "invitation_link"
 _LAST_OWNER = "They are the last owner. Make somebody else an owner first."
 _GONE = "They are not here any more. Somebody was quicker."
 
@@ -37,7 +35,7 @@ def person_list(request: HttpRequest, slug: str = "") -> HttpResponse:
         "section": circle.title.lower(),
         "may_change": circle.manage in place.may,
         "invitations": open_invitations(circle.tag, now=datetime.now(UTC)),
-        "new_link": _take_link(request, circle),
+        "new_link": take_link(request, tag=circle.tag),
         **{f"{name}_url": circle.url(name) for name in ("invite", "role", "remove", "withdraw")},
     }
     return render(request, "accounts/person_list.html", facts)
@@ -63,7 +61,7 @@ def person_invite(request: HttpRequest, slug: str = "") -> HttpResponse:
         except InvalidEmail:
             form.add_error("email", "This is no e-mail address.")
         else:
-            _hand_over(request, circle, invited)
+            hand_over(request, invited, tag=circle.tag, shown_at="")
             return _see_other(circle.url("list"))
     return _act(request, circle, form, title=f"Invite to {circle.name}", button="Invite")
 
@@ -163,27 +161,6 @@ def _known(request: HttpRequest, circle: Circle) -> dict[str, Any] | None:
 
 def _email(form: Form) -> str:
     return str(form["email"].value() or "")
-
-
-def _hand_over(request: HttpRequest, circle: Circle, invited: Invited) -> None:
-    invitation = invited.invitation
-    link = request.build_absolute_uri(reverse("accounts:invitation", args=[invited.token]))
-    if mail_invitation(invitation, link=link):
-        messages.success(request, f"{invitation.email} gets a mail with the link.")
-    else:
-        # Whoever reads the table of sessions must not read the link.
-        kept = {"circle": circle.tag or "", "email": invitation.email, "link": seal(link, purpose=_LINK)}
-        request.session[_LINK] = kept
-
-
-def _take_link(request: HttpRequest, circle: Circle) -> dict[str, str] | None:
-    """The link that was made a moment ago, once."""
-    kept: dict[str, str] | None = request.session.get(_LINK)
-    if kept is None or kept["circle"] != (circle.tag or ""):
-        return None
-    del request.session[_LINK]
-    link = unseal(kept["link"], purpose=_LINK)
-    return kept | {"link": link} if link else None
 
 
 def _see_other(address: str) -> HttpResponse:
