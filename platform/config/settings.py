@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.utils.csp import CSP
 
-from config import environment, sign_in
+from config import credentials, environment, sign_in
 from kernel.logs.setup import LOG_FORMATS, LOG_LEVELS, logging_config
 
 BASE_DIR = environment.BASE_DIR
@@ -137,6 +137,13 @@ CACHES = {
     "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 
+# ── Secrets of tenants ───────────────────────────────────────────────────────────────────────────────
+# How their stores are reached. What is not set up is leased to nobody; a local run has files.
+CREDENTIALS = credentials.credential_options(
+    os.environ, local_folder=VAR_DIR / "credentials" if EMBEDDED_SERVERS is not None else None
+)
+
+# ── Background work ──────────────────────────────────────────────────────────────────────────────────
 CELERY_BROKER_URL = environment.celery_broker_url(REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
