@@ -1,10 +1,17 @@
 """The page about the platform's own parts."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 import redis
 from django.test import Client
 
+from budgets.services.decision_notes import drain
+from kernel.metrics.tally import Tally
+from kernel.tenancy import in_public
 from kernel.valkey import shared_valkey
+from tenants.models import Tenant, TenantDue, VerifiedPart
+from tenants.services.verifications import note_verification
 from tests.support.books import Books
 from tests.support.console import noted
 
@@ -44,3 +51,43 @@ class TestSystem:
 
         assert "Valkey is away" in text
         assert "PostgreSQL" in text
+
+    def test_says_how_fast_decisions_were_and_why_some_were_refused(self, books: Books, browser: Client) -> None:
+        books.add_budget(allocated=10)
+        books.ask("reserve", amount=11)
+        drain(Tally())
+
+        text = text_of(browser)
+
+        assert "99 % within" in text
+        assert "<code>BUDGET_EXCEEDED</code>" in text
+
+    def test_says_that_books_were_never_proven(self, acme: Tenant, browser: Client) -> None:
+        text = text_of(browser)
+
+        assert "Not all proven" in text
+
+    def test_names_books_that_do_not_add_up(self, acme: Tenant, browser: Client) -> None:
+        note_verification(
+            tag=acme.tag,
+            part=VerifiedPart.LEDGER,
+            at=datetime.now(UTC),
+            took_ms=5,
+            read=10,
+            differences=2,
+            first="L2 tenant:acme: spent 5, the entries say 6",
+        )
+
+        text = text_of(browser)
+
+        assert "Does not add up" in text
+        assert "L2 tenant:acme: spent 5, the entries say 6" in text
+
+    def test_says_which_work_is_late(self, acme: Tenant, browser: Client) -> None:
+        with in_public():
+            TenantDue.objects.create(tag=acme.tag, due_at=datetime.now(UTC) - timedelta(minutes=10))
+
+        text = text_of(browser)
+
+        assert "Expiry of holds" in text
+        assert '<span class="chip warn">Late</span>' in text or ">Late<" in text
