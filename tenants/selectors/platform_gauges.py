@@ -11,7 +11,7 @@ from kernel.metrics import catalogue
 from kernel.metrics.catalogue import Metric
 from kernel.metrics.tally import Numbers, Series
 from kernel.tenancy import in_public
-from telemetry.selectors.outbox import waiting_count, waiting_since
+from telemetry.selectors.outbox import waiting_events
 from tenants.selectors.marks import marks
 from tenants.selectors.platform_state import queue_state, seconds_since, versions
 from tenants.selectors.standing import standing_totals
@@ -54,9 +54,9 @@ class _Gauges:
             self.put(catalogue.MARK_LAG, mark.lag_s, mark.name)
             self.put(catalogue.MARK_TENANTS, mark.tenants, mark.name)
         with in_public():
-            waiting, since = waiting_count(), waiting_since()
-        self.put(catalogue.OUTBOX_WAITING, waiting, _PLATFORM)
-        self.put(catalogue.OUTBOX_AGE, seconds_since(since, now=now) or 0, _PLATFORM)
+            waiting = waiting_events()
+        self.put(catalogue.OUTBOX_WAITING, waiting.count, _PLATFORM)
+        self.put(catalogue.OUTBOX_AGE, seconds_since(waiting.since, now=now) or 0, _PLATFORM)
         proven = verification_totals()
         self.put(catalogue.LEDGER_UNVERIFIED, proven.never)
         self.put(catalogue.LEDGER_UNSOUND, proven.unsound)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Max, Min, Q
 
 from kernel.tenancy import in_public
 from tenants.models import Tenant, TenantStatus, Verification, VerifiedPart
@@ -16,6 +16,7 @@ class VerificationTotals:
     """Of all tenants with books. `oldest_at` is of the one proven longest ago, `latest_at` of the last one."""
 
     tenants: int
+    proven: int
     never: int
     unsound: int
     oldest_at: datetime | None
@@ -42,14 +43,15 @@ def verification_totals(*, part: VerifiedPart = VerifiedPart.LEDGER) -> Verifica
             proven=Count("verifications__tag", filter=mine),
             unsound=Count("verifications__tag", filter=mine & Q(verifications__differences__gt=0)),
             oldest_at=Min("verifications__at", filter=mine),
+            latest_at=Max("verifications__at", filter=mine),
         )
-        latest = Verification.objects.filter(part=part).order_by("-at").values_list("at", flat=True).first()
     return VerificationTotals(
         tenants=row["tenants"],
+        proven=row["proven"],
         never=row["tenants"] - row["proven"],
         unsound=row["unsound"],
         oldest_at=row["oldest_at"],
-        latest_at=latest,
+        latest_at=row["latest_at"],
     )
 
 

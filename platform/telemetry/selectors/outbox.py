@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Count, Min
+
 from telemetry.models import OutboxEvent
 
 #: A queue is counted up to here: a page does not need to know how much longer it is.
@@ -51,6 +53,15 @@ def waiting_count() -> int:
     return OutboxEvent.objects.filter(delivered_at=None).order_by("id")[:WAITING_COUNTED_MAX].count()
 
 
-def waiting_since() -> datetime | None:
-    """When the oldest that waits was put in; None where none does. One query along their index."""
-    return OutboxEvent.objects.filter(delivered_at=None).order_by("id").values_list("at", flat=True).first()
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many events wait, at most `WAITING_COUNTED_MAX`, and since when the oldest does; None where none does."""
+
+    count: int
+    since: datetime | None
+
+
+def waiting_events() -> Waiting:
+    """One query along their index."""
+    found = OutboxEvent.objects.filter(delivered_at=None).order_by("id")[:WAITING_COUNTED_MAX]
+    return Waiting(**found.aggregate(count=Count("pk"), since=Min("at")))
