@@ -11,7 +11,7 @@ from kernel.metrics import responses
 
 
 class WatchMiddleware:
-    """Outermost: what the others refuse is an answer too. The answer names its request, so that a log can be asked."""
+    """Outermost: what the others refuse is an answer too. A failure names its request, so that a log can be asked."""
 
     sync_capable = True
     async_capable = False
@@ -27,6 +27,8 @@ class WatchMiddleware:
             response = self._get_response(request)
         finally:
             end_request()
-        response.headers.setdefault("X-Request-Id", correlation.request_id)
+        if response.status_code >= 500:
+            # Nowhere else: a stranger's answers are the same whatever they ask for, to the last header.
+            response.headers.setdefault("X-Request-Id", correlation.request_id)
         responses.note(response.status_code, began_ns)
         return response
