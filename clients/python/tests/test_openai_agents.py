@@ -1,137 +1,32 @@
 """The OpenAI Agents SDK's own runner over a fake model."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from agents import (
     Agent,
-    Model,
-    ModelProvider,
-    ModelResponse,
     ModelSettings,
     RunConfig,
     Runner,
     RunResult,
     RunResultStreaming,
-    Tool,
-    Usage,
     function_tool,
     set_trace_processors,
 )
-from agents.items import TResponseOutputItem, TResponseStreamEvent
-from openai.types.responses import (
-    Response,
-    ResponseCompletedEvent,
-    ResponseFunctionToolCall,
-    ResponseOutputMessage,
-    ResponseOutputText,
-    ResponseTextDeltaEvent,
-    ResponseUsage,
-)
-from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
 from tests.conftest import KEY, QUICK
+from tests.fake_agents import FakeModel, FakeProvider, calls, says
 from tests.fake_server import ADMIT, SETTLE, FakeServer, Reply, admission, denial
 from watermaster_client import AsyncWatermaster, Denied
 from watermaster_client.integrations.openai_agents import WatermasterProvider, guard_tools, name_of
-
-INTO = InputTokensDetails(cached_tokens=40, cache_write_tokens=0)
-OUT = OutputTokensDetails(reasoning_tokens=5)
 
 
 @pytest.fixture(autouse=True)
 def tracing_stays_here() -> None:
     """Traces exist and go nowhere."""
     set_trace_processors([])
-
-
-class FakeModel(Model):
-    """Answers with what it is given, and keeps what it was asked with."""
-
-    def __init__(self, *answers: TResponseOutputItem) -> None:
-        self.answers = list(answers)
-        self.asked: list[tuple[ModelSettings, list[str]]] = []
-
-    async def get_response(
-        self,
-        system_instructions: Any,
-        input: Any,
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        *rest: Any,
-        **more: Any,
-    ) -> ModelResponse:
-        self.asked.append((model_settings, [tool.name for tool in tools]))
-        usage = Usage(
-            requests=1,
-            input_tokens=100,
-            output_tokens=20,
-            total_tokens=120,
-            input_tokens_details=INTO,
-            output_tokens_details=OUT,
-        )
-        return ModelResponse(output=[self.answers.pop(0)], usage=usage, response_id="resp_1")
-
-    async def stream_response(
-        self,
-        system_instructions: Any,
-        input: Any,
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        *rest: Any,
-        **more: Any,
-    ) -> AsyncIterator[TResponseStreamEvent]:
-        self.asked.append((model_settings, [tool.name for tool in tools]))
-        yield ResponseTextDeltaEvent(
-            type="response.output_text.delta",
-            content_index=0,
-            delta="Sun",
-            item_id="m",
-            output_index=0,
-            sequence_number=0,
-            logprobs=[],
-        )
-        usage = ResponseUsage(
-            input_tokens=100,
-            output_tokens=20,
-            total_tokens=120,
-            input_tokens_details=INTO,
-            output_tokens_details=OUT,
-        )
-        response = Response(
-            id="resp_1",
-            created_at=0,
-            model="m",
-            object="response",
-            output=[self.answers.pop(0)],
-            parallel_tool_calls=True,
-            tool_choice="auto",
-            tools=[],
-            usage=usage,
-        )
-        yield ResponseCompletedEvent(type="response.completed", response=response, sequence_number=1)
-
-
-class FakeProvider(ModelProvider):
-    """Models by their names; asking for another is an error."""
-
-    def __init__(self, **models: FakeModel) -> None:
-        self.models = models
-
-    def get_model(self, model_name: str | None) -> Model:
-        return self.models[str(model_name)]
-
-
-def says(text: str) -> ResponseOutputMessage:
-    content = ResponseOutputText(text=text, type="output_text", annotations=[])
-    return ResponseOutputMessage(id="m", content=[content], role="assistant", status="completed", type="message")
-
-
-def calls(tool: str) -> ResponseFunctionToolCall:
-    return ResponseFunctionToolCall(name=tool, arguments='{"city": "Rome"}', call_id="call_1", type="function_call")
 
 
 @function_tool
