@@ -23,6 +23,7 @@ class Act(StrEnum):
     APPROVE_PRICES = "approve_prices"
     EDIT_CAPACITY = "edit_capacity"
     MANAGE_OPERATORS = "manage_operators"
+    LEAVE_PLATFORM = "leave_platform"
     # Of one tenant.
     SEE_BOOKS = "see_books"
     SEE_KEYS = "see_keys"
@@ -44,6 +45,7 @@ class Act(StrEnum):
     EDIT_WEBHOOKS = "edit_webhooks"
     EDIT_CREDENTIALS = "edit_credentials"
     MANAGE_MEMBERS = "manage_members"
+    LEAVE_TENANT = "leave_tenant"
     CLOSE_TENANT = "close_tenant"
     IMPERSONATE = "impersonate"
 
@@ -60,7 +62,8 @@ _SEE: Final = frozenset(
     }
 )
 
-_OPERATOR_VIEWER: Final = _SEE | {Act.SEE_PLATFORM, Act.SEE_MARGIN}
+# Whoever is in may go, and nobody but they themselves.
+_OPERATOR_VIEWER: Final = _SEE | {Act.SEE_PLATFORM, Act.SEE_MARGIN, Act.LEAVE_PLATFORM}
 _OPERATOR: Final = _OPERATOR_VIEWER | {
     Act.STOP_PLATFORM,
     Act.CREATE_TENANT,
@@ -94,7 +97,8 @@ OPERATOR_MAY: Final[Mapping[OperatorRole, frozenset[Act]]] = MappingProxyType(
     }
 )
 
-_ADMIN: Final = _SEE | {
+_MEMBER_VIEWER: Final = _SEE | {Act.LEAVE_TENANT}
+_ADMIN: Final = _MEMBER_VIEWER | {
     Act.MOVE_MONEY,
     Act.REQUEST_MONEY,
     Act.EDIT_KEYS,
@@ -105,7 +109,7 @@ _ADMIN: Final = _SEE | {
 
 MEMBER_MAY: Final[Mapping[MemberRole, frozenset[Act]]] = MappingProxyType(
     {
-        MemberRole.VIEWER: _SEE,
+        MemberRole.VIEWER: _MEMBER_VIEWER,
         MemberRole.ADMIN: _ADMIN,
         MemberRole.OWNER: _ADMIN | {Act.MANAGE_MEMBERS, Act.REVOKE_ALL_KEYS},
     }

@@ -28,7 +28,7 @@ NONSENSE: Final = (
     "//evil.example/",
 )
 #: Whoever sends these is somebody else afterwards; they come last.
-LAST: Final = ("logout", "sign_out", "end_act_as", "operator_", "close", "revoke", "remove")
+LAST: Final = ("logout", "sign_out", "end_act_as", "operator_", "close", "revoke", "remove", "leave")
 
 
 @pytest.fixture(scope="module")

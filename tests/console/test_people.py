@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
@@ -12,10 +13,10 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import Invitation, MemberRole, Membership, OperatorRole, User
-from kernel.tenancy import in_tenant
+from kernel.tenancy import in_public, in_tenant
 from telemetry.models import AuditEntry
 from tenants.models import Tenant
-from tests.support.console import PASSWORD, member_of, person, signed_in
+from tests.support.console import PASSWORD, member_of, person, proved_lately, signed_in
 from tests.support.owner import delete_shared
 from tests.support.sign_in import sign_in
 
@@ -182,6 +183,106 @@ class TestMembers:
 
     def test_operators_see_the_same_people_on_their_side(self, acme: Tenant, ada: User, olive: User) -> None:
         assert ada.email in text_of(signed_in(olive).get("/ops/tenants/acme/members/"))
+
+
+class TestLeaving:
+    @pytest.mark.parametrize("role", [MemberRole.VIEWER, MemberRole.ADMIN])
+    def test_a_member_leaves_and_says_why(self, acme: Tenant, ada: User, role: MemberRole) -> None:
+        with member_of(acme, "ben", role) as ben:
+            client = proved_lately(signed_in(ben))
+            assert '"/t/acme/members/leave/"' in text_of(client.get("/t/acme/members/"))
+            assert "To come back you need an invitation" in text_of(client.get("/t/acme/members/leave/"))
+
+            answer = client.post("/t/acme/members/leave/", {"reason": "another job"})
+
+            assert (answer.status_code, answer["Location"]) == (303, "/accounts/")
+            assert "You have left Acme Corporation" in text_of(client.get("/accounts/"))
+            assert client.get("/t/acme/").status_code == 404
+            with in_tenant(acme.tag):
+                row = AuditEntry.objects.get(target=ben.email)
+            assert (row.actor, row.action, row.reason) == (ben.email, "member.left", "another job")
+            assert row.before == {"role": role.value}
+
+    def test_the_last_owner_reads_why_not_and_the_last_but_one_goes(self, acme: Tenant, ada: User) -> None:
+        client = proved_lately(signed_in(ada))
+
+        refused = client.post("/t/acme/members/leave/", {"reason": "tired"})
+        assert refused.status_code == 422
+        assert "They are the last owner. Make somebody else an owner first." in text_of(refused)
+
+        with member_of(acme, "ben", MemberRole.OWNER):
+            assert client.post("/t/acme/members/leave/", {"reason": "tired"}).status_code == 303
+            assert not Membership.objects.filter(user=ada).exists()
+
+    def test_whoever_sends_it_goes_and_nobody_whom_the_form_names(self, acme: Tenant, ada: User, ben: User) -> None:
+        form = {"reason": "out with her", "email": ada.email}
+
+        proved_lately(signed_in(ben)).post("/t/acme/members/leave/", form)
+
+        assert [one.user for one in Membership.objects.filter(tenant_tag=acme.tag)] == [ada]
+
+    def test_is_of_one_tenant_alone(self, acme: Tenant, initech: Tenant, ada: User, ben: User) -> None:
+        Membership.objects.create(
+            user=ben, tenant_tag=initech.tag, role=MemberRole.VIEWER, created_at=datetime.now(UTC)
+        )
+        client = proved_lately(signed_in(ben))
+        client.post("/t/acme/members/leave/", {"reason": "another job"})
+
+        assert client.get("/t/initech/").status_code == 200
+
+    @pytest.mark.parametrize("address", ["/t/acme/members/leave/", "/ops/operators/leave/"])
+    def test_wants_a_reason_and_a_fresh_proof(self, acme: Tenant, ada: User, ben: User, address: str) -> None:
+        User.objects.filter(pk=ben.pk).update(operator_role="viewer")
+        client = signed_in(ben)
+        assert client.post(address, {"reason": "bye"})["Location"].startswith("/accounts/reauthenticate/")
+
+        assert proved_lately(client).post(address, {"reason": " "}).status_code == 422
+        assert Membership.objects.filter(user=ben).exists()
+        assert User.objects.get(pk=ben.pk).is_operator
+
+    def test_no_operator_leaves_in_a_members_place_or_from_their_own_side(self, acme: Tenant, olive: User) -> None:
+        client = proved_lately(signed_in(olive))
+        client.post("/ops/tenants/acme/act-as/", {"reason": "asked for help"})
+
+        for address in ("/t/acme/members/leave/", "/ops/tenants/acme/members/leave/"):
+            assert client.get(address).status_code == client.post(address, {"reason": "x"}).status_code == 403
+        for page in ("/t/acme/members/", "/ops/tenants/acme/members/"):
+            assert "Leave…" not in text_of(client.get(page))
+
+    def test_an_operator_leaves_and_stays_a_member(self, acme: Tenant, ben: User) -> None:
+        User.objects.filter(pk=ben.pk).update(operator_role="operator")
+        client = proved_lately(signed_in(ben))
+        assert "/ops/operators/leave/" in text_of(client.get("/ops/operators/"))
+        assert client.get("/ops/operators/leave/").status_code == 200
+        before = datetime.now(UTC)
+
+        assert client.post("/ops/operators/leave/", {"reason": "another team"}).status_code == 303
+
+        assert client.get("/ops/").status_code == 404
+        assert client.get("/t/acme/").status_code == 200
+        with in_public():
+            row = AuditEntry.objects.get(action="operator.left", target=ben.email, at__gte=before)
+        assert (row.actor, row.reason, row.before) == (ben.email, "another team", {"role": "operator"})
+
+    def test_the_last_owner_of_the_platform_stays(self, database: None) -> None:
+        with person("odette", OperatorRole.OWNER) as odette:
+            client = proved_lately(signed_in(odette))
+            refused = client.post("/ops/operators/leave/", {"reason": "tired"})
+            assert refused.status_code == 422
+            assert "They are the last owner" in text_of(refused)
+
+            with person("olga", OperatorRole.OWNER):
+                assert client.post("/ops/operators/leave/", {"reason": "tired"}).status_code == 303
+
+    def test_an_operator_who_left_can_be_asked_back(self, ben: User) -> None:
+        User.objects.filter(pk=ben.pk).update(operator_role="viewer")
+        client = proved_lately(signed_in(ben))
+        client.post("/ops/operators/leave/", {"reason": "too early"})
+        with person("odette", OperatorRole.OWNER) as odette:
+            link = invite(proved_lately(signed_in(odette)), "/ops/operators/", role="operator", email=ben.email)
+        client.post(link)
+
+        assert client.get("/ops/").status_code == 200
 
 
 class TestOperators:

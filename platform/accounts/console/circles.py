@@ -13,7 +13,7 @@ from accounts.models import MemberRole, OperatorRole
 from accounts.roles import Act
 from accounts.selectors.people import PersonLine, members_of, operators
 from accounts.services.members import change_role, remove
-from accounts.services.operator_roles import change_operator_role, deactivate_operator
+from accounts.services.operator_roles import change_operator_role, deactivate_operator, leave_operators
 from kernel.actor import Actor
 from kernel.ids import Tag
 
@@ -41,6 +41,9 @@ class Circle:
     remove: Remove
     remove_word: str
     manage: Act
+    leave: Remove
+    leave_words: str
+    leave_act: Act
 
     def person(self, email: str) -> PersonLine | None:
         return next((one for one in self.people if one.email == email), None)
@@ -58,21 +61,28 @@ def _members(place: Place) -> Circle:
     def change(*, email: str, role: Any, seen: Any, actor: Actor, now: datetime) -> None:
         change_role(tag=tag, email=email, role=role, seen=seen, actor=actor, now=now)
 
-    def leave(*, email: str, actor: Actor, now: datetime) -> None:
+    def end(*, email: str, actor: Actor, now: datetime) -> None:
         remove(tag=tag, email=email, actor=actor, now=now)
 
+    name = place.tenant.name or place.tenant.slug
     return Circle(
         tag=tag,
-        name=place.tenant.name or place.tenant.slug,
+        name=name,
         title="Members",
         noun="member",
         roles=MemberRole,
         people=members_of(tag),
         url=lambda name: place.url(f"member_{name}"),
         change_role=change,
-        remove=leave,
+        remove=end,
         remove_word="Remove",
         manage=Act.MANAGE_MEMBERS,
+        # Of whoever removes themselves the service says that they left.
+        leave=end,
+        leave_words=(
+            f"You see nothing of {name} any more. To come back you need an invitation. Keys that you made work on."
+        ),
+        leave_act=Act.LEAVE_TENANT,
     )
 
 
@@ -89,4 +99,10 @@ def _operators() -> Circle:
         remove=deactivate_operator,
         remove_word="Deactivate",
         manage=Act.MANAGE_OPERATORS,
+        leave=leave_operators,
+        leave_words=(
+            "The operators' pages close to you. To come back you need an invitation."
+            " Where you are a member of a tenant you stay one."
+        ),
+        leave_act=Act.LEAVE_PLATFORM,
     )

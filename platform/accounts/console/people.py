@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from accounts.console.circles import Circle, circle_of
 from accounts.console.invitation_links import hand_over, take_link
-from accounts.console.people_forms import InviteForm, RemoveForm, RoleForm, WithdrawForm
+from accounts.console.people_forms import InviteForm, LeaveForm, RemoveForm, RoleForm, WithdrawForm
 from accounts.console.place import place_of
 from accounts.selectors.people import open_invitations
 from accounts.services.invitations import AlreadyThere, InvitationOver, invite, withdraw
@@ -34,9 +34,10 @@ def person_list(request: HttpRequest, slug: str = "") -> HttpResponse:
         "time_zone": place.tenant.time_zone if place.tenant else "UTC",
         "section": circle.title.lower(),
         "may_change": circle.manage in place.may,
+        "may_leave": circle.leave_act in place.may,
         "invitations": open_invitations(circle.tag, now=datetime.now(UTC)),
         "new_link": take_link(request, tag=circle.tag),
-        **{f"{name}_url": circle.url(name) for name in ("invite", "role", "remove", "withdraw")},
+        **{f"{name}_url": circle.url(name) for name in ("invite", "role", "remove", "withdraw", "leave")},
     }
     return render(request, "accounts/person_list.html", facts)
 
@@ -113,8 +114,25 @@ def person_remove(request: HttpRequest, slug: str = "") -> HttpResponse:
         else:
             messages.success(request, f"{given['email']} is out.")
             is_oneself = given["email"] == place_of(request).user.email
-            return _see_other(reverse("home") if is_oneself else circle.url("list"))
+            return _see_other(_after_going() if is_oneself else circle.url("list"))
     return _act(request, circle, form, title=f"{circle.remove_word} {_email(form)}", button=circle.remove_word)
+
+
+def person_leave(request: HttpRequest, slug: str = "") -> HttpResponse:
+    """A form for a reason: whoever sends it goes, and nobody else."""
+    circle, place = circle_of(request), place_of(request)
+    form = LeaveForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            circle.leave(email=place.user.email, actor=place.actor(form.cleaned_data["reason"]), now=datetime.now(UTC))
+        except LastOwner:
+            form.add_error(None, _LAST_OWNER)
+        except NoSuchMember:
+            form.add_error(None, _GONE)
+        else:
+            messages.success(request, f"You have left {circle.name}.")
+            return _see_other(_after_going())
+    return _act(request, circle, form, title=f"Leave {circle.name}", button="Leave", words=circle.leave_words)
 
 
 def person_withdraw(request: HttpRequest, slug: str = "") -> HttpResponse:
@@ -139,11 +157,12 @@ def person_withdraw(request: HttpRequest, slug: str = "") -> HttpResponse:
     return _act(request, circle, form, title=f"Withdraw the invitation of {_email(form)}", button="Withdraw")
 
 
-def _act(request: HttpRequest, circle: Circle, form: Form, *, title: str, button: str) -> HttpResponse:
+def _act(request: HttpRequest, circle: Circle, form: Form, *, title: str, button: str, words: str = "") -> HttpResponse:
     facts = {
         "place": place_of(request),
         "section": circle.title.lower(),
         "title": title,
+        "words": words,
         "form": form,
         "button": button,
         "back": circle.url("list"),
@@ -157,6 +176,11 @@ def _known(request: HttpRequest, circle: Circle) -> dict[str, Any] | None:
     if person is None:
         return None
     return {"email": person.email, "role": person.role, "seen": person.role}
+
+
+def _after_going() -> str:
+    # The one page that is theirs still, wherever else they belong.
+    return reverse("accounts:account")
 
 
 def _email(form: Form) -> str:

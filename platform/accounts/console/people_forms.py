@@ -42,6 +42,12 @@ class RemoveForm(forms.Form):
     reason = ReasonField()
 
 
+class LeaveForm(forms.Form):
+    """Why somebody goes."""
+
+    reason = ReasonField()
+
+
 class WithdrawForm(forms.Form):
     """Which invitation is taken back."""
 

@@ -50,6 +50,19 @@ def deactivate_operator(*, email: str, actor: Actor, now: datetime) -> None:
         write_down(None, actor=actor, action="operator.deactivated", target=email, at=now, before=facts)
 
 
+def leave_operators(*, email: str, actor: Actor, now: datetime) -> None:
+    """They stop being an operator, and stay a person who signs in: their tenants keep them as a member.
+
+    Raises `NoSuchMember` or `LastOwner`.
+    """
+    with transaction.atomic(), in_public():
+        operator = _locked(email)
+        _keep_an_owner(operator)
+        before, operator.operator_role = operator.operator_role, None
+        operator.save(update_fields=["operator_role"])
+        write_down(None, actor=actor, action="operator.left", target=email, at=now, before={"role": before})
+
+
 def _locked(email: str) -> User:
     # The owners' rows first and in one order: of two who deactivate each other, the second finds one owner left.
     owners = User.objects.select_for_update().filter(operator_role=OperatorRole.OWNER, is_active=True)
