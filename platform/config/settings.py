@@ -334,8 +334,10 @@ SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": sign_in.identity_providers
 
 # ── Mail ─────────────────────────────────────────────────────────────────────────────────────────────
 MAILERS = {"default": sign_in.mail_server(os.environ)}
-# Whether invitations are mailed; else their link is shown once, to be handed over.
+# Whether invitations are mailed, else their link is shown once, to be handed over; and whether somebody who forgot
+# their password can have a link to a new one, which lives as long as this.
 SENDS_MAIL = bool(os.environ.get("EMAIL_URL"))
+PASSWORD_RESET_TIMEOUT = 3600
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = os.environ.get("EMAIL_FROM", "watermaster@localhost")
 
 USE_TZ = True

@@ -37,6 +37,8 @@ def scene(
 ) -> Iterator[Scene]:
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
         patch.setattr("django.conf.settings.PASSWORD_HASHERS", ["tests.support.hashing.QuickArgon2PasswordHasher"])
+        # Some pages are there only where mail is sent.
+        patch.setattr("django.conf.settings.SENDS_MAIL", True)
         with demo_scene(tmp_path_factory.mktemp("scene")) as scene:
             yield scene
 

@@ -16,7 +16,7 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from cryptography.fernet import Fernet, MultiFernet
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from qrcode.image.svg import SvgPathFillImage
@@ -30,6 +30,7 @@ from accounts.services.sign_in_attempts import begin_attempt, forget_attempts
 from kernel.http.network_address import network_address
 from kernel.keyring import keys_for
 
+_FIRST_STEP = "password_of_first_step"
 _UNSAID = frozenset({"account/messages/logged_in.txt", "account/messages/logged_out.txt"})
 
 
@@ -53,7 +54,15 @@ class AccountAdapter(DefaultAccountAdapter):
             url, allowed_hosts={self.request.get_host()}, require_https=self.request.is_secure()
         )
 
+    def pre_login(self, request: HttpRequest, user: AbstractBaseUser, **more: Any) -> HttpResponse | None:
+        request.session[_FIRST_STEP] = user.get_session_auth_hash()
+        response: HttpResponse | None = super().pre_login(request, user, **more)
+        return response
+
     def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        # A new password ends what was begun with the old one, a sign-in between its two steps as well.
+        if request.session.pop(_FIRST_STEP, None) != user.get_session_auth_hash():
+            raise ImmediateHttpResponse(redirect("accounts:sign_in"))
         super().login(request, user)
         start_session_clock(request)
         # Whoever has just signed in has proved who they are.

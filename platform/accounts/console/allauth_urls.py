@@ -1,4 +1,7 @@
-"""The addresses of allauth that we offer, below `/accounts/`. Left out: signing up, and other e-mail addresses."""
+"""The addresses of allauth that we offer, below `/accounts/`. Left out: signing up, and other e-mail addresses.
+
+Those of a forgotten password lead to views of ours under its names.
+"""
 
 from allauth.account import views as account
 from allauth.mfa.base.views import reauthenticate as reauthenticate_by_code
@@ -7,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.urls import include, path
 from django.views.decorators.http import require_POST
 
+from accounts.console.password_reset import ask, choose, follow, sent
 from accounts.console.second_factor import SecondFactors
 from accounts.console.views import SecondStep, SignIn
 
@@ -17,6 +21,10 @@ urlpatterns = [
     path("reauthenticate/", account.reauthenticate, name="account_reauthenticate"),
     path("password/change/", account.password_change, name="account_change_password"),
     path("password/set/", account.password_set, name="account_set_password"),
+    path("password/reset/", ask, name="account_reset_password"),
+    path("password/reset/sent/", sent, name="account_reset_password_done"),
+    path("password/reset/choose/", choose, name="choose_password"),
+    path("password/reset/<str:token>/", follow, name="follow_password_reset"),
     path("2fa/", login_required(SecondFactors.as_view()), name="mfa_index"),
     path("2fa/authenticate/", SecondStep.as_view(), name="mfa_authenticate"),
     path("2fa/reauthenticate/", reauthenticate_by_code, name="mfa_reauthenticate"),

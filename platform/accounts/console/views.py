@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account.views import LoginView
 from allauth.mfa.base.views import AuthenticateView
 from allauth.socialaccount.adapter import get_adapter
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
@@ -42,6 +43,7 @@ class SignIn(LoginView):
             {"name": each.name, "address": each.get_login_url(self.request, **({"next": asked} if asked else {}))}
             for each in get_adapter(self.request).list_providers(self.request)
         ]
+        more["sends_mail"] = settings.SENDS_MAIL
         facts: dict[str, Any] = super().get_context_data(**more)
         return facts
 
@@ -59,12 +61,17 @@ class SignIn(LoginView):
 
     def _refuse(self, retry_after_s: int) -> HttpResponse:
         form = SignInForm(request=self.request, initial={"login": self.request.POST.get("login", "")})
-        minutes = ceil(retry_after_s / 60)
-        refusal = f"Too many attempts. Try again in {minutes} minute{'' if minutes == 1 else 's'}."
+        refusal = too_many(retry_after_s)
         response: HttpResponse = self.render_to_response(self.get_context_data(form=form, refusal=refusal))
         response.status_code = 429
         response.headers["Retry-After"] = str(retry_after_s)
         return response
+
+
+def too_many(retry_after_s: int) -> str:
+    """What somebody reads whose attempt was not looked at."""
+    minutes = ceil(retry_after_s / 60)
+    return f"Too many attempts. Try again in {minutes} minute{'' if minutes == 1 else 's'}."
 
 
 class SecondStep(AuthenticateView):

@@ -1,7 +1,7 @@
 """Removing secrets from what is written down: the second net, behind the rule that nobody logs one.
 
-By their shape (keys of ours and of well-known others), by their name (`password=…`, a header `Authorization`), and the
-installation's own by their value.
+By their shape (keys of ours and of well-known others), by their name (`password=…`, a header `Authorization`), by the
+address in which they stand, and the installation's own by their value.
 """
 
 import re
@@ -34,6 +34,8 @@ _NAMED: Final = re.compile(
     r"""(?:bearer\s+|basic\s+)?)[^\s"',;&}\])]+""",
     re.IGNORECASE,
 )
+#: Addresses that let somebody in: what stands in them is as good as a password.
+_LINKS: Final = re.compile(r"(/accounts/(?:invitation|password/reset)/)[\w-]{20,}", re.ASCII)
 _BEARER: Final = re.compile(r"\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
 _URL_LOGIN: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+(@)", re.IGNORECASE)
 _SECRET_NAMES: Final = re.compile(
@@ -50,7 +52,9 @@ def redacted(text: str, *, known: Sequence[str] = ()) -> str:
     text = _URL_LOGIN.sub(rf"\1{REMOVED}\2", text)
     for shape in _SHAPES:
         text = shape.sub(REMOVED, text)
-    return _BEARER.sub(rf"\1{REMOVED}", _NAMED.sub(rf"\1{REMOVED}", text))
+    for named in (_LINKS, _NAMED, _BEARER):
+        text = named.sub(rf"\1{REMOVED}", text)
+    return text
 
 
 def redacted_value(value: Any, *, known: Sequence[str] = (), depth: int = 0) -> Any:
