@@ -7,12 +7,14 @@ While PostgreSQL is away these tasks say so in a line and leave their work to th
 """
 
 import logging
+import random
 import time
 from typing import Final
 
 from celery import shared_task
 from django.db import OperationalError
 
+from budgets.services.alert_telling import tell_channels
 from budgets.services.checking import check_books
 from budgets.services.engine import EngineUnavailable
 from budgets.services.expiry import visit_tenant
@@ -119,3 +121,26 @@ def check_tenant(*, tag: str) -> None:
         check_books(tag=Tag(tag))
     except OperationalError as error:
         _logger.warning("The check of tenant %s was cut off and will be tried again: %s", tag, type(error).__name__)
+
+
+@shared_task(name="budgets.dispatch_alerts", time_limit=30)
+def dispatch_alerts() -> None:
+    """Have the channels told of those tenants that have something to tell, and no others."""
+    try:
+        tags = standing.ask_for_telling(limit=_TENANTS_MAX)
+    except OperationalError as error:
+        _logger.warning("Nobody was told of alerts: %s", str(error).partition("\n")[0])
+        return
+    for tag in tags:
+        tell_of_tenant.apply_async(kwargs={"tag": tag}, expires=standing.RETRY_AFTER_S)
+
+
+# On the queue of webhooks, whose worker waits for other people's servers.
+@shared_task(base=TenantTask, name="budgets.tell_of_tenant")
+def tell_of_tenant(*, tag: str) -> None:
+    """Tell one tenant's channels of its alerts. May run twice."""
+    ends_at = time.monotonic() + _VISIT_SECONDS_MAX
+    try:
+        tell_channels(tag=Tag(tag), has_time=lambda: time.monotonic() < ends_at, chance=random.random)
+    except OperationalError as error:
+        _logger.warning("Telling of tenant %s was cut off and will be tried again: %s", tag, type(error).__name__)

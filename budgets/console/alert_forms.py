@@ -9,7 +9,8 @@ from typing import Any, Final
 from django import forms
 
 from budgets.console.money_forms import ReasonField
-from budgets.models.choices import AlertKind
+from budgets.models.choices import AlertKind, ChannelKind, Severity
+from budgets.services.alert_addresses import Address, AddressInvalid, ChannelNotAllowed, allowed_kinds, read_address
 from budgets.services.alert_rules import BOUNDS, THRESHOLDS_MAX
 
 SNOOZES: Final[Mapping[str, timedelta]] = {
@@ -110,3 +111,36 @@ class RuleForm(forms.Form):
             bounds = measure.text([least]), measure.text([most])
             raise forms.ValidationError(f"Each is between {bounds[0].strip()} and {bounds[1].strip()}.")
         return thresholds
+
+
+class NewChannelForm(forms.Form):
+    """Where alerts are told. Valid once the address is one of its kind; then `found` is what it means."""
+
+    kind = forms.ChoiceField(label="By")
+    name = forms.CharField(max_length=100, help_text="What people call it: on-call, finance.")
+    address = forms.CharField(
+        max_length=2_048,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text="E-mail addresses with commas, the address of Slack's incoming webhook, or https://… It is sealed.",
+    )
+    severity_min = forms.ChoiceField(label="From", choices=Severity.choices, initial=str(Severity.WARNING.value))
+    reason = ReasonField()
+    key = forms.UUIDField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        kinds = self.fields["kind"]
+        if isinstance(kinds, forms.ChoiceField):
+            kinds.choices = [(kind.value, kind.label) for kind in allowed_kinds()]
+        self.found: Address | None = None
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        if "kind" in values and "address" in values:
+            try:
+                self.found = read_address(ChannelKind(values["kind"]), values["address"])
+            except AddressInvalid as refusal:
+                self.add_error("address", str(refusal))
+            except ChannelNotAllowed:
+                self.add_error("kind", "This installation does not speak to this kind of channel.")
+        return values

@@ -3,6 +3,13 @@
 from django.urls import URLPattern, path
 
 from budgets.console.alert_acts import alert_resolve, alert_snooze
+from budgets.console.alert_channels import (
+    alert_channel_list,
+    alert_channel_new,
+    alert_channel_remove,
+    alert_channel_switch,
+    alert_channel_test,
+)
 from budgets.console.alert_settings import (
     alert_budget_rule,
     alert_budget_rule_drop,
@@ -47,6 +54,11 @@ books: list[URLPattern] = [
     path("alerts/", alert_list, name="alert_list"),
     path("alerts/rules/", alert_rule_list, name="alert_rule_list"),
     path("alerts/rules/<str:alert_kind>/", alert_rule_edit, name="alert_rule_edit"),
+    path("alerts/channels/", alert_channel_list, name="alert_channel_list"),
+    path("alerts/channels/new/", alert_channel_new, name="alert_channel_new"),
+    path("alerts/channels/<uuid:channel_id>/test/", alert_channel_test, name="alert_channel_test"),
+    path("alerts/channels/<uuid:channel_id>/switch/", alert_channel_switch, name="alert_channel_switch"),
+    path("alerts/channels/<uuid:channel_id>/remove/", alert_channel_remove, name="alert_channel_remove"),
     path("alerts/budgets/<uuid:budget_id>/", alert_budget_rule, name="alert_budget_rule"),
     path("alerts/budgets/<uuid:budget_id>/drop/", alert_budget_rule_drop, name="alert_budget_rule_drop"),
     path("alerts/<uuid:alert_id>/snooze/", alert_snooze, name="alert_snooze"),

@@ -103,6 +103,7 @@ class AlertChannel(models.Model):
     created_at = models.DateTimeField()
     told_at = models.DateTimeField()
     busy_until = models.DateTimeField(null=True, help_text="Until then one worker is telling it.")
+    test_asked_at = models.DateTimeField(null=True, help_text="Somebody waits for a message that is a test.")
     sent_at = models.DateTimeField(null=True)
     retry_at = models.DateTimeField(null=True)
     failures = models.IntegerField(default=0, help_text="One behind the other.")

@@ -8,8 +8,8 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Min, Q
 
-from budgets.models import Alert, AlertMark
-from budgets.models.choices import AlertKind, AlertState, Severity
+from budgets.models import Alert, AlertChannel, AlertMark
+from budgets.models.choices import AlertKind, AlertState, ChannelKind, Severity
 from kernel.sql_files import read_sql
 
 #: What comes in within this time is told together.
@@ -44,6 +44,26 @@ class AlertPage:
 
     alerts: tuple[AlertLine, ...]
     next_before: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelLine:
+    """Where alerts are told. `hint` is what may be shown of its address; `failure` is empty where the last one went."""
+
+    id: UUID
+    kind: ChannelKind
+    name: str
+    hint: str
+    severity_min: Severity
+    is_on: bool
+    created_by: str
+    created_at: datetime
+    test_asked_at: datetime | None
+    sent_at: datetime | None
+    retry_at: datetime | None
+    failures: int
+    failed_at: datetime | None
+    failure: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +122,34 @@ def open_summary() -> OpenSummary:
     return OpenSummary(count=count, severity=severity or 0, words=words or "")
 
 
-def next_telling() -> datetime | None:
-    """When a channel next has something to tell; None where everything is told. One query."""
+def due_channels() -> list[tuple[UUID, datetime]]:
+    """The channels with something to tell, and when; the earliest first. One query."""
     parameters: dict[str, Any] = {"gather": GATHER, "pace": PACE}
     with connection.cursor() as cursor:
-        cursor.execute(read_sql("budgets", "alert_next_telling"), parameters)
-        at: datetime | None = cursor.fetchone()[0]
-    return at
+        cursor.execute(read_sql("budgets", "alert_channels_due"), parameters)
+        return list(cursor.fetchall())
+
+
+def next_telling() -> datetime | None:
+    """When a channel next has something to tell; None where everything is told. One query."""
+    due = due_channels()
+    return due[0][1] if due else None
+
+
+def channel_lines() -> tuple[ChannelLine, ...]:
+    """In the order in which they were made, without their addresses. One query."""
+    rows = AlertChannel.objects.order_by("created_at", "id").defer("sealed")
+    return tuple(_channel(row) for row in rows)
+
+
+def channel_line(channel_id: UUID) -> ChannelLine | None:
+    row = AlertChannel.objects.filter(pk=channel_id).defer("sealed").first()
+    return _channel(row) if row else None
+
+
+def _channel(row: AlertChannel) -> ChannelLine:
+    values: dict[str, Any] = {field.name: getattr(row, field.name) for field in fields(ChannelLine)}
+    return ChannelLine(**values | {"kind": ChannelKind(row.kind), "severity_min": Severity(row.severity_min)})
 
 
 def _line(row: Alert) -> AlertLine:

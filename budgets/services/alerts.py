@@ -21,7 +21,7 @@ from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
 from telemetry.services import audit, outbox
-from tenants.services.standing import note_alerts
+from tenants.services.standing import AlertNote, note_alerts
 
 #: Who opens alerts and ends those that went away.
 WATCH: Final = Actor(name="alerts", actor_type="system")
@@ -73,9 +73,18 @@ def settle_findings(
 
 def note_open_alerts(*, tag: Tag) -> None:
     """Bring the platform's note on the tenant up to date with its alerts. Safe to repeat."""
-    with in_tenant(tag):
-        summary, tell_at = open_summary(), next_telling()
-    note_alerts(tag=tag, count=summary.count, severity=summary.severity, words=summary.words, tell_at=tell_at)
+
+    def read() -> AlertNote:
+        with in_tenant(tag):
+            summary = open_summary()
+            return AlertNote(
+                alerts_open=summary.count,
+                alert_severity=summary.severity,
+                alert_words=summary.words,
+                tell_at=next_telling(),
+            )
+
+    note_alerts(tag=tag, read=read)
 
 
 def _may_end() -> Q:

@@ -37,6 +37,7 @@ app.conf.beat_schedule = {
         "schedule": crontab(minute="*", hour="1-4"),
         "options": {"expires": 60},
     },
+    "dispatch alerts": {"task": "budgets.dispatch_alerts", "schedule": 10.0, "options": {"expires": 10}},
     "follow prices": {"task": "routing.follow_prices", "schedule": 60.0, "options": {"expires": 60}},
     "follow dates": {"task": "routing.follow_dates", "schedule": 300.0, "options": {"expires": 300}},
     "follow rules": {"task": "routing.follow_rules", "schedule": 3600.0, "options": {"expires": 3600}},
@@ -47,6 +48,7 @@ app.conf.task_routes = {
     for name in (
         *("tenants.hand_out_of_tenant", "tenants.deliver_of_tenant"),
         *("tenants.hand_out_of_platform", "tenants.deliver_of_platform"),
+        "budgets.tell_of_tenant",
     )
 }
 

@@ -345,6 +345,10 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
 
+# ── Alerts ───────────────────────────────────────────────────────────────────────────────────────────
+# The kinds of channels by which a tenant's people may have themselves told; mail needs EMAIL_URL too.
+ALERT_CHANNELS = environment.names(os.environ, "ALERT_CHANNELS", default="email,slack,webhook")
+
 # Last, because it removes from every line what is secret above.
 LOGGING = logging_config(
     log_format=LOG_FORMAT,

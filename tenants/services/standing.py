@@ -5,15 +5,13 @@ into each table for its own purposes. A tenant whose count is another one than a
 (`docs/decisions/rollups-follow-row-counts.md`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db import connection
-from django.db.models import DateTimeField, Value
-from django.db.models.functions import Least
+from django.db import connection, transaction
 
 from kernel.ids import Tag
 from kernel.sql_files import read_sql
@@ -94,6 +92,16 @@ class StandingNote:
     oldest_hold_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertNote:
+    """The open alerts that nobody put off: how many, the worst one, and when a channel has something to tell."""
+
+    alerts_open: int
+    alert_severity: int
+    alert_words: str
+    tell_at: datetime | None
+
+
 def enrol_tenants() -> int:
     """Give every tenant with books a line of its own, to be visited soon; how many had none. Safe to repeat."""
     with in_public(), connection.cursor() as cursor:
@@ -145,19 +153,22 @@ def note_standing(*, tag: Tag, note: StandingNote, inserts_seen: int | None) -> 
         (lines.exclude(as_of__gt=note.as_of)).update(**columns)
 
 
-def note_alerts(*, tag: Tag, count: int, severity: int, words: str, tell_at: datetime | None) -> None:
-    """Write down how many open alerts the tenant has, the worst of them, and when its channels have something to tell.
+def note_alerts(*, tag: Tag, read: Callable[[], AlertNote]) -> None:
+    """Write down what `read` finds in the tenant's schema. Safe to repeat.
 
-    An earlier time of telling stays: whoever tells asks again afterwards.
+    It is asked while the line is held: of two at once the one that writes last has also read last.
     """
-    with in_public():
-        TenantStanding.objects.filter(tag=tag).update(
-            alerts_open=count,
-            alert_severity=severity,
-            alert_words=words,
-            # PostgreSQL's LEAST passes over what is null.
-            tell_at=Least("tell_at", Value(tell_at, output_field=DateTimeField())),
-        )
+    with in_public(), transaction.atomic():
+        if not TenantStanding.objects.select_for_update().filter(tag=tag).exists():
+            return
+        TenantStanding.objects.filter(tag=tag).update(**asdict(read()))
+
+
+def ask_for_telling(*, limit: int) -> list[Tag]:
+    """Tenants whose channels have something to tell; each at most once in `RETRY_AFTER_S`, or until it was noted."""
+    with in_public(), connection.cursor() as cursor:
+        cursor.execute(read_sql("tenants", "ask_for_telling"), {"retry_after_s": RETRY_AFTER_S, "at_most": limit})
+        return [Tag(tag) for (tag,) in cursor.fetchall()]
 
 
 def forget_strangers() -> None:

@@ -891,6 +891,7 @@ CREATE INDEX "alert_rule_budget_id_a99b8d08" ON "alert_rule" ("budget_id");
 CREATE TABLE "ledger_seal" ("number" bigint NOT NULL PRIMARY KEY, "layout" smallint NOT NULL, "first_seq" bigint NOT NULL, "last_seq" bigint NOT NULL, "first_at" timestamp with time zone NOT NULL, "last_at" timestamp with time zone NOT NULL, "entries_hash" bytea NOT NULL, "previous_hash" bytea NOT NULL, "hash" bytea NOT NULL, "signature" bytea NOT NULL, "sealed_at" timestamp with time zone NOT NULL, CONSTRAINT "ledger_seal_is_not_empty" CHECK ("first_seq" <= ("last_seq")), CONSTRAINT "one_seal_per_entry" UNIQUE ("first_seq"));
 GRANT SELECT, INSERT ON ledger_seal TO watermaster_app;
 CREATE INDEX "budget_period_ends" ON "budget" ("period_ends_at") WHERE "period_ends_at" IS NOT NULL;
+ALTER TABLE "alert_channel" ADD COLUMN "test_asked_at" timestamp with time zone NULL;
 CREATE TABLE "evidence_note" ("day" date NOT NULL, "kind" text NOT NULL, "about" text NOT NULL, "count" bigint NOT NULL, "first_at" timestamp with time zone NOT NULL, "last_at" timestamp with time zone NOT NULL, "trace_id" text NOT NULL, PRIMARY KEY ("day", "kind", "about"));
 CREATE TABLE "span" ("trace_id" text NOT NULL, "span_id" text NOT NULL, "parent_id" text NOT NULL, "received_at" timestamp with time zone NOT NULL, "started_at" timestamp with time zone NOT NULL, "duration_us" bigint NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "service" text NOT NULL, "instrumentation" text NOT NULL, "is_error" boolean NOT NULL, "error_type" text NOT NULL, "tenant" text NOT NULL, "prompt_source_tenant" text NULL, "namespace_tenant" text NULL, "namespace" text NOT NULL, "cache_key" text NOT NULL, "agent" text NOT NULL, "tool" text NOT NULL, "run_id" text NOT NULL, "decision_id" text NOT NULL, "provider" text NOT NULL, "model" text NOT NULL, "response_id" text NOT NULL, "tokens_input" bigint NOT NULL, "tokens_output" bigint NOT NULL, "tokens_cached" bigint NOT NULL, "tokens_cache_write" bigint NOT NULL, "tokens_reasoning" bigint NOT NULL, "first_token_us" bigint NULL, "is_counted" boolean NULL, "same_as" text NULL, "cost" bigint NULL, "is_fallback_price" boolean NULL, CONSTRAINT "span_duration_not_negative" CHECK ("duration_us" >= 0), PRIMARY KEY ("trace_id", "span_id"));
 CREATE INDEX span_leak ON span (started_at DESC) WHERE prompt_source_tenant <> tenant OR namespace_tenant <> tenant;
@@ -988,6 +989,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0011_alerts', now()),
     ('budgets', '0012_ledger_seal', now()),
     ('budgets', '0013_due_periods', now()),
+    ('budgets', '0014_channel_test', now()),
     ('evidence', '0001_initial', now()),
     ('findings', '0001_initial', now()),
     ('keys', '0002_grants', now()),
