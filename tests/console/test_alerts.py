@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from accounts.models import User
 from budgets.models import Alert
 from budgets.models.choices import AlertKind, AlertState, Severity
 from budgets.services.alert_findings import Finding
 from budgets.services.alerts import raise_alert
+from kernel.ids import uuid7
 from kernel.tenancy import in_tenant
 from telemetry.models import AuditEntry, OutboxEvent
 from tenants.models import TenantStanding
@@ -265,3 +267,71 @@ class TestVisit:
         revisit_at = TenantStanding.objects.get(tag=near.tenant.tag).revisit_at
         assert revisit_at is not None
         assert revisit_at <= now + timedelta(hours=1, minutes=1)
+
+
+class TestChannels:
+    ADDRESS = "https://hooks.slack.com/services/T0123ABCD/B0123ABCD/SoSecretToken123456789ab"
+
+    def form(self, **changes: str) -> dict[str, str]:
+        values = {"kind": "slack", "name": "on-call", "address": self.ADDRESS, "severity_min": "2"}
+        return values | {"reason": "So that we know", "key": str(uuid7())} | changes
+
+    def test_are_made_and_never_show_their_address(self, books: Books, owner: Client) -> None:
+        assert "Nobody is told" in text_of(owner.get(f"{PAGE}channels/"))
+
+        answer = owner.post(f"{PAGE}channels/new/", self.form(), follow=True)
+
+        text = text_of(answer)
+        pages = text + text_of(owner.get(f"{PAGE}channels/")) + text_of(owner.get("/t/acme/audit/"))
+        assert "on-call Slack Slack workspace T0123ABCD Warning never Not used yet" in text
+        assert "SoSecretToken" not in text + text_of(owner.get(f"{PAGE}channels/")) + text_of(
+            owner.get("/t/acme/audit/")
+        )
+
+    @pytest.mark.parametrize(
+        ("changes", "error"),
+        [
+            ({"address": "https://example.test/"}, "Paste the address of an incoming webhook"),
+            ({"kind": "email", "address": "ada@example.test"}, "Select a valid choice"),
+            ({"kind": "webhook", "address": "https://127.0.0.1/"}, "must lead to a public address"),
+            ({"reason": ""}, "This field is required."),
+        ],
+    )
+    def test_that_lead_nowhere_are_refused(
+        self, books: Books, owner: Client, changes: dict[str, str], error: str
+    ) -> None:
+        answer = owner.post(f"{PAGE}channels/new/", self.form(**changes))
+
+        assert answer.status_code == 422
+        assert error in unescape(answer.content.decode())
+
+    def test_are_tested_switched_and_removed(self, books: Books, owner: Client) -> None:
+        form = self.form()
+        owner.post(f"{PAGE}channels/new/", form)
+        address = f"{PAGE}channels/{form['key']}/"
+
+        owner.post(f"{address}test/", {"reason": "Does it work?"})
+        assert "a test is on its way" in text_of(owner.get(f"{PAGE}channels/"))
+        owner.post(f"{address}switch/", {"reason": "Too loud", "wanted": "off"})
+        owner.post(f"{address}switch/", {"reason": "Too loud", "wanted": "off"})
+        assert "Off a test" in text_of(owner.get(f"{PAGE}channels/"))
+        owner.post(f"{address}remove/", {"reason": "Gone"})
+        assert "Nobody is told" in text_of(owner.get(f"{PAGE}channels/"))
+
+        with in_tenant(books.tenant.tag):
+            actions = AuditEntry.objects.filter(action__startswith="alert_channel.").order_by("id")
+            assert list(actions.values_list("action", flat=True)) == [
+                "alert_channel.added",
+                "alert_channel.tested",
+                "alert_channel.switched_off",
+                "alert_channel.removed",
+            ]
+
+    def test_are_nobodys_where_the_installation_allows_none(
+        self, books: Books, owner: Client, settings: Settings
+    ) -> None:
+        settings.ALERT_CHANNELS = []
+
+        text = text_of(owner.get(f"{PAGE}channels/"))
+        assert "This installation speaks to nobody" in text
+        assert "New channel…" not in text

@@ -17,7 +17,9 @@ from accounts.keys.models import ApiKey
 from accounts.models import MemberRole, OperatorRole, User
 from accounts.roles import IMPERSONATOR_MAY, MEMBER_MAY, OPERATOR_MAY, Act
 from budgets.models import Alert, Budget, BudgetRequest, Decision
-from budgets.models.choices import AlertKind, Severity
+from budgets.models.choices import AlertKind, ChannelKind, Severity
+from budgets.services.alert_addresses import read_address
+from budgets.services.alert_channels import NewChannel, add_channel
 from budgets.services.alert_findings import Finding
 from budgets.services.alerts import raise_alert
 from budgets.services.demo.cast import EMAILS
@@ -172,6 +174,7 @@ def _samples(acme: Tenant) -> dict[str, Any]:
             "reference_id": _reference().pk,
             "alert_id": _alert(acme),
             "alert_kind": AlertKind.BUDGET_THRESHOLD,
+            "channel_id": _channel(),
             "ticket": "nothing",
             "token": "nothing",
             "month": f"{datetime.now(ZoneInfo(acme.time_zone)):%Y-%m}",
@@ -194,6 +197,8 @@ def _alert(acme: Tenant) -> UUID:
     raise_alert(tag=acme.tag, finding=finding)
     with in_tenant(acme.tag):
         return Alert.objects.get(subject=finding.subject).pk
+
+
 def _trace(acme: Tenant) -> str:
     """A trace with a call of a model, and a search in somebody else's namespace."""
     trace_id = bytes(range(1, 17))
@@ -202,6 +207,16 @@ def _trace(acme: Tenant) -> str:
     sent = read_protobuf(request_of(call, search).SerializeToString())
     keep_evidence(sent, owner=Owner(tag=acme.tag, slug=acme.slug), actor=TEST_ACTOR, now=datetime.now(UTC))
     return trace_id.hex()
+
+
+def _channel() -> UUID:
+    """Where alerts of the tenant whose schema the connection is in are told."""
+    address = read_address(ChannelKind.SLACK, "https://hooks.slack.com/services/T0123ABCD/B0123ABCD/notatrueone12345")
+    channel = NewChannel(
+        id=uuid7(), kind=ChannelKind.SLACK, name="on-call", address=address, severity_min=Severity.WARNING
+    )
+    add_channel(channel, actor=TEST_ACTOR)
+    return channel.id
 
 
 def _request(acme: Tenant, budget: Budget) -> BudgetRequest:
