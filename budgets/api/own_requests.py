@@ -20,20 +20,13 @@ from budgets.api.parts import (
     limit_size,
     run_id,
 )
+from budgets.services.rule_parts import Priority
 from kernel.http.explain import FieldError
 
 #: More than any provider serves in a call; sums of such counts stay within 64 bits.
 TokenCount = Annotated[int, Meta(ge=0, le=10**10)]
 #: Milliseconds since 1970, until the end of the year 9999.
 Moment = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
-
-
-class Priority(StrEnum):
-    """Whose work goes first when the budget is nearly gone; the tenant's own priority bounds it."""
-
-    LOW = "low"
-    NORMAL = "normal"
-    HIGH = "high"
 
 
 class RunFacts(Wire, frozen=True, kw_only=True):

@@ -21,7 +21,9 @@ ForecastPpm = Annotated[int, Meta(ge=1, le=100_000_000)]
 Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
 
 
-class TierLevel(StrEnum):
+class TierName(StrEnum):
+    """From the cheapest up."""
+
     SMALL = "small"
     MEDIUM = "medium"
     LARGE = "large"
@@ -49,7 +51,7 @@ class Timeouts(Part, frozen=True, kw_only=True):
 class TrafficClass(Part, frozen=True, kw_only=True):
     """One kind of request. `output_tokens_p99` is what 99 of 100 answers stay within, where that is known."""
 
-    tier: TierLevel
+    tier: TierName
     pattern: Pattern = Pattern.HARD
     iterations_max: Limit | UnsetType = UNSET
     input_tokens_max: Limit | UnsetType = UNSET
@@ -91,8 +93,8 @@ class LowWater(Part, frozen=True, kw_only=True):
 class RoutingPolicy(Part, frozen=True, kw_only=True):
     """`fallbacks`: where a tier's models cannot serve, those of the tier that is named come next."""
 
-    tiers: Annotated[dict[TierLevel, Annotated[tuple[ModelName, ...], Meta(max_length=16)]], Meta(max_length=3)] = {}
-    fallbacks: Annotated[dict[TierLevel, TierLevel], Meta(max_length=3)] = {}
+    tiers: Annotated[dict[TierName, Annotated[tuple[ModelName, ...], Meta(max_length=16)]], Meta(max_length=3)] = {}
+    fallbacks: Annotated[dict[TierName, TierName], Meta(max_length=3)] = {}
     classes: Annotated[dict[Name, TrafficClass], Meta(max_length=64)] = {}
     default_class: Name | UnsetType = UNSET
     hint_confidence_min_ppm: Ppm | UnsetType = UNSET

@@ -25,6 +25,8 @@ ModelPattern = Annotated[
 
 
 class Priority(StrEnum):
+    """Whose work goes first when the budget is nearly gone. A request has the lower of its own and its tenant's."""
+
     LOW = "low"
     NORMAL = "normal"
     HIGH = "high"

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from budgets.scopes import InvalidScope, read_scope_path
 from budgets.services.policy_refusal import InvalidPolicy, read_part
-from budgets.services.routing_policy import TierLevel
+from budgets.services.routing_policy import TierName
 from budgets.services.rule_parts import Part
 
 
@@ -50,7 +50,7 @@ class RouterSwitchPolicy(Part, frozen=True, kw_only=True):
     """On: everything goes to one tier, whatever the router would choose."""
 
     is_on: bool = False
-    tier: TierLevel = TierLevel.MEDIUM
+    tier: TierName = TierName.MEDIUM
 
 
 def read_shadow_policy(document: Mapping[str, Any], *, slug: str) -> ShadowPolicy:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from budgets.selectors.usage import UsageSums
-from budgets.services.routing_policy import RoutingPolicy, TierLevel
+from budgets.services.routing_policy import RoutingPolicy, TierName
 from budgets.services.rule_parts import as_document
 from budgets.services.tool_policy import ToolPolicy
 from kernel.pages.amounts import counted_text
@@ -60,7 +60,7 @@ class ToolRow:
 
 def tier_rows(policy: RoutingPolicy, rules: EffectiveRules | None = None) -> list[TierRow]:
     rows = []
-    for tier in TierLevel:
+    for tier in TierName:
         models = policy.tiers.get(tier, ())
         usable = models if rules is None else rules.usable(models)
         falls_to = policy.fallbacks.get(tier)

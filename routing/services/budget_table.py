@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from routing.services.tiers import TierName
+from budgets.services.routing_policy import TierName
 from routing.services.timeouts import TierTimeouts
 
 _MICROCENTS_PER_USD: Final = 10**8

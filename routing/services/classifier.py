@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from routing.services.tiers import TierName
+from budgets.services.routing_policy import TierName
 
 type Floats = NDArray[np.float32]
 

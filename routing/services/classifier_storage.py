@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from budgets.services.routing_policy import TierName
 from routing.services.classifier import Classifier, Floats
-from routing.services.tiers import TierName
 
 FORMAT: Final = 1
 LABELS_MAX: Final = 200

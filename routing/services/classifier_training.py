@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from budgets.services.routing_policy import TierName
 from routing.services.classifier import TEXT_LENGTH_MAX, Classifier, terms
 from routing.services.classifier_storage import LABELS_MAX, TERMS_MAX
-from routing.services.tiers import TierName
 
 EXAMPLES_MAX: Final = 100_000
 EXAMPLES_PER_LABEL_MIN: Final = 10

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from budgets.services.routing_policy import ModelTraits, RoutingPolicy, TierLevel, TrafficClass
+from budgets.services.routing_policy import ModelTraits, RoutingPolicy, TierName, TrafficClass
 from budgets.services.rule_parts import as_document
 from routing.pricing.book import ModelUnknown, PriceBook
 from routing.rules.effective import EffectiveRules
@@ -48,7 +48,7 @@ def compiled_routes(
         "models_refused": sorted(known.keys() - models.keys()),
         "tiers": {
             str(tier): [name for name in tier_models(policy, tier) if name in models]
-            for tier in TierLevel
+            for tier in TierName
             if tier in policy.tiers or tier in policy.fallbacks
         },
         "classes": {name: _traffic(traffic) for name, traffic in policy.classes.items()},
@@ -62,11 +62,11 @@ def compiled_routes(
     return parts
 
 
-def tier_models(policy: RoutingPolicy, tier: TierLevel) -> tuple[str, ...]:
+def tier_models(policy: RoutingPolicy, tier: TierName) -> tuple[str, ...]:
     """The tier's models, then those of the tiers that it falls back to, each once."""
     names: dict[str, None] = {}
-    seen: set[TierLevel] = set()
-    step: TierLevel | None = tier
+    seen: set[TierName] = set()
+    step: TierName | None = tier
     while step is not None and step not in seen:
         seen.add(step)
         names |= dict.fromkeys(policy.tiers.get(step, ()))

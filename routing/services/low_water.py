@@ -7,15 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from budgets.services.rule_parts import Priority
+
 _PPM: Final = 10**6
-
-
-class Priority(StrEnum):
-    """From the one that waits last. A request has the lower of its own and its tenant's."""
-
-    HIGH = "high"
-    NORMAL = "normal"
-    LOW = "low"
 
 
 class Serving(StrEnum):
@@ -96,9 +90,3 @@ def serving(*, priority: Priority, pool: Pool, degraded: bool, marks: Marks = DE
     if pool.is_below(floor):
         return Serving.REFUSED
     return Serving.COMPACT if degraded else Serving.OWN_MODEL
-
-
-def lower_priority(one: Priority, other: Priority) -> Priority:
-    """The one that waits first: a tenant's plan bounds what its requests may ask for."""
-    order = list(Priority)
-    return max(one, other, key=order.index)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from routing.services.low_water import Pool, Priority, Serving, is_degraded, projected_ppm, serving
+from budgets.services.rule_parts import Priority
+from routing.services.low_water import Pool, Serving, is_degraded, projected_ppm, serving
 
 DAYS: Final = 30
 HOURS: Final = DAYS * 24

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from budgets.services.routing_policy import TierName
 from kernel.http.explain import explain
 from routing.services.budget_table import (
     BudgetTable,
@@ -30,7 +31,7 @@ from routing.services.plan_file_shape import (
     ToolUseFile,
     WorkFile,
 )
-from routing.services.tiers import TierName, is_above
+from routing.services.tiers import is_above
 from routing.services.timeouts import TierTimeouts, check_timeouts
 
 FILE_BYTES_MAX: Final = 256 * 1024

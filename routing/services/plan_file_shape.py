@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from routing.services.tiers import TierName
+from budgets.services.routing_policy import TierName
 
 type Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_. -]{1,64}\Z")]
 type Count = Annotated[int, Meta(ge=0, le=10**9)]

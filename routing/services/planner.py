@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from budgets.services.routing_policy import TierName
 from routing.services.budget_table import BudgetTable, Money, TrafficClass, Work
-from routing.services.tiers import TierName
 
 #: What a month is to the planner. Budgets know the calendar's months; a plan compares agents.
 DAYS_A_MONTH: Final = 30

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from routing.services.tiers import TierName, is_above
+from budgets.services.routing_policy import TierName
+from routing.services.tiers import is_above
 
 #: What the router is held to.
 DEFAULT_TARGET: Final = 0.97

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from budgets.selectors.router_models import ModelLine, model_content, newest_model
 from budgets.services.router_models import NewModel, save_model
+from budgets.services.routing_policy import TierName
 from budgets.services.ruleset import current_document
 from kernel.actor import Actor
 from kernel.ids import Tag
@@ -15,7 +16,6 @@ from routing.services.classifier import Classification, Classifier
 from routing.services.classifier_cache import ClassifierCache
 from routing.services.classifier_storage import from_bytes, to_bytes
 from routing.services.classifier_training import EXAMPLES_PER_LABEL_MIN, CannotTrain, Example, train
-from routing.services.tiers import TierName
 
 #: One of so many examples of a class is held out.
 _HELD_OUT: Final = 5

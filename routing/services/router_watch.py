@@ -17,6 +17,7 @@ from budgets.selectors.router_labels import (
 )
 from budgets.services.journal import Journal, open_journal
 from budgets.services.policies import NewPolicy, PolicyKind, save_policy_in
+from budgets.services.routing_policy import TierName
 from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
@@ -31,7 +32,6 @@ from routing.services.router_accuracy import (
     sends_all_to_medium,
 )
 from routing.services.rulesets import publish_ruleset
-from routing.services.tiers import TierName
 from telemetry.services import outbox
 
 #: Labels that count, the newest ones: a long good past must not hide that it has become worse.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec import UNSET
 
 from budgets.services.policies import InvalidPolicy
-from budgets.services.routing_policy import LowWater, RoutingPolicy, TierLevel, TrafficClass
+from budgets.services.routing_policy import LowWater, RoutingPolicy, TierName, TrafficClass
 from kernel.http.explain import join
 from routing.pricing.book import ModelUnknown, PriceBook
 from routing.rules.effective import EffectiveRules
@@ -81,7 +81,7 @@ def _about_fallbacks(policy: RoutingPolicy) -> Iterator[Complaint]:
         if not policy.tiers.get(target):
             yield field, f"leads to the tier {target}, which has no models"
         way = [tier]
-        step: TierLevel | None = target
+        step: TierName | None = target
         while step is not None and step not in way:
             way.append(step)
             step = policy.fallbacks.get(step)

@@ -1,14 +1,8 @@
-"""The model tiers, from the cheapest up. A request is promoted upwards only, so no fallback goes round in a circle."""
+"""The height of model tiers: a request is promoted upwards only, so no fallback goes round in a circle."""
 
-from enum import StrEnum
 from typing import Final
 
-
-class TierName(StrEnum):
-    SMALL = "small"
-    MEDIUM = "medium"
-    LARGE = "large"
-
+from budgets.services.routing_policy import TierName
 
 _HEIGHTS: Final = {tier: height for height, tier in enumerate(TierName)}
 

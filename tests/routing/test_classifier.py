@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from budgets.services.routing_policy import TierName
 from routing.services.classifier import TEXT_LENGTH_MAX, UNSURE_TIER, Classifier, terms
 from routing.services.classifier_storage import NotAClassifier, from_bytes, to_bytes
 from routing.services.classifier_training import EXAMPLES_PER_LABEL_MIN, CannotTrain, Example, train
-from routing.services.tiers import TierName
 
 TIERS = {"greeting": TierName.SMALL, "refund": TierName.LARGE, "order": TierName.MEDIUM}
 WORDS = {

@@ -10,13 +10,12 @@ from django.core.management import call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgets.services.rule_parts import Priority
 from routing.services.low_water import (
     DEFAULT_MARKS,
     Pool,
-    Priority,
     Serving,
     is_degraded,
-    lower_priority,
     projected_ppm,
     serving,
 )
@@ -122,12 +121,6 @@ class TestServing:
         marks = replace(DEFAULT_MARKS, low_floor_ppm=300_000)
 
         assert serving(priority=LOW, pool=pool(299_999), degraded=False, marks=marks) == Serving.REFUSED
-
-
-class TestPriority:
-    @pytest.mark.parametrize(("one", "other", "lower"), [(HIGH, LOW, LOW), (NORMAL, HIGH, NORMAL), (HIGH, HIGH, HIGH)])
-    def test_is_the_lower_of_the_two(self, one: Priority, other: Priority, lower: Priority) -> None:
-        assert lower_priority(one, other) == lower_priority(other, one) == lower
 
 
 @pytest.fixture(scope="module")

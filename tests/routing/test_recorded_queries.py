@@ -14,11 +14,11 @@ from time import perf_counter
 
 import pytest
 
+from budgets.services.routing_policy import TierName
 from routing.services.classifier import DEFAULT_GATE, UNSURE_TIER, Classifier
 from routing.services.classifier_storage import from_bytes, to_bytes
 from routing.services.classifier_training import Example, train
 from routing.services.router_accuracy import Accuracy, Label, accuracy_of
-from routing.services.tiers import TierName
 from tests.support.recordings import recorded
 
 SMALL, MEDIUM, LARGE = TierName.SMALL, TierName.MEDIUM, TierName.LARGE

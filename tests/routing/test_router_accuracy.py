@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from budgets.services.routing_policy import TierName
 from routing.services.router_accuracy import (
     LABELS_MIN,
     Accuracy,
@@ -15,7 +16,6 @@ from routing.services.router_accuracy import (
     sends_all_to_medium,
     wilson,
 )
-from routing.services.tiers import TierName
 
 SMALL, MEDIUM, LARGE = TierName.SMALL, TierName.MEDIUM, TierName.LARGE
 

@@ -10,13 +10,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from budgets.models import RouterModel
+from budgets.services.routing_policy import TierName
 from kernel.ids import Tag, mint_tag
 from kernel.tenancy import in_tenant
 from routing.services import router_training
 from routing.services.classifier import TEXT_LENGTH_MAX, Classifier
 from routing.services.classifier_cache import ClassifierCache, size_of
 from routing.services.router_training import EXAMPLES_A_CLASS_MIN
-from routing.services.tiers import TierName
 from telemetry.models import AuditEntry
 from tenants.models import Tenant
 from tests.support.books import Books

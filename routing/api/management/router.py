@@ -12,6 +12,7 @@ from budgets.api.management.refusals import REFUSALS, conflict
 from budgets.api.management.views import TenantView
 from budgets.selectors.router_models import ModelLine, newest_model
 from budgets.services.router_labels import LABELS_MAX, LabelRefused, NewLabel, record_labels
+from budgets.services.routing_policy import TierName
 from kernel.http.described import described
 from kernel.http.errors import error_of_status, invalid_request, unavailable
 from kernel.http.serialized import Fields, OneOf, ReasonFields, Text
@@ -23,7 +24,6 @@ from routing.services.router_accuracy import RouterVerdict
 from routing.services.router_training import NotTrained, classify_text, train_router
 from routing.services.router_watch import RouterReport, router_report, watch_router
 from routing.services.rulesets import RulesBusy
-from routing.services.tiers import TierName
 
 _TAG: Final = "router"
 _NOT_FOUND: Final = "NOT_FOUND: no such tenant."

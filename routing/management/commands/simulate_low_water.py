@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from routing.services.low_water import Priority
+from budgets.services.rule_parts import Priority
 from routing.services.low_water_month import DAYS, Month, Policy, simulate
 
 _NAMES: Final = {
@@ -50,7 +50,7 @@ def _served(month: Month) -> str:
     parts = [
         f"{priority} {_percent(month.served.get(priority, 0), month.calls[priority])} served"
         f" ({_percent(month.on_large.get(priority, 0), month.calls[priority])} on the large model)"
-        for priority in Priority
+        for priority in reversed(Priority)
     ]
     return ", ".join(parts)
 
