@@ -68,15 +68,13 @@ class ChooseForm(forms.Form):
 
 
 def _where_mail_is_sent(view: View) -> View:
-    """Without a mail server these pages do not exist. With one, no address of theirs is told to anybody."""
+    """Without a mail server these pages do not exist."""
 
     @wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not settings.SENDS_MAIL:
             raise Http404
-        response = view(request, *args, **kwargs)
-        response.headers["Referrer-Policy"] = "no-referrer"
-        return response
+        return view(request, *args, **kwargs)
 
     return answered
 
@@ -119,7 +117,10 @@ def follow(request: HttpRequest, token: str) -> HttpResponse:
     """The link of the mail. It only leads on to an address without the token, and uses nothing up."""
     # Sealed: whoever reads the table of sessions must not read the link.
     request.session[_LINK] = seal(token[:200], purpose=_LINK)
-    return _see_other("choose_password")
+    response = _see_other("choose_password")
+    # Here alone: from a page that says so a browser sends forms as if another site had (`Origin: null`).
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
 
 
 @_where_mail_is_sent
