@@ -72,6 +72,7 @@ def dispatch_rollups() -> None:
     """Have the tenants visited whose books have something new, and no others; those that waited longest first."""
     try:
         standing.enrol_tenants()
+        standing.follow_evidence()
         tags = standing.ask_for_visits(limit=_TENANTS_MAX)
     except OperationalError as error:
         _logger.warning("Nobody was asked for rollups: %s", str(error).partition("\n")[0])

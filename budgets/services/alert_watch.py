@@ -13,6 +13,7 @@ from budgets.models.choices import AlertKind, Period, Severity
 from budgets.selectors.alerts import next_ending
 from budgets.selectors.router_labels import ROUTER_WATCH, router_switch
 from budgets.services.alert_findings import BUDGET_MARGIN_PPM, BudgetSight, Finding, Key, budget_findings
+from budgets.services.alert_neighbours import neighbour_findings
 from budgets.services.alert_rules import Rules, alert_rules
 from budgets.services.alert_tenant_findings import ExpiringKey, TenantSight, key_findings, tenant_findings
 from budgets.services.alerts import settle_findings
@@ -30,7 +31,11 @@ WATCHED: Final = (
     AlertKind.DENIAL_SPIKE,
     AlertKind.ROUTER_ACCURACY,
     AlertKind.KEY_EXPIRING,
+    AlertKind.WEBHOOK_PAUSED,
+    AlertKind.CREDENTIAL_UNHEALTHY,
 )
+#: Found here too, and over only when a person, or whoever raised it, says so.
+LASTING: Final = (AlertKind.EVIDENCE_LEAK, AlertKind.LEDGER_DIFFERENCE, AlertKind.USAGE_DIFFERENCE)
 #: Keys that expire soon and are told of at one look.
 _KEYS_MAX: Final = 500
 
@@ -49,8 +54,9 @@ def look_for_alerts(*, tag: Tag, note: StandingNote) -> datetime | None:
             yield from tenant_findings(_sight(note, head), rules=rules, is_open=is_open)
             yield from _router(rules, head)
             yield from key_findings(_keys(rules, now=now), rules=rules, now=now)
+            yield from neighbour_findings(rules=rules, scope_path=f"tenant:{head.slug}", now=now)
 
-        settle_findings(kinds=WATCHED, find=find)
+        settle_findings(kinds=WATCHED, lasting=LASTING, find=find)
         spans = [timedelta(seconds=each) for each in rules.thresholds(AlertKind.KEY_EXPIRING)]
         return _earliest(next_ending(), next_expiry_behind(spans, now=note.as_of))
 

@@ -3,7 +3,7 @@
 `raise_alert` is the door for whatever else finds something that somebody should know.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -55,18 +55,25 @@ def clear_alert(*, tag: Tag, kind: AlertKind, subject: str) -> int:
 
 
 def settle_findings(
-    *, kinds: Iterable[AlertKind], find: Callable[[datetime, frozenset[Key]], Iterable[Finding]]
+    *,
+    kinds: Collection[AlertKind],
+    lasting: Collection[AlertKind],
+    find: Callable[[datetime, frozenset[Key]], Iterable[Finding]],
 ) -> None:
-    """Open what `find` finds, given the clock and what is open, and end what it no longer finds of these kinds."""
+    """Open what `find` finds, given the clock and what is open, and end what it no longer finds of `kinds`.
+
+    What is `lasting` stays open until a person, or whoever raised it, says that it is over.
+    """
     with transaction.atomic():
         now = lock_alerts()
-        watched = Alert.objects.filter(kind__in=list(kinds))
+        watched = Alert.objects.filter(kind__in=[*kinds, *lasting])
         rows = list(watched.filter(_may_end()))
         findings = list(find(now, frozenset(_key(row) for row in rows if row.state == AlertState.OPEN)))
         subjects, periods = ({getattr(each, name) for each in findings} for name in ("subject", "period"))
         ended = watched.exclude(_may_end()).filter(subject__in=subjects, period__in=periods) if findings else ()
         _open_or_reopen([*rows, *ended], findings, now=now)
-        _recover(rows, holding={each.key for each in findings}, now=now)
+        may_recover = [row for row in rows if row.kind in kinds]
+        _recover(may_recover, holding={each.key for each in findings}, now=now)
         _end_snoozes(rows, now=now)
         AlertMark.objects.filter(pk=1).update(looked_at=now)
 

@@ -5,13 +5,14 @@ into each table for its own purposes. A tenant whose count is another one than a
 (`docs/decisions/rollups-follow-row-counts.md`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from kernel.ids import Tag
 from kernel.sql_files import read_sql
@@ -169,6 +170,19 @@ def ask_for_telling(*, limit: int) -> list[Tag]:
     with in_public(), connection.cursor() as cursor:
         cursor.execute(read_sql("tenants", "ask_for_telling"), {"retry_after_s": RETRY_AFTER_S, "at_most": limit})
         return [Tag(tag) for (tag,) in cursor.fetchall()]
+
+
+def look_soon(*, tags: Sequence[Tag]) -> None:
+    """Have these tenants visited though nothing is new in their books: something was found beside them."""
+    with in_public():
+        TenantStanding.objects.filter(tag__in=tags).update(revisit_at=Now())
+
+
+def follow_evidence() -> int:
+    """Have those visited in whose evidence something was found after their last visit; how many. Safe to repeat."""
+    with in_public(), connection.cursor() as cursor:
+        cursor.execute(read_sql("tenants", "follow_evidence"))
+        return int(cursor.rowcount)
 
 
 def forget_strangers() -> None:

@@ -1,20 +1,32 @@
 """Alerts: found by the worker's visit, once for a threshold and a period."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
+from accounts.keys.models import ApiKey, KeyStatus
 from budgets.models import Alert
 from budgets.models.choices import AlertKind, AlertState, Severity
+from budgets.selectors.router_labels import ROUTER_WATCH
 from budgets.services.alert_findings import Finding
 from budgets.services.alert_rules import set_rule
 from budgets.services.alerts import clear_alert, raise_alert
 from budgets.services.funding import Funding, FundingOperation, fund
+from budgets.services.policies import NewPolicy, PolicyKind, save_policy
+from kernel.actor import Actor
 from kernel.ids import uuid7
 from kernel.money import Unit
 from kernel.tenancy import in_public, in_tenant
-from telemetry.models import AuditEntry, OutboxEvent
+from telemetry.evidence.kinds import NoteKind
+from telemetry.evidence.models import EvidenceNote
+from telemetry.findings.services.standing import note_evidence
+from telemetry.models import AuditEntry, OutboxEvent, WebhookSubscription
+from telemetry.webhook_states import WebhookStatus
 from tenants.models import Tenant, TenantStanding
+from tenants.services import standing
 from tests.support.books import TEST_ACTOR, Books
 from tests.support.console import day_bounds, noted
 from tests.support.owner import as_owner
@@ -264,3 +276,132 @@ class TestDoor:
 
         assert not raise_alert(tag=books.tenant.tag, finding=LEAK)
         assert alerts(books) == []
+
+
+class TestKeysAndRouter:
+    def test_a_key_that_expires_soon_is_told_once_for_each_time(self, books: Books) -> None:
+        expires_at = datetime.now(UTC) + timedelta(days=10)
+        with in_tenant(books.tenant.tag):
+            ApiKey.objects.filter(key_id=books.key.key_id).update(expires_at=expires_at, name="triage")
+        noted(books)
+        noted(books)
+
+        (alert,) = alerts(books, kind=AlertKind.KEY_EXPIRING)
+        assert alert.subject == f"key:{books.key.key_id}"
+        note = TenantStanding.objects.get(tag=books.tenant.tag)
+        assert note.revisit_at == expires_at - timedelta(days=3)
+
+    def test_a_key_that_was_revoked_is_no_alert(self, books: Books) -> None:
+        with in_tenant(books.tenant.tag):
+            ApiKey.objects.update(expires_at=datetime.now(UTC) + timedelta(days=1))
+        noted(books)
+        with in_tenant(books.tenant.tag):
+            ApiKey.objects.update(status=KeyStatus.REVOKED)
+
+        noted(books)
+
+        assert {alert.state for alert in alerts(books, kind=AlertKind.KEY_EXPIRING)} == {AlertState.RECOVERED}
+
+    @pytest.mark.parametrize(("by", "is_told"), [(ROUTER_WATCH, True), ("olive", False)])
+    def test_the_router_is_told_of_when_it_was_taken_out_for_being_wrong(
+        self, books: Books, by: str, is_told: bool
+    ) -> None:
+        policy = NewPolicy(kind=PolicyKind.ROUTER_SWITCH, document={"is_on": True, "tier": "medium"}, reason="Wrong.")
+        with in_tenant(books.tenant.tag):
+            save_policy(policy, actor=Actor(name=by, actor_type="system"))
+
+        noted(books)
+
+        assert bool(alerts(books, kind=AlertKind.ROUTER_ACCURACY)) == is_told
+
+
+class TestNeighbours:
+    def test_a_receiver_that_was_given_up_is_told_of_without_its_address(self, books: Books) -> None:
+        now = datetime.now(UTC)
+        with in_tenant(books.tenant.tag):
+            subscription = WebhookSubscription.objects.create(
+                url="https://example.test/hooks?token=so-secret",
+                event_categories=["budget"],
+                secret="sealed",
+                status=WebhookStatus.DISABLED,
+                created_at=now,
+                updated_at=now,
+                listens_since=now,
+            )
+        noted(books)
+
+        (alert,) = alerts(books, kind=AlertKind.WEBHOOK_PAUSED)
+        assert alert.summary.startswith("Events no longer go to example.test:")
+        assert "so-secret" not in str(alert.facts) + alert.summary
+        with in_tenant(books.tenant.tag):
+            WebhookSubscription.objects.filter(pk=subscription.pk).update(status=WebhookStatus.ACTIVE)
+        noted(books)
+        assert [each.state for each in alerts(books, kind=AlertKind.WEBHOOK_PAUSED)] == [AlertState.RECOVERED]
+
+    def leak(self, books: Books) -> None:
+        now = datetime.now(UTC)
+        with in_tenant(books.tenant.tag):
+            EvidenceNote.objects.create(
+                day=now.date(),
+                kind=NoteKind.LEAK,
+                about="initech",
+                count=2,
+                first_at=now,
+                last_at=now,
+                trace_id="a" * 32,
+            )
+        note_evidence(tag=books.tenant.tag, due_at=now, leaks=2, foreign=0, now=now)
+
+    def test_a_leak_is_told_once_a_day_names_nobody_and_stays_open(self, books: Books) -> None:
+        self.leak(books)
+        noted(books)
+        as_owner(books.tenant.tag, "UPDATE evidence_note SET day = day - 1")
+        noted(books)
+
+        (alert,) = alerts(books, kind=AlertKind.EVIDENCE_LEAK)
+        assert (alert.state, alert.severity) == (AlertState.OPEN, Severity.CRITICAL)
+        assert "initech" not in alert.summary
+
+    def test_a_leak_has_an_idle_tenant_visited(self, books: Books) -> None:
+        noted(books)
+        standing.follow_evidence()
+        assert TenantStanding.objects.get(tag=books.tenant.tag).revisit_at is None
+
+        self.leak(books)
+
+        assert standing.follow_evidence() == 1
+        assert TenantStanding.objects.get(tag=books.tenant.tag).revisit_at is not None
+
+
+class TestTwoAtOnce:
+    def test_open_each_alert_once(self, daily: Books) -> None:
+        spend(daily, 950)
+
+        def look() -> None:
+            try:
+                noted(daily)
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(look) for _ in range(8)]:
+                done.result()
+
+        assert thresholds(daily) == [80, 95]
+        assert audited(daily, "alert.raised") == len(events(daily)) == 2
+
+    def test_a_look_that_dies_leaves_nothing_half_told(self, daily: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+        spend(daily, 950)
+        monkeypatch.setattr("telemetry.services.outbox.announce_all", _die)
+        with pytest.raises(RuntimeError):
+            noted(daily)
+        assert alerts(daily) == []
+        monkeypatch.undo()
+
+        noted(daily)
+
+        assert audited(daily, "alert.raised") == len(events(daily)) == 2
+
+
+def _die(*_: object, **__: object) -> None:
+    raise RuntimeError
