@@ -38,6 +38,11 @@ def category_of(event_type: str) -> str:
     return first if first in CATEGORIES else "system"
 
 
+def wire_name(event_type: str) -> str:
+    """The name as receivers see it: one that the protocol does not know begins with `custom.`."""
+    return event_type if event_type in _KNOWN or event_type.startswith(CUSTOM) else CUSTOM + event_type
+
+
 def is_event_type(text: str) -> bool:
     """A name of the protocol, or one that begins with `custom.`."""
     return text in _KNOWN or (text.startswith(CUSTOM) and len(CUSTOM) < len(text) <= NAME_LENGTH_MAX)

@@ -141,14 +141,14 @@ class TestPlatformTrail:
 
 
 class TestWebhooks:
-    def test_shows_the_outbox_and_says_that_nothing_is_sent(self, books: Books, browser: Client, ada: User) -> None:
+    def test_shows_the_outbox(self, books: Books, browser: Client, ada: User) -> None:
         browser.post("/ops/tenants/acme/stop/", {"preset": "Runaway spend", "more": "", "mode": "STOP_NEW"})
 
         text = text_of(signed_in(ada), "/t/acme/webhooks/")
 
         assert "<code>kill_switch.thrown</code>" in text
-        assert "nothing is sent" in text
-        assert "No event matches" in text_of(browser, "/ops/tenants/acme/webhooks/?state=delivered")
+        assert "waiting in the outbox" in text
+        assert "No event matches" in text_of(browser, "/ops/tenants/acme/webhooks/?state=handed-out")
         assert "kill_switch.thrown" in text_of(browser, "/ops/tenants/acme/webhooks/?type=KILL&state=waiting")
 
     def test_the_platform_has_one_too(self, browser: Client) -> None:

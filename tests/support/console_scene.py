@@ -31,10 +31,11 @@ from kernel.actor import Actor
 from kernel.ids import mint_wire_id, uuid7
 from kernel.lanes import shared_lanes
 from kernel.money import Unit
-from kernel.tenancy import in_tenant
+from kernel.tenancy import in_public, in_tenant
 from telemetry.evidence.otlp.protobuf import read_protobuf
 from telemetry.evidence.reading import Owner
 from telemetry.findings.models import EvidenceStanding
+from telemetry.models import WebhookDelivery, WebhookSubscription
 from tenants.models import Plan, Tenant
 from tests.support.books import TEST_ACTOR
 from tests.support.console import member_of, person, signed_in
@@ -43,6 +44,7 @@ from tests.support.demo import seed
 from tests.support.owner import delete_shared
 from tests.support.spans import request_of, span
 from tests.support.tenants import drop_tenant
+from tests.support.webhooks import Hooks
 from vault.kinds import OPERATOR_BACK_ENDS, BackEnd
 from vault.models import CredentialReference
 from vault.services.reference_checks import Location, NewReference
@@ -50,6 +52,8 @@ from vault.services.references import add_reference
 
 #: Whose pages the samples lead to.
 SLUG: Final = "acme"
+#: A host that has no address and never will.
+NOBODY_LISTENS: Final = "https://hooks.invalid/"
 
 
 class Reader(StrEnum):
@@ -128,6 +132,8 @@ def demo_scene(folder: Path) -> Iterator[Scene]:
             yield Scene(acme=acme, initech=initech, people=people, samples=_samples(acme))
     finally:
         settings.VAR_DIR = before
+        with in_public():
+            WebhookSubscription.objects.filter(url=NOBODY_LISTENS).delete()
         shared_lanes().close()
         for tenant in Tenant.objects.filter(slug__in=["acme", "initech"]):
             drop_tenant(tenant)
@@ -182,6 +188,7 @@ def _samples(acme: Tenant) -> dict[str, Any]:
             "kind": "tools",
             "version": 1,
             "trace_id": _trace(acme),
+            **_webhooks(acme),
         }
 
 
@@ -217,6 +224,27 @@ def _channel() -> UUID:
     )
     add_channel(channel, actor=TEST_ACTOR)
     return channel.id
+
+
+def _webhooks(acme: Tenant) -> dict[str, Any]:
+    """A webhook of acme's with a delivery that was given up, and one of the platform's."""
+    theirs, ours = Hooks(acme), Hooks(None)
+    webhook = theirs.subscribe(NOBODY_LISTENS, "budget.funded", "budget.frozen", name="Ledger")
+    own = ours.subscribe(NOBODY_LISTENS, "system.high_latency", name="Watch")
+    now = datetime.now(UTC)
+    given_up = {"status": "FAILED", "attempts": 6, "attempted_at": now, "completed_at": now}
+    again = {"created_at": now, "next_attempt_at": now, "body": "{}", "event_type": "budget.funded"}
+    with in_tenant(acme.tag):
+        delivery = WebhookDelivery.objects.create(subscription=webhook, event_id=uuid7(), **given_up, **again)
+    with in_public():
+        copy = WebhookDelivery.objects.create(subscription=own, event_id=uuid7(), **given_up, **again)
+    acts = ("detail", "edit", "pause", "resume", "ping", "replay", "rotate", "delete", "again")
+    return {
+        "webhook_id": webhook.pk,
+        "delivery_id": delivery.pk,
+        **{f"platform_webhook_{act}.webhook_id": own.pk for act in acts},
+        "platform_webhook_again.delivery_id": copy.pk,
+    }
 
 
 def _request(acme: Tenant, budget: Budget) -> BudgetRequest:

@@ -113,6 +113,17 @@ class TestDelivery:
         with in_tenant(hooks.owner.tag):
             assert "Bearer" not in repr(list(WebhookSubscription.objects.values()))
 
+    def test_gives_names_that_the_protocol_does_not_know_the_prefix_that_it_asks_for(
+        self, hooks: Hooks, sink: Sink, platform: Hooks
+    ) -> None:
+        platform.subscribe(sink.url, "custom.kill_switch.thrown")
+
+        hooks.happen("kill_switch.thrown", "custom.kill_switch.thrown")
+        hooks.visit()
+        platform.visit()
+
+        assert sink.events == ["custom.kill_switch.thrown"] * 2
+
 
 class TestRotation:
     def test_lets_both_secrets_sign_for_a_while(self, hooks: Hooks, sink: Sink) -> None:

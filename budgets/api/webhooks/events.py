@@ -149,9 +149,12 @@ class AdminOneEvent(WebhookView):
 
 def _matching(query: dict[str, Any]) -> "QuerySet[OutboxEvent]":
     found = events()
-    for name in ("event_type", "trace_id", "request_id"):
+    for name in ("trace_id", "request_id"):
         if value := query.get(name):
             found = found.filter(**{name: value})
+    if event_type := query.get("event_type"):
+        # As `event_names.wire_name` has them.
+        found = found.filter(event_type__in={event_type, event_type.removeprefix(CUSTOM)})
     if category := query.get("category"):
         found = found.filter(_of_categories(frozenset({category})))
     if scope := query.get("scope"):

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from kernel.ids import mint_wire_id
-from telemetry.event_names import category_of
+from telemetry.event_names import category_of, wire_name
 from telemetry.event_owner import Owner
 from telemetry.models import OutboxEvent
 
@@ -18,7 +18,7 @@ def event_facts(event: OutboxEvent, owner: Owner) -> dict[str, Any]:
     """The protocol's Event; what is unknown is left out."""
     facts: dict[str, Any] = {
         "event_id": mint_wire_id("evt", owner.tag, event.id),
-        "event_type": event.event_type,
+        "event_type": wire_name(event.event_type),
         "category": category_of(event.event_type),
         "timestamp": wire_time(event.at),
         "tenant_id": owner.tenant_id,

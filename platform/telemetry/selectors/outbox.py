@@ -14,9 +14,10 @@ WAITING_COUNTED_MAX = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventLine:
-    """One event. `delivered_at` is None while it waits."""
+    """One event. `delivered_at` is None while it waits to be handed out."""
 
     id: UUID
+    seq: int
     at: datetime
     event_type: str
     scope_path: str
@@ -25,32 +26,32 @@ class EventLine:
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """The newest first. `next_before` is the id to ask from for the next page, None on the last one."""
+    """The newest first. `next_before` is the number to ask from for the next page, None on the last one."""
 
     lines: tuple[EventLine, ...]
-    next_before: UUID | None
+    next_before: int | None
 
 
 def event_page(
-    *, is_delivered: bool | None = None, event_type: str = "", before: UUID | None = None, limit: int
+    *, is_delivered: bool | None = None, event_type: str = "", before: int | None = None, limit: int
 ) -> EventPage:
-    """Events in order of their ids, which are made in order of time. One query."""
-    found = OutboxEvent.objects.order_by("-id")
+    """Events in the order in which they were written. One query."""
+    found = OutboxEvent.objects.order_by("-seq")
     if is_delivered is not None:
         found = found.filter(delivered_at__isnull=not is_delivered)
     if event_type:
         found = found.filter(event_type__icontains=event_type)
     if before is not None:
-        found = found.filter(id__lt=before)
-    names = ("id", "at", "event_type", "scope_path", "delivered_at")
+        found = found.filter(seq__lt=before)
+    names = ("id", "seq", "at", "event_type", "scope_path", "delivered_at")
     rows = [EventLine(**row) for row in found.values(*names)[: limit + 1]]
     lines = tuple(rows[:limit])
-    return EventPage(lines=lines, next_before=lines[-1].id if len(rows) > limit else None)
+    return EventPage(lines=lines, next_before=lines[-1].seq if len(rows) > limit else None)
 
 
 def waiting_count() -> int:
     """How many wait, at most `WAITING_COUNTED_MAX`. One query along their index."""
-    return OutboxEvent.objects.filter(delivered_at=None).order_by("id")[:WAITING_COUNTED_MAX].count()
+    return OutboxEvent.objects.filter(delivered_at=None).order_by("seq")[:WAITING_COUNTED_MAX].count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +64,5 @@ class Waiting:
 
 def waiting_events() -> Waiting:
     """One query along their index."""
-    found = OutboxEvent.objects.filter(delivered_at=None).order_by("id")[:WAITING_COUNTED_MAX]
+    found = OutboxEvent.objects.filter(delivered_at=None).order_by("seq")[:WAITING_COUNTED_MAX]
     return Waiting(**found.aggregate(count=Count("pk"), since=Min("at")))

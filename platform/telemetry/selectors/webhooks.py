@@ -29,6 +29,14 @@ class SubscriptionLine:
     given_up: int
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """`next_before` is the number to ask from for the next page, None on the last one."""
+
+    lines: tuple[WebhookDelivery, ...]
+    next_before: int | None
+
+
 def subscriptions() -> QuerySet[WebhookSubscription]:
     return WebhookSubscription.objects.all()
 
@@ -61,6 +69,20 @@ def subscription_lines() -> Sequence[SubscriptionLine]:
 def deliveries(of: UUID) -> QuerySet[WebhookDelivery]:
     """A subscription's deliveries; the highest number is the newest."""
     return WebhookDelivery.objects.filter(subscription_id=of)
+
+
+def delivery_page(
+    of: UUID, *, status: DeliveryStatus | None = None, before: int | None = None, limit: int
+) -> DeliveryPage:
+    """A subscription's deliveries, the newest first. One query."""
+    found = deliveries(of).defer("body").order_by("-pk")
+    if status is not None:
+        found = found.filter(status=status)
+    if before is not None:
+        found = found.filter(pk__lt=before)
+    rows = list(found[: limit + 1])
+    lines = tuple(rows[:limit])
+    return DeliveryPage(lines=lines, next_before=lines[-1].pk if len(rows) > limit else None)
 
 
 def event_id_of(delivery: WebhookDelivery, owner: Owner) -> str:

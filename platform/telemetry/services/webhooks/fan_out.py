@@ -14,7 +14,7 @@ from typing import Final
 from django.db import transaction
 
 from kernel.tenancy import in_public
-from telemetry.event_names import TENANT_CATEGORIES, TEST_EVENT, category_of
+from telemetry.event_names import TENANT_CATEGORIES, TEST_EVENT, category_of, wire_name
 from telemetry.event_owner import Owner
 from telemetry.models import OutboxEvent, WebhookDelivery, WebhookSubscription
 from telemetry.selectors.events import event_body, trace_of
@@ -71,7 +71,8 @@ def asks_for(receiver: WebhookSubscription, event: OutboxEvent, owner: Owner) ->
 def selects(receiver: WebhookSubscription, event: OutboxEvent) -> bool:
     """By names or categories, and by scope."""
     is_asked_for = (
-        event.event_type in receiver.event_types or category_of(event.event_type) in receiver.event_categories
+        wire_name(event.event_type) in receiver.event_types
+        or category_of(event.event_type) in receiver.event_categories
     )
     scope = receiver.scope_filter
     is_in_scope = not scope or fnmatchcase(event.scope_path, scope)
@@ -106,7 +107,7 @@ def _delivery(
     return WebhookDelivery(
         subscription_id=receiver.pk,
         event_id=event.pk,
-        event_type=event.event_type,
+        event_type=wire_name(event.event_type),
         trace_id=trace_of(event),
         body=body,
         created_at=now,

@@ -15,6 +15,7 @@ from django.db.models import Q
 
 from kernel.actor import Actor
 from kernel.ids import uuid7
+from telemetry.event_names import wire_name
 from telemetry.event_owner import Owner
 from telemetry.models import OutboxEvent, WebhookDelivery, WebhookSubscription
 from telemetry.selectors.events import trace_of
@@ -117,12 +118,12 @@ def _again(
                 yield _copy(copy, replay_id, now)
     events = OutboxEvent.objects.exclude(delivered_at=None).filter(_within(window, "at"))
     for event in _limited(events.order_by("seq")):
-        is_wanted = not window.event_types or event.event_type in window.event_types
+        is_wanted = not window.event_types or wire_name(event.event_type) in window.event_types
         if is_wanted and selects(subscription, event) and may_hear(event, owner):
             yield WebhookDelivery(
                 subscription=subscription,
                 event_id=event.pk,
-                event_type=event.event_type,
+                event_type=wire_name(event.event_type),
                 trace_id=trace_of(event),
                 replay_id=replay_id,
                 created_at=now,
