@@ -110,11 +110,13 @@ def _threshold(budget: BudgetSight, threshold: int) -> Finding:
 
 
 def _low(budget: BudgetSight) -> Finding:
-    left = amount_text(budget.allocated - budget.taken, budget.unit)
+    left, limit = amount_text(budget.allocated - budget.taken, budget.unit), amount_text(budget.allocated, budget.unit)
+    # The mark is crossed by what is left or by the pace, and the engine's flag does not say by which.
+    words = f"is low, or spent too fast for its period, with {left} of {limit} left: models are compact"
     return Finding(
         kind=AlertKind.LOW_WATER,
         severity=Severity.WARNING,
-        summary=f"{_name(budget.scope_path)} is below its low-water mark with {left} left: models are compact.",
+        summary=f"{_name(budget.scope_path)} {words}.",
         facts=_facts(budget),
         **_of_budget(budget),
     )

@@ -167,7 +167,7 @@ METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
 # Tenants as a label: a series for each of them, so only where they are few.
 METRICS_TENANTS = environment.flag(os.environ, "METRICS_TENANTS", default=False)
 # Where the worker answers for its own metrics; 0 for nowhere.
-WORKER_METRICS_PORT = int(os.environ.get("WORKER_METRICS_PORT", "7879"))
+WORKER_METRICS_PORT = int(os.environ.get("WORKER_METRICS_PORT") or API_PORT + 1)
 WORKER_METRICS_HOST = os.environ.get("WORKER_METRICS_HOST", "127.0.0.1")
 # JSON for machines; where the servers are embedded somebody sits before the terminal.
 _is_local = EMBEDDED_SERVERS is not None

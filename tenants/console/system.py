@@ -80,4 +80,4 @@ def _recent_words(recent: Recent | None) -> dict[str, Any] | None:
 
 def _milliseconds(seconds: float | None) -> str:
     # Taken from buckets, so a third digit would say more than is known.
-    return "" if seconds is None else f"{seconds * 1000:.2g} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"
+    return "" if seconds is None else f"{seconds * 1000:.{1 if seconds < 0.01 else 0}f} ms"
