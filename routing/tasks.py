@@ -4,6 +4,7 @@ While PostgreSQL is away a tick says so in a line; the sweep finds what it misse
 """
 
 import logging
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -15,15 +16,23 @@ from budgets.services.guards import TenantIsClosed, TenantIsSuspended
 from budgets.services.subscribing import SubscriptionChanged
 from kernel.actor import Actor
 from kernel.ids import Tag
+from kernel.tasks import TenantTask
 from kernel.tenancy import in_tenant
 from routing.selectors.prices import tenants_repriced
+from routing.services.evidence_visits import visit_evidence
 from routing.services.plan_changes import PlanDoesNotFit, PlanNotFound, apply_due_plan, follow_books
 from routing.services.rulesets import RulesBusy, publish_all, publish_rulesets
+from telemetry.findings.services.standing import LEASE, take_due_evidence
 from tenants.selectors.tags import tenant_tags
 
 _ACTOR: Final = Actor(name="rules", actor_type="scheduler")
 #: Longer than the time between two ticks, so that one that came late finds what was due before it.
 _LOOKS_BACK: Final = timedelta(minutes=10)
+
+#: Tenants handed out by one tick; the next tick takes the next ones.
+_TENANTS_MAX: Final = 500
+#: After it a visit ends by itself and the tenant stays due.
+_VISIT_SECONDS_MAX: Final = 10.0
 
 _logger = logging.getLogger(__name__)
 
@@ -77,3 +86,32 @@ def follow_rules() -> None:
                 _logger.warning("The rules of tenant %s were left to the next sweep: %s", tag, type(error).__name__)
     except OperationalError as error:
         _logger.warning("The rules were not followed to the end: %s", str(error).partition("\n")[0])
+
+
+@shared_task(name="routing.dispatch_evidence", time_limit=30)
+def dispatch_evidence() -> None:
+    """Have the tenants visited whose runtimes sent spans, and no others."""
+    try:
+        visits = take_due_evidence(limit=_TENANTS_MAX)
+    except OperationalError as error:
+        _logger.warning("Nobody was asked for new spans: %s", str(error).partition("\n")[0])
+        return
+    for visit in visits:
+        count_evidence.apply_async(
+            kwargs={"tag": visit.tag, "ends_at": visit.ends_at.isoformat()}, expires=LEASE.total_seconds()
+        )
+
+
+@shared_task(base=TenantTask, name="routing.count_evidence", time_limit=60)
+def count_evidence(*, tag: str, ends_at: str) -> None:
+    """Count one tenant's new spans. May run twice."""
+    stops_at = time.monotonic() + _VISIT_SECONDS_MAX
+    try:
+        visit_evidence(
+            tag=Tag(tag),
+            ends_at=datetime.fromisoformat(ends_at),
+            now=datetime.now(UTC),
+            has_time=lambda: time.monotonic() < stops_at,
+        )
+    except OperationalError as error:
+        _logger.warning("Spans of tenant %s were left to the next visit: %s", tag, type(error).__name__)

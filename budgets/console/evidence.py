@@ -11,17 +11,20 @@ from django.shortcuts import render
 from accounts.console.pages import page
 from accounts.console.place import Place, place_of
 from accounts.roles import Act
-from budgets.console.evidence_rows import NOTE_WORDS, kind_rows, span_row, tree_rows
+from budgets.console.evidence_rows import NOTE_WORDS, span_row, sum_rows, tree_rows
+from budgets.selectors.evidence_drift import drift
 from kernel.pages.exports import csv_response
 from kernel.pages.fragments import wants_fragment
 from kernel.tenancy import in_tenant
 from telemetry.evidence.kinds import SpanKind
+from telemetry.evidence.selectors.notes import notes_since
+from telemetry.evidence.selectors.rollups import counted_until, sums_since
 from telemetry.evidence.selectors.spans import TRACE_SPANS_MAX, SpanFilter, span_page, trace_spans
-from telemetry.evidence.selectors.summary import SUMMED_MAX, kinds_since, notes_since
 
 _LINES_PER_PAGE: Final = 50
 _READ_AT_ONCE: Final = 1_000
 _NOTES: Final = 20
+_SUMS: Final = 50
 _TEXT_MAX: Final = 256
 _SPANS: Final = {
     "1h": timedelta(hours=1),
@@ -41,21 +44,27 @@ _HEADS: Final = (
 
 @page(Act.SEE_BOOKS)
 def evidence(request: HttpRequest, slug: str) -> HttpResponse:
-    """Three queries in the tenant's schema."""
+    """Five queries in the tenant's schema."""
     place = place_of(request)
     within = _within(request)
     now = datetime.now(UTC)
+    since = now - _SPANS[within]
     wanted = _filter(request, now)
     with in_tenant(place.tenant.tag):
         found = span_page(wanted, before=request.GET.get("before", ""), limit=_LINES_PER_PAGE)
-        kinds = kinds_since(now - _SPANS[within])
-        notes = notes_since(now - _SPANS[within], limit=_NOTES)
+        sums = sums_since(since, limit=_SUMS)
+        drifts = drift(sums, since=since)
+        counted_at = counted_until()
+        notes = notes_since(since, limit=_NOTES)
     asked = {name: request.GET[name] for name in ("within", "kind", "shows", "text") if request.GET.get(name)}
     context = _context(place) | {
         "rows": [span_row(line) for line in found.lines],
         "next_before": found.next_before,
-        "kinds": kind_rows(kinds),
-        "is_cut": sum(line.spans for line in kinds) >= SUMMED_MAX,
+        "sums": sum_rows(sums),
+        "cost": sum(line.cost for line in sums),
+        "unpriced": sum(line.unpriced for line in sums),
+        "drifts": drifts,
+        "counted_at": counted_at,
         "notes": [(NOTE_WORDS[note.kind], note) for note in notes],
         "within": within,
         "span": _WITHIN[within],

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from kernel.pages.amounts import share_text
 from kernel.pages.moments import duration_text
 from telemetry.evidence.kinds import NoteKind, SpanKind
+from telemetry.evidence.selectors.rollups import SumLine
 from telemetry.evidence.selectors.spans import SpanLine
-from telemetry.evidence.selectors.summary import KindLine
 
 #: Deeper ones are drawn at this depth.
 _DEPTH_MAX = 12
@@ -25,9 +26,12 @@ class SpanRow:
 
 
 @dataclass(frozen=True, slots=True)
-class KindRow:
-    line: KindLine
+class SumRow:
+    """`failed` is a share, as in `1.5 %`."""
+
+    line: SumLine
     kind: str
+    failed: str
     p50: str
     p95: str
     p99: str
@@ -57,8 +61,16 @@ def tree_rows(lines: Sequence[SpanLine]) -> Iterator[SpanRow]:
     yield from (span_row(line) for line in lines if line.span_id not in drawn)
 
 
-def kind_rows(lines: Iterable[KindLine]) -> list[KindRow]:
-    return [KindRow(line, line.kind.label, took(line.p50_us), took(line.p95_us), took(line.p99_us)) for line in lines]
+def sum_rows(lines: Iterable[SumLine]) -> list[SumRow]:
+    return [
+        SumRow(
+            line,
+            line.kind.label,
+            share_text(line.error_ppm) if line.errors else "",
+            *(took(each) if each is not None else "—" for each in (line.p50_us, line.p95_us, line.p99_us)),
+        )
+        for line in lines
+    ]
 
 
 def took(microseconds: int) -> str:

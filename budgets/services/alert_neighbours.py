@@ -11,7 +11,7 @@ from budgets.models.choices import AlertKind, Severity
 from budgets.services.alert_findings import Finding
 from budgets.services.alert_rules import Rules
 from telemetry.evidence.kinds import NoteKind
-from telemetry.evidence.selectors.summary import notes_since
+from telemetry.evidence.selectors.notes import notes_since
 from telemetry.selectors.webhooks import SUBSCRIPTIONS_MAX, subscriptions
 from telemetry.webhook_states import WebhookStatus
 from vault.selectors.references import Health, reference_lines

@@ -904,6 +904,15 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON evidence_note TO watermaster_app;
 CREATE UNIQUE INDEX "an_answer_is_counted_once" ON "span" ("response_id") WHERE ("is_counted" AND NOT ("response_id" = ''));
 CREATE INDEX "span_started_at" ON "span" ("started_at");
 CREATE INDEX "span_uncounted" ON "span" ("received_at") WHERE "is_counted" IS NULL;
+CREATE TABLE "evidence_mark" ("id" smallint NOT NULL PRIMARY KEY, "counted_at" timestamp with time zone NULL, "forgotten_at" timestamp with time zone NULL);
+CREATE TABLE "span_rollup" ("bucket_at" timestamp with time zone NOT NULL, "kind" text NOT NULL, "provider" text NOT NULL, "subject" text NOT NULL, "agent" text NOT NULL, "spans" bigint NOT NULL, "repeats" bigint NOT NULL, "errors" bigint NOT NULL, "leaks" bigint NOT NULL, "tokens_input" numeric(40, 0) NOT NULL, "tokens_output" numeric(40, 0) NOT NULL, "tokens_cached" numeric(40, 0) NOT NULL, "tokens_cache_write" numeric(40, 0) NOT NULL, "tokens_reasoning" numeric(40, 0) NOT NULL, "cost" numeric(40, 0) NOT NULL, "unpriced" bigint NOT NULL, "durations" bigint[] NOT NULL, "first_tokens" bigint[] NOT NULL, PRIMARY KEY ("bucket_at", "kind", "provider", "subject", "agent"));
+DROP INDEX IF EXISTS "an_answer_is_counted_once";
+CREATE UNIQUE INDEX "an_answer_is_counted_once" ON "span" ("response_id") WHERE ("is_counted" AND "kind" IN ('inference', 'embedding') AND NOT ("response_id" = ''));
+ALTER TABLE "evidence_mark" ADD CONSTRAINT "one_evidence_mark" CHECK ("id" = 1);
+ALTER TABLE span_rollup SET (fillfactor = 70);
+REVOKE ALL ON span_rollup, evidence_mark FROM watermaster_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON span_rollup TO watermaster_app;
+GRANT SELECT, INSERT, UPDATE ON evidence_mark TO watermaster_app;
 REVOKE ALL ON api_key FROM watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON api_key TO watermaster_app;
 CREATE TABLE "audit_entry" ("id" uuid NOT NULL PRIMARY KEY, "at" timestamp with time zone NOT NULL, "actor_type" text NOT NULL, "actor" text NOT NULL, "action" text NOT NULL, "target" text NOT NULL, "reason" text NOT NULL, "before" jsonb NULL, "after" jsonb NULL, "request_id" text NOT NULL, "trace_id" text NOT NULL, "source_ip" text NOT NULL);
@@ -991,6 +1000,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0013_due_periods', now()),
     ('budgets', '0014_channel_test', now()),
     ('evidence', '0001_initial', now()),
+    ('evidence', '0002_counting', now()),
     ('findings', '0001_initial', now()),
     ('keys', '0002_grants', now()),
     ('routing', '0001_price_book', now()),

@@ -158,7 +158,7 @@ class TestSpans:
         with in_tenant(books.tenant.tag):
             note = EvidenceNote.objects.get()
             assert (note.kind, note.about, note.count) == ("foreign", "initech", 2)
-        assert told(books.tenant) == (["evidence.foreign_span"], ["custom.evidence.foreign_span"])
+        assert told(books.tenant) == (["evidence.foreign_span"], ["custom.evidence.leak"])
         with in_public():
             assert EvidenceStanding.objects.get(tag=books.tenant.tag).foreign_spans == 2
 

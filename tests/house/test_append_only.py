@@ -25,6 +25,7 @@ GRANTS: Final = {
     "decision": {"SELECT", "INSERT"},
     "decision_rollup": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "django_migrations": set[str](),
+    "evidence_mark": {"SELECT", "INSERT", "UPDATE"},
     "evidence_note": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "kill_switch": {"SELECT", "INSERT", "UPDATE"},
     "ledger_entry": {"SELECT", "INSERT"},
@@ -43,6 +44,7 @@ GRANTS: Final = {
     "run_template": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     # Of a span, what the worker makes of it may be written; what was sent may not.
     "span": {"SELECT", "INSERT", "DELETE"},
+    "span_rollup": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "subscription": {"SELECT", "INSERT", "UPDATE"},
     "usage_day": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "usage_rollup": {"SELECT", "INSERT", "UPDATE", "DELETE"},

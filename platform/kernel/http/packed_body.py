@@ -8,7 +8,8 @@ from django.http import HttpRequest, UnreadablePostError
 from kernel.http.errors import error_of_status, invalid_request
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
-_READ_AT_ONCE: Final = 64 * 1024
+_AT_ONCE: Final = 64 * 1024
+_STREAMS_MAX: Final = 64
 
 
 def read_packed_body(request: HttpRequest, *, sent_max: int, unpacked_max: int) -> bytes:
@@ -41,21 +42,30 @@ def read_packed_body(request: HttpRequest, *, sent_max: int, unpacked_max: int) 
 
 
 def _unpacked(raw: bytes, size_max: int) -> bytes:
-    """What `raw` holds, as one gzip stream or as several behind each other."""
+    """What `raw` holds, as one gzip stream or as a few behind each other.
+
+    In pieces on both sides: what a stream leaves over is copied each time.
+    """
     found = bytearray()
-    rest = raw
-    while rest:
+    rest, position = b"", 0
+    for _ in range(_STREAMS_MAX):
         stream = zlib.decompressobj(_GZIP)
+        is_full = False
         while not stream.eof:
+            if not rest and not is_full:
+                rest = raw[position : position + _AT_ONCE]
+                position += len(rest)
+                if not rest:
+                    raise invalid_request("The gzip stream is cut off.")
             try:
-                piece = stream.decompress(rest, _READ_AT_ONCE)
+                piece = stream.decompress(rest, _AT_ONCE)
             except zlib.error:
                 raise invalid_request("The body is not gzip, though it says so.") from None
             found += piece
             if len(found) > size_max:
                 raise error_of_status(413)
-            rest = stream.unconsumed_tail
-            if not piece and not rest and not stream.eof:
-                raise invalid_request("The gzip stream is cut off.")
+            rest, is_full = stream.unconsumed_tail, len(piece) == _AT_ONCE
         rest = stream.unused_data
-    return bytes(found)
+        if not rest and position >= len(raw):
+            return bytes(found)
+    raise invalid_request(f"The body has more than {_STREAMS_MAX} gzip streams.")

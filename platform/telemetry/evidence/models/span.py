@@ -63,7 +63,9 @@ class Span(models.Model):
             # However many instrumentations have seen an answer.
             models.UniqueConstraint(
                 fields=["response_id"],
-                condition=models.Q(is_counted=True) & ~models.Q(response_id=""),
+                # An agent's span may carry the id of its last call's answer.
+                condition=models.Q(is_counted=True, kind__in=[SpanKind.INFERENCE, SpanKind.EMBEDDING])
+                & ~models.Q(response_id=""),
                 name="an_answer_is_counted_once",
             ),
             models.CheckConstraint(condition=models.Q(duration_us__gte=0), name="span_duration_not_negative"),

@@ -14,16 +14,16 @@ from kernel.sql_files import read_sql
 from telemetry.evidence.kinds import NoteKind
 from telemetry.evidence.otlp.sent import Sent
 from telemetry.evidence.reading import Owner, Refused, read_span
-from telemetry.services import audit, outbox
+from telemetry.services import audit
 
 #: Other tenants of one request that are noted by name; the rest are counted together.
 NAMED_MAX: Final = 20
 _ADD_SPANS: Final = read_sql("telemetry.evidence", "add_spans")
 _ADD_NOTES: Final = read_sql("telemetry.evidence", "add_notes")
-#: What is told to people, once a day for each tenant that was named.
-_TOLD: Final[Mapping[NoteKind, str]] = {
-    NoteKind.LEAK: "custom.evidence.leak",
-    NoteKind.FOREIGN: "custom.evidence.foreign_span",
+#: What is written in the trail, once a day for each tenant that was named.
+_WRITTEN: Final[Mapping[NoteKind, str]] = {
+    NoteKind.LEAK: "evidence.leak",
+    NoteKind.FOREIGN: "evidence.foreign_span",
 }
 
 
@@ -54,7 +54,7 @@ class Recorded:
 
 def record(sent: Sent, *, owner: Owner, actor: Actor, now: datetime) -> Recorded:
     """Keep the spans in the schema that the connection is in, in one transaction. Safe to repeat: one that is kept
-    already is passed over.
+    already is passed over. Whom its alarms are told to, the caller says.
     """
     rows: list[dict[str, Any]] = []
     noted: Counter[tuple[NoteKind, str]] = Counter()
@@ -78,7 +78,7 @@ def record(sent: Sent, *, owner: Owner, actor: Actor, now: datetime) -> Recorded
                 leaks += count
                 _note(noted, traces, Refused(NoteKind.LEAK, about=about, trace_id=trace_id), count=count)
         alarms = tuple(_add_notes(noted, traces, now))
-        _tell(alarms, owner=owner, actor=actor, now=now)
+        _write_down(alarms, actor=actor, now=now)
     return Recorded(stored=stored, repeated=len(rows) - stored, leaks=leaks, refused=refused, alarms=alarms)
 
 
@@ -110,20 +110,16 @@ def _add_notes(
     with connection.cursor() as cursor:
         cursor.execute(_ADD_NOTES, {"notes": msgspec.json.encode(notes).decode(), "now": now})
         for kind, about, count, trace_id, is_first in cursor.fetchall():
-            if is_first and NoteKind(kind) in _TOLD:
+            if is_first and NoteKind(kind) in _WRITTEN:
                 yield Alarm(kind=NoteKind(kind), about=about, count=count, trace_id=trace_id)
 
 
-def _tell(alarms: Iterable[Alarm], *, owner: Owner, actor: Actor, now: datetime) -> None:
-    """In the trail and in the outbox, in the transaction of the spans. The tenant is not told who the other one is."""
+def _write_down(alarms: Iterable[Alarm], *, actor: Actor, now: datetime) -> None:
     for alarm in alarms:
-        facts = {"trace_id": alarm.trace_id, "spans": alarm.count}
-        event_type = _TOLD[alarm.kind]
         audit.record(
             actor=actor,
-            action=event_type.removeprefix("custom."),
+            action=_WRITTEN[alarm.kind],
             target=f"trace {alarm.trace_id}",
             at=now,
-            after={**facts, "named": alarm.about},
+            after={"trace_id": alarm.trace_id, "spans": alarm.count, "named": alarm.about},
         )
-        outbox.announce(outbox.Event(event_type=event_type, content=facts), actor=actor, at=now)

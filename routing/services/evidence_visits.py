@@ -1,0 +1,24 @@
+"""The worker's visit to one tenant's evidence: count its spans at the tenant's prices."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from budgets.services.evidence import SETTLES_AFTER
+from kernel.ids import Tag
+from kernel.tenancy import in_tenant
+from routing.services.observed_costs import observed_costs
+from telemetry.evidence.selectors.rollups import oldest_uncounted
+from telemetry.evidence.services.counting import count_spans
+from telemetry.findings.services.standing import end_visit
+
+
+def visit_evidence(*, tag: Tag, ends_at: datetime, now: datetime, has_time: Callable[[], bool]) -> bool:
+    """Count what has settled by `now`; whether that is all. `ends_at` is what the visit was given out with."""
+    with in_tenant(tag):
+        is_done = count_spans(
+            prices=lambda calls: observed_costs(tag, calls), until=now - SETTLES_AFTER, has_time=has_time
+        )
+        waits_since = oldest_uncounted()
+    due_at = None if waits_since is None else max(waits_since + SETTLES_AFTER, now)
+    end_visit(tag=tag, ends_at=ends_at, due_at=due_at)
+    return is_done
