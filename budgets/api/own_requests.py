@@ -136,3 +136,11 @@ class ToolsRequest(Wire, frozen=True, kw_only=True):
     subject: Subject
     tools: Annotated[list[FreeObject], Meta(max_length=512)]
     tool_choice: str | FreeObject | UnsetType = UNSET
+
+
+class LeaseRequest(Wire, frozen=True, kw_only=True):
+    """Which credential, and the decision that it is for. `previous` asks for the place before a rotation."""
+
+    scope: Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9_.:-]{0,255}\Z", description="a scope, as in slack:write")]
+    decision_id: Annotated[str, Meta(max_length=128)]
+    previous: bool = False

@@ -17,8 +17,9 @@ from kernel.tenancy import in_tenant
 from tenants.console.credential_forms import NewReferenceForm, ReasonForm, RotateForm, typed_with
 from tenants.selectors.directory import TenantStatus
 from vault.kinds import MEMBER_BACK_ENDS, OPERATOR_BACK_ENDS, BackEnd
+from vault.locations import Location
 from vault.selectors.references import ReferenceLine, reference_by_id
-from vault.services.reference_checks import InvalidReference, Location, NewReference
+from vault.services.reference_checks import InvalidReference, NewReference
 from vault.services.references import (
     ReferenceChanged,
     ReferenceIsRevoked,

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from django import forms
 
 from vault.kinds import BackEnd
+from vault.locations import Location
 from vault.paths import EXAMPLES, LENGTH_MAX
-from vault.services.reference_checks import NAME_LENGTH_MAX, NOTE_LENGTH_MAX, Location
+from vault.services.reference_checks import NAME_LENGTH_MAX, NOTE_LENGTH_MAX
 
 #: How well-known secrets begin, and what is too long and too mixed to be a word.
 _SECRETS: Final = re.compile(

@@ -17,8 +17,9 @@ from tenants.models import Tenant
 from tests.support.books import TEST_ACTOR
 from tests.support.console import signed_in
 from vault.kinds import OPERATOR_BACK_ENDS, BackEnd
+from vault.locations import Location
 from vault.models import CredentialReference, Health
-from vault.services.reference_checks import Location, NewReference
+from vault.services.reference_checks import NewReference
 from vault.services.references import add_reference
 
 HERE = "/t/acme/credentials/"

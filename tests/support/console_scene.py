@@ -46,8 +46,9 @@ from tests.support.spans import request_of, span
 from tests.support.tenants import drop_tenant
 from tests.support.webhooks import Hooks
 from vault.kinds import OPERATOR_BACK_ENDS, BackEnd
+from vault.locations import Location
 from vault.models import CredentialReference
-from vault.services.reference_checks import Location, NewReference
+from vault.services.reference_checks import NewReference
 from vault.services.references import add_reference
 
 #: Whose pages the samples lead to.

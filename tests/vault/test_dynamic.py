@@ -15,8 +15,8 @@ from vault.backends.door import FetchFailed
 from vault.backends.openbao import OpenBao
 from vault.backends.options import CredentialOptions, OpenBaoOptions
 from vault.kinds import BackEnd, Health
+from vault.locations import Location
 from vault.services.fetching import fetch, probe
-from vault.services.reference_checks import Location
 
 pytestmark = [
     pytest.mark.usefixtures("database"),

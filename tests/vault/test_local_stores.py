@@ -15,8 +15,8 @@ from vault.backends.files import Files
 from vault.backends.options import AwsOptions, CredentialOptions, OpenBaoOptions
 from vault.backends.variables import Variables
 from vault.kinds import BackEnd, Health
+from vault.locations import Location
 from vault.services.fetching import fetch, probe
-from vault.services.reference_checks import Location
 
 SLACK: Final = Location(path="wm/{tenant}/slack")
 TOKEN: Final = "xoxb-of-the-machine"

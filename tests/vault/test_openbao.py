@@ -15,8 +15,8 @@ from vault.backends.openbao import OpenBao
 from vault.backends.options import CredentialOptions, OpenBaoOptions
 from vault.backends.signing_in import SignedIn
 from vault.kinds import BackEnd, Health
+from vault.locations import Location
 from vault.services.fetching import fetch, probe
-from vault.services.reference_checks import Location
 
 TOKEN: Final = "xoxb-kept-in-the-store"
 NEWER: Final = "xoxb-kept-after-the-rotation"

@@ -13,9 +13,10 @@ from kernel.tenancy import in_tenant
 from telemetry.models import AuditEntry, OutboxEvent
 from tenants.models import Tenant
 from vault.kinds import MEMBER_BACK_ENDS, OPERATOR_BACK_ENDS, BackEnd
+from vault.locations import Location
 from vault.models import CredentialReference, Health, ReferenceStatus
 from vault.selectors.references import reference_by_id, reference_lines, references_across
-from vault.services.reference_checks import InvalidReference, Location, NewReference
+from vault.services.reference_checks import InvalidReference, NewReference
 from vault.services.references import (
     OVERLAP_MAX,
     REFERENCES_MAX,

@@ -18,8 +18,8 @@ from vault.backends.breaker import UNDER_WAY_MAX as UNDER_WAY_OF_TENANT_MAX
 from vault.backends.door import FetchFailed
 from vault.backends.options import CredentialOptions, OpenBaoOptions
 from vault.kinds import BackEnd, Health
+from vault.locations import Location
 from vault.services.fetching import fetch, probe
-from vault.services.reference_checks import Location
 
 SLACK: Final = Location(path="wm/{tenant}/slack", key="token")
 PLANTED: Final = "xoxb-planted-in-the-answer"

@@ -139,6 +139,16 @@ OPERATIONS: Final = (
         parameters=(Parameter("workspace", "Of this workspace alone.", _name("A workspace.")),),
     ),
     OperationDoc(
+        method="post",
+        path="/v1/x-watermaster/credentials/lease",
+        operation_id="lease_credential",
+        summary="Lease the secret that a tool needs, for a decision that holds",
+        description="Fetched now, answered once, kept nowhere. A store that is away is a 503, one that refuses a 502.",
+        request=own_requests.LeaseRequest,
+        answer=own_bodies.LeaseBody,
+        refusals=(*_KEY, *_BODY, 404, 409, 410, 502),
+    ),
+    OperationDoc(
         method="get",
         path="/v1/reservations",
         operation_id="list_reservations",

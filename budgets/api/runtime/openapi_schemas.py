@@ -22,6 +22,7 @@ _REQUESTS: Final = (
     own_requests.AdmitRequest,
     own_requests.SettleRequest,
     own_requests.ToolsRequest,
+    own_requests.LeaseRequest,
 )
 _ANSWERS: Final = (
     bodies.DecideBody,
@@ -34,6 +35,7 @@ _ANSWERS: Final = (
     own_bodies.SettleBody,
     own_bodies.ToolsBody,
     own_bodies.IsolationBody,
+    own_bodies.LeaseBody,
     bodies.ReservationBody,
     bodies.ReservationListBody,
     bodies.BalanceListBody,

@@ -134,3 +134,19 @@ class IsolationBody(msgspec.Struct, kw_only=True):
     cache_key_prefix: str
     vector_namespace: str
     credential_scopes: list[str]
+
+
+class LeaseBody(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A secret, once. Drop it at `expires_at_ms`, and lease it again; `version` is the store's. Its `repr` shows none."""
+
+    lease_id: str
+    scope: str
+    name: str
+    provider: str
+    values: dict[str, str]
+    expires_at_ms: int
+    version: str | None = None
+    previous_until_ms: int | None = None
+
+    def __repr__(self) -> str:
+        return f"LeaseBody({self.lease_id})"

@@ -15,8 +15,8 @@ from vault.backends.openbao import OpenBao
 from vault.backends.options import CredentialOptions
 from vault.backends.variables import Variables
 from vault.kinds import BackEnd, Health
+from vault.locations import Location
 from vault.paths import PathRefused, resolve
-from vault.services.reference_checks import Location
 
 BREAKER: Final = Breaker()
 

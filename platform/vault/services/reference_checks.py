@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from vault.kinds import BackEnd
+from vault.locations import Location
 from vault.paths import PathRefused, check_template
 
 NAME_LENGTH_MAX: Final = 100
@@ -26,15 +27,6 @@ class InvalidReference(Exception):
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(sentence)
         self.field = field
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Location:
-    """Where a secret lies: a path template, the field there, the version. Never what lies there."""
-
-    path: str
-    key: str = ""
-    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,9 @@ from django.db import connection, transaction
 from kernel.actor import Actor
 from telemetry.services import audit, outbox
 from vault.kinds import BackEnd
+from vault.locations import Location
 from vault.models import CredentialReference, Health, ReferenceStatus
-from vault.services.reference_checks import InvalidReference, Location, NewReference, check_location, check_new
+from vault.services.reference_checks import InvalidReference, NewReference, check_location, check_new
 
 OVERLAP_DEFAULT: Final = timedelta(hours=24)
 OVERLAP_MAX: Final = timedelta(days=7)
