@@ -80,7 +80,7 @@ def _members(place: Place) -> Circle:
         # Of whoever removes themselves the service says that they left.
         leave=end,
         leave_words=(
-            f"You see nothing of {name} any more. To come back you need an invitation. Keys that you made work on."
+            f"You see nothing of {name} any more. To come back you need an invitation. Keys that you made stay valid."
         ),
         leave_act=Act.LEAVE_TENANT,
     )

@@ -51,7 +51,7 @@ class ChooseForm(forms.Form):
         label="New password, 12 characters at least",
         strip=False,
         max_length=1024,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password", "autofocus": True}),
     )
     again = forms.CharField(
         label="New password again",
