@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from budgets.console.files import usage_export
+from budgets.console.reconciliations import reconciliation_csv, reconciliation_detail, reconciliation_list
 from budgets.console.reports import reports, reports_export
 from budgets.console.statements import statement_csv, statement_detail, statement_list, statement_pdf
 from budgets.console.usage import usage
@@ -18,4 +19,7 @@ books: list[URLPattern] = [
     path("statements/<str:month>/", statement_detail, name="statement"),
     path("statements/<str:month>/csv/", statement_csv, name="statement_csv"),
     path("statements/<str:month>/pdf/", statement_pdf, name="statement_pdf"),
+    path("reconciliations/", reconciliation_list, name="reconciliation_list"),
+    path("reconciliations/<uuid:reconciliation_id>/", reconciliation_detail, name="reconciliation"),
+    path("reconciliations/<uuid:reconciliation_id>/csv/", reconciliation_csv, name="reconciliation_csv"),
 ]

@@ -3,6 +3,7 @@ from budgets.models.budget import Budget
 from budgets.models.decision import Decision
 from budgets.models.ledger import LedgerEntry, LedgerHead
 from budgets.models.policies import PolicyVersion, RouterLabel, RouterModel, Subscription
+from budgets.models.reconciliation import Reconciliation
 from budgets.models.requests import BudgetRequest
 from budgets.models.reservation import Reservation
 from budgets.models.rollups import DecisionRollup, RollupMark, UsageDay, UsageRollup
@@ -25,6 +26,7 @@ __all__ = [
     "LedgerSeal",
     "PolicyVersion",
     "QuotaCounter",
+    "Reconciliation",
     "Reservation",
     "RollupMark",
     "RouterLabel",

@@ -892,6 +892,10 @@ CREATE TABLE "ledger_seal" ("number" bigint NOT NULL PRIMARY KEY, "layout" small
 GRANT SELECT, INSERT ON ledger_seal TO watermaster_app;
 CREATE INDEX "budget_period_ends" ON "budget" ("period_ends_at") WHERE "period_ends_at" IS NOT NULL;
 ALTER TABLE "alert_channel" ADD COLUMN "test_asked_at" timestamp with time zone NULL;
+CREATE TABLE "reconciliation" ("id" uuid NOT NULL PRIMARY KEY, "at" timestamp with time zone NOT NULL, "actor" text NOT NULL, "reason" text NOT NULL, "source" text NOT NULL, "name" text NOT NULL, "digest" text NOT NULL, "since" timestamp with time zone NOT NULL, "until" timestamp with time zone NOT NULL, "scope_path" text NOT NULL, "provider" text NOT NULL, "by_days" boolean NOT NULL, "tolerance_ppm" bigint NOT NULL, "observed" jsonb NOT NULL, "booked" jsonb NOT NULL, "matched" bigint NOT NULL, "missing" bigint NOT NULL, "extra" bigint NOT NULL, "drift" bigint NOT NULL, "unread" bigint NOT NULL, "differences" jsonb NOT NULL);
+REVOKE ALL ON reconciliation FROM watermaster_app;
+GRANT SELECT, INSERT ON reconciliation TO watermaster_app;
+CREATE INDEX "reconciliation_at" ON "reconciliation" ("at");
 CREATE TABLE "evidence_note" ("day" date NOT NULL, "kind" text NOT NULL, "about" text NOT NULL, "count" bigint NOT NULL, "first_at" timestamp with time zone NOT NULL, "last_at" timestamp with time zone NOT NULL, "trace_id" text NOT NULL, PRIMARY KEY ("day", "kind", "about"));
 CREATE TABLE "span" ("trace_id" text NOT NULL, "span_id" text NOT NULL, "parent_id" text NOT NULL, "received_at" timestamp with time zone NOT NULL, "started_at" timestamp with time zone NOT NULL, "duration_us" bigint NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "service" text NOT NULL, "instrumentation" text NOT NULL, "is_error" boolean NOT NULL, "error_type" text NOT NULL, "tenant" text NOT NULL, "prompt_source_tenant" text NULL, "namespace_tenant" text NULL, "namespace" text NOT NULL, "cache_key" text NOT NULL, "agent" text NOT NULL, "tool" text NOT NULL, "run_id" text NOT NULL, "decision_id" text NOT NULL, "provider" text NOT NULL, "model" text NOT NULL, "response_id" text NOT NULL, "tokens_input" bigint NOT NULL, "tokens_output" bigint NOT NULL, "tokens_cached" bigint NOT NULL, "tokens_cache_write" bigint NOT NULL, "tokens_reasoning" bigint NOT NULL, "first_token_us" bigint NULL, "is_counted" boolean NULL, "same_as" text NULL, "cost" bigint NULL, "is_fallback_price" boolean NULL, CONSTRAINT "span_duration_not_negative" CHECK ("duration_us" >= 0), PRIMARY KEY ("trace_id", "span_id"));
 CREATE INDEX span_leak ON span (started_at DESC) WHERE prompt_source_tenant <> tenant OR namespace_tenant <> tenant;
@@ -999,6 +1003,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0012_ledger_seal', now()),
     ('budgets', '0013_due_periods', now()),
     ('budgets', '0014_channel_test', now()),
+    ('budgets', '0015_reconciliation', now()),
     ('evidence', '0001_initial', now()),
     ('evidence', '0002_counting', now()),
     ('findings', '0001_initial', now()),

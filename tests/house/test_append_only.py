@@ -35,6 +35,7 @@ GRANTS: Final = {
     "outbox_event": {"SELECT", "INSERT", "UPDATE"},
     "policy_version": {"SELECT", "INSERT"},
     "quota_counter": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "reconciliation": {"SELECT", "INSERT"},
     "reservation": {"SELECT", "INSERT", "UPDATE"},
     "rollup_mark": {"SELECT", "INSERT", "UPDATE"},
     "router_label": {"SELECT", "INSERT", "UPDATE", "DELETE"},
@@ -65,6 +66,7 @@ COLUMNS: Final = {
     "ledger_entry": "amount",
     "ledger_seal": "hash",
     "policy_version": "reason",
+    "reconciliation": "reason",
 }
 NEVER_CHANGED: Final = sorted(COLUMNS)
 NEVER_DELETED: Final = [

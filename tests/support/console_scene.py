@@ -18,6 +18,8 @@ from accounts.models import MemberRole, OperatorRole, User
 from accounts.roles import IMPERSONATOR_MAY, MEMBER_MAY, OPERATOR_MAY, Act
 from budgets.models import Alert, Budget, BudgetRequest, Decision
 from budgets.models.choices import AlertKind, ChannelKind, Severity
+from budgets.reconciling.calls import Observed, Source
+from budgets.reconciling.matching import compare_calls
 from budgets.services.alert_addresses import read_address
 from budgets.services.alert_channels import NewChannel, add_channel
 from budgets.services.alert_findings import Finding
@@ -26,6 +28,7 @@ from budgets.services.demo.cast import EMAILS
 from budgets.services.evidence import keep_evidence
 from budgets.services.plan_catalogue import CATALOGUE, USD
 from budgets.services.policies import NewPolicy, PolicyKind, save_policy
+from budgets.services.reconciliations import Question, keep_reconciliation
 from budgets.services.requests import Asked, ask_for_money
 from kernel.actor import Actor
 from kernel.ids import mint_wire_id, uuid7
@@ -180,6 +183,7 @@ def _samples(acme: Tenant) -> dict[str, Any]:
             "request_id": _request(acme, budget).pk,
             "reference_id": _reference().pk,
             "alert_id": _alert(acme),
+            "reconciliation_id": _reconciliation(acme),
             "alert_kind": AlertKind.BUDGET_THRESHOLD,
             "channel_id": _channel(),
             "ticket": "nothing",
@@ -267,3 +271,12 @@ def _reference() -> CredentialReference:
         note="chat:write in two channels",
     )
     return add_reference(new, allowed=OPERATOR_BACK_ENDS, actor=TEST_ACTOR, now=datetime.now(UTC))
+
+
+def _reconciliation(tenant: Tenant) -> str:
+    """A comparison that found something."""
+    now = datetime.now(UTC)
+    call = Observed(model="gpt-4o", place="line 2", references=("resp_1",), at=now, tokens_input=10, cost=5)
+    question = Question(source=Source.INVOICE, name="invoice.csv", since=now, until=now)
+    found = compare_calls([call], [], tolerance_ppm=0)
+    return str(keep_reconciliation(tag=tenant.tag, question=question, found=found, actor=TEST_ACTOR, now=now).pk)

@@ -1,0 +1,71 @@
+"""Keeping what a reconciliation came to."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db import transaction
+
+from budgets.models import Reconciliation
+from budgets.reconciling.calls import Comparison, Finding, Source
+from kernel.actor import Actor
+from kernel.ids import Tag
+from kernel.tenancy import in_tenant
+from telemetry.services.audit import record
+from telemetry.services.outbox import Event, announce
+
+#: Kept of the differences, the ones that are worth most. All of them are counted, and a file of all can be had.
+DIFFERENCES_MAX: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What was held against what. `until` is exclusive; `name` of the source without where it lay."""
+
+    source: Source
+    name: str
+    since: datetime
+    until: datetime
+    digest: str = ""
+    scope_path: str = ""
+    provider: str = ""
+    by_days: bool = False
+    tolerance_ppm: int = 0
+    unread: int = 0
+
+
+def keep_reconciliation(
+    *, tag: Tag, question: Question, found: Comparison, actor: Actor, now: datetime
+) -> Reconciliation:
+    """Write it down, with an entry in the audit trail and an event. Repeating it keeps another one."""
+    with in_tenant(tag), transaction.atomic(durable=True):
+        kept = Reconciliation.objects.create(
+            at=now,
+            actor=actor.name,
+            reason=actor.reason,
+            **asdict(question),
+            observed=asdict(found.observed),
+            booked=asdict(found.booked),
+            matched=found.matched,
+            missing=found.counts.get(Finding.MISSING, 0),
+            extra=found.counts.get(Finding.EXTRA, 0),
+            drift=found.counts.get(Finding.DRIFT, 0),
+            differences=[each.as_document() for each in found.differences[:DIFFERENCES_MAX]],
+        )
+        facts = {
+            "source": kept.source,
+            "name": kept.name,
+            "matched": kept.matched,
+            "missing": kept.missing,
+            "extra": kept.extra,
+            "drift": kept.drift,
+            "observed_cost": found.observed.cost,
+            "booked_cost": found.booked.cost,
+        }
+        record(actor=actor, action="ledger.reconciled", target=str(kept.pk), at=now, after=facts)
+        announce(
+            Event(event_type="custom.system.ledger_reconciled", content={"reconciliation_id": str(kept.pk), **facts}),
+            actor=actor,
+            at=now,
+        )
+    return kept

@@ -1,0 +1,209 @@
+"""A tenant's ledger against a log, an invoice and spans: what is missing, extra and different."""
+
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from budgets.models import LedgerEntry, Reconciliation
+from budgets.reconciling.calls import Finding, Source
+from kernel.tenancy import in_tenant
+from routing.observed.reading import SourceRefused
+from routing.services.reconciling import Reconciled, Wanted, reconcile
+from telemetry.models import AuditEntry, OutboxEvent
+from tenants.models import Tenant
+from tests.routing.test_observed import line
+from tests.support.books import TEST_ACTOR, Books
+
+MODEL = "claude-sonnet-4-5"
+
+
+@pytest.fixture
+def books(acme: Tenant) -> Books:
+    books = Books(acme)
+    books.add_budget(allocated=10**12)
+    return books
+
+
+def charge(books: Books, response_id: str, *, output: int = 20, cost: int = 1_000, agent: str = "coder") -> None:
+    """A settled call, as `settle` books it."""
+    price = {"provider": "anthropic", "model": MODEL, "provider_cost": cost, "response_id": response_id, "lines": []}
+    answer = books.ask(
+        "event",
+        amount=cost,
+        suffixes=["", f"/agent:{agent}"],
+        subject={"tenant": "acme", "agent": agent},
+        metrics={"tokens_input": 1_104, "tokens_output": output},
+        price=price,
+    )
+    assert answer.status == "OK", answer
+
+
+def log_of(path: Path, *message_ids: str) -> Path:
+    now = datetime.now(UTC).isoformat()
+    path.write_text("\n".join(line(each, timestamp=now) for each in message_ids))
+    return path
+
+
+def compare(books: Books, source: Source, path: Path | None = None, **more: Any) -> Reconciled:
+    wanted = Wanted(source=source, path=path, zone=ZoneInfo("UTC"), **more)
+    return reconcile(tag=books.tenant.tag, wanted=wanted, actor=TEST_ACTOR, now=datetime.now(UTC))
+
+
+class TestSessionLog:
+    def test_finds_what_is_missing_extra_and_different(self, books: Books, tmp_path: Path) -> None:
+        charge(books, "msg_1")
+        charge(books, "msg_2", output=21)
+        charge(books, "msg_9")
+
+        done = compare(books, Source.SESSION_LOG, log_of(tmp_path / "s.jsonl", "msg_1", "msg_2", "msg_3"))
+
+        assert {(each.finding, each.reference) for each in done.found.differences} == {
+            (Finding.DRIFT, "msg_2"),
+            (Finding.MISSING, "msg_3"),
+            (Finding.EXTRA, "msg_9"),
+        }
+        assert done.found.matched == 2
+
+    def test_knows_a_plain_charge_by_the_id_in_its_metadata(self, books: Books, tmp_path: Path) -> None:
+        numbers: dict[str, Any] = {"metrics": {"tokens_input": 1_104, "tokens_output": 20}}
+        action = {"kind": "llm.completion", "name": f"anthropic:{MODEL}"}
+        books.ask("event", amount=1_000, action=action, metadata={"response_id": "msg_1"}, **numbers)
+        held = books.ask("reserve", amount=1_000, action=action)
+        books.ask("commit", amount=1_000, target=held.id, metadata={"response_id": "msg_2"}, **numbers)
+
+        done = compare(books, Source.SESSION_LOG, log_of(tmp_path / "s.jsonl", "msg_1", "msg_2"))
+
+        assert done.found.matched == 2
+        assert not done.found.counts.get(Finding.EXTRA)
+
+    def test_is_clean_where_all_is_booked(self, books: Books, tmp_path: Path) -> None:
+        charge(books, "msg_1")
+
+        assert compare(books, Source.SESSION_LOG, log_of(tmp_path / "s.jsonl", "msg_1")).found.is_clean
+
+    def test_looks_at_one_agent_where_that_is_asked(self, books: Books, tmp_path: Path) -> None:
+        charge(books, "msg_1")
+        charge(books, "msg_2", agent="other")
+        charge(books, "msg_3", agent="coder-2")
+
+        done = compare(
+            books, Source.SESSION_LOG, log_of(tmp_path / "s.jsonl", "msg_1"), scope_path="tenant:acme/agent:coder"
+        )
+
+        assert done.found.is_clean
+
+    def test_keeps_what_it_found_with_a_trace_of_who_asked(self, books: Books, tmp_path: Path) -> None:
+        done = compare(books, Source.SESSION_LOG, log_of(tmp_path / "s.jsonl", "msg_1"))
+
+        with in_tenant(books.tenant.tag):
+            kept = Reconciliation.objects.get(pk=done.kept.pk)
+            assert AuditEntry.objects.filter(action="ledger.reconciled", target=str(kept.pk)).exists()
+            assert OutboxEvent.objects.filter(event_type="custom.system.ledger_reconciled").exists()
+        assert (kept.missing, kept.extra, kept.drift, kept.matched) == (1, 0, 0, 0)
+        assert kept.differences[0]["reference"] == "msg_1"
+        assert kept.name == "s.jsonl"
+        assert len(kept.digest) == 64
+
+    def test_changes_nothing_in_the_ledger(self, books: Books, tmp_path: Path) -> None:
+        charge(books, "msg_1")
+        with in_tenant(books.tenant.tag):
+            before = LedgerEntry.objects.count()
+
+        compare(books, Source.SESSION_LOG, log_of(tmp_path / "s.jsonl", "msg_2"))
+
+        with in_tenant(books.tenant.tag):
+            assert LedgerEntry.objects.count() == before
+
+    def test_refuses_a_log_with_nothing_of_that_time(self, books: Books, tmp_path: Path) -> None:
+        with pytest.raises(SourceRefused, match="nothing of that time"):
+            compare(
+                books,
+                Source.SESSION_LOG,
+                log_of(tmp_path / "s.jsonl", "msg_1"),
+                since=datetime.now(UTC) + timedelta(days=1),
+            )
+
+
+class TestInvoice:
+    def test_compares_days_of_a_model(self, books: Books, tmp_path: Path) -> None:
+        charge(books, "msg_1", cost=40_000_000)
+        charge(books, "msg_2", cost=60_000_000)
+        today = datetime.now(UTC).date()
+        path = tmp_path / "invoice.csv"
+        path.write_text(f"date,provider,model,cost_usd\n{today},anthropic,{MODEL}-20250929,1.00\n")
+
+        done = compare(books, Source.INVOICE, path)
+        assert done.kept.by_days
+        assert done.found.is_clean
+
+        path.write_text(f"date,provider,model,cost_usd\n{today},anthropic,{MODEL},1.25\n")
+        (difference,) = compare(books, Source.INVOICE, path).found.differences
+        assert (difference.finding, difference.cost) == (Finding.DRIFT, (125_000_000, 100_000_000))
+
+    def test_compares_calls_where_it_names_them(self, books: Books, tmp_path: Path) -> None:
+        charge(books, "msg_1")
+        path = tmp_path / "invoice.csv"
+        path.write_text(
+            f"timestamp,response_id,provider,model,cost_usd\n{datetime.now(UTC).isoformat()},msg_1,anthropic,{MODEL},0.00001\n"
+        )
+
+        done = compare(books, Source.INVOICE, path)
+
+        assert not done.kept.by_days
+        assert done.found.matched == 1
+        assert done.found.is_clean
+
+
+class TestSpans:
+    def test_need_a_time(self, books: Books) -> None:
+        with pytest.raises(SourceRefused, match="from when to when"):
+            compare(books, Source.SPANS)
+
+    def test_without_any_there_is_nothing_to_compare(self, books: Books) -> None:
+        now = datetime.now(UTC)
+        with pytest.raises(SourceRefused, match="nothing of that time"):
+            compare(books, Source.SPANS, since=now - timedelta(hours=1), until=now)
+
+
+class TestCommand:
+    def test_says_what_it_found_writes_it_and_fails(self, books: Books, tmp_path: Path) -> None:
+        charge(books, "msg_9")
+        out, csv = StringIO(), tmp_path / "out.csv"
+
+        with pytest.raises(CommandError, match="2 differences"):
+            call_command(
+                "reconcile",
+                tenant="acme",
+                log=log_of(tmp_path / "s.jsonl", "msg_1"),
+                csv=csv,
+                stdout=out,
+            )
+
+        assert "1 observed, and not booked" in " ".join(out.getvalue().split())
+        assert csv.read_text().count("\n") == 3
+        assert "msg_9" in csv.read_text()
+
+    def test_is_content_where_nothing_differs(self, books: Books, tmp_path: Path) -> None:
+        charge(books, "msg_1")
+        out = StringIO()
+
+        call_command("reconcile", tenant="acme", log=log_of(tmp_path / "s.jsonl", "msg_1"), stdout=out)
+
+        assert "matched 1 calls" in " ".join(out.getvalue().split())
+
+    @pytest.mark.parametrize(
+        ("options", "why"),
+        [
+            ({"tenant": "nobody"}, "no tenant nobody"),
+            ({"tenant": "acme", "zone": "Mars/Olympus"}, "no time zone"),
+            ({"tenant": "acme", "tolerance": 101.0}, "from 0 to 100"),
+        ],
+    )
+    def test_refuses_in_a_sentence(self, books: Books, tmp_path: Path, options: dict[str, Any], why: str) -> None:
+        with pytest.raises(CommandError, match=why):
+            call_command("reconcile", log=log_of(tmp_path / "s.jsonl", "msg_1"), **options)
