@@ -61,11 +61,13 @@ def _keep_our_logging(**_: Any) -> None:
 
 
 @worker_init.connect
-def _count_tasks(**_: Any) -> None:
+def _count_tasks(sender: Any = None, **_: Any) -> None:
     # Before it forks: the processes that do the tasks inherit this.
     serve_as("worker", folder=settings.METRICS_DIR)
     task_metrics.connect()
-    task_metrics.answer(host=settings.WORKER_METRICS_HOST, port=settings.WORKER_METRICS_PORT)
+    # Of the workers on a machine one answers for all.
+    if not str(getattr(sender, "hostname", "")).startswith("egress@"):
+        task_metrics.answer(host=settings.WORKER_METRICS_HOST, port=settings.WORKER_METRICS_PORT)
 
 
 @worker_ready.connect
