@@ -14,6 +14,7 @@ from accounts.console.pages import page
 from accounts.console.place import Place, place_of
 from accounts.roles import Act
 from budgets.console.alert_forms import NewChannelForm, ResolveForm
+from budgets.console.alert_rows import CHANNEL_WORDS
 from budgets.console.alerts import alert_context
 from budgets.console.stopping import BUSY
 from budgets.models.choices import Severity
@@ -42,7 +43,7 @@ def alert_channel_list(request: HttpRequest, slug: str) -> HttpResponse:
     with in_tenant(place.tenant.tag):
         lines = channel_lines()
     context = alert_context(place) | {
-        "channels": [(line, line.kind.label, line.severity_min.label, _state(line)) for line in lines],
+        "channels": [(line, CHANNEL_WORDS[line.kind], line.severity_min.label, _state(line)) for line in lines],
         "has_ways": bool(allowed_kinds()),
     }
     return render(request, "budgets/alert_channel_list.html", context)

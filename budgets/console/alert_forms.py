@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django import forms
 
+from budgets.console.alert_rows import CHANNEL_WORDS
 from budgets.console.money_forms import ReasonField
 from budgets.models.choices import AlertKind, ChannelKind, Severity
 from budgets.services.alert_addresses import Address, AddressInvalid, ChannelNotAllowed, allowed_kinds, read_address
@@ -83,7 +84,7 @@ MEASURES: Final[Mapping[AlertKind, Measure]] = {
 class RuleForm(forms.Form):
     """A kind's thresholds, where it has some, and whether it is watched at all."""
 
-    is_on = forms.BooleanField(label="Watch this", required=False)
+    watch = forms.ChoiceField(label="State", choices=[("on", "Watched"), ("off", "Off")])
     thresholds = forms.CharField(max_length=200, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     reason = ReasonField()
 
@@ -131,7 +132,7 @@ class NewChannelForm(forms.Form):
         super().__init__(*args, **named)
         kinds = self.fields["kind"]
         if isinstance(kinds, forms.ChoiceField):
-            kinds.choices = [(kind.value, kind.label) for kind in allowed_kinds()]
+            kinds.choices = [(kind.value, CHANNEL_WORDS[kind]) for kind in allowed_kinds()]
         self.found: Address | None = None
 
     def clean(self) -> dict[str, Any]:

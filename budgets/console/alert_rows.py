@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from budgets.console.wording import path_within_tenant
-from budgets.models.choices import AlertKind, AlertState, Severity
+from budgets.models.choices import AlertKind, AlertState, ChannelKind, Severity
 from budgets.selectors.alerts import AlertLine
 from kernel.pages.bars import Tone
 
@@ -22,6 +22,11 @@ KIND_WORDS: Final[Mapping[AlertKind, str]] = {
     AlertKind.WEBHOOK_PAUSED: "Webhook paused",
     AlertKind.CREDENTIAL_UNHEALTHY: "Credential fails",
     AlertKind.USAGE_DIFFERENCE: "Usage differs",
+}
+CHANNEL_WORDS: Final[Mapping[ChannelKind, str]] = {
+    ChannelKind.EMAIL: "Mail",
+    ChannelKind.SLACK: "Slack",
+    ChannelKind.WEBHOOK: "Webhook",
 }
 _SEVERITIES: Final[Mapping[Severity, Tone]] = {
     Severity.NOTICE: Tone.INFO,

@@ -111,7 +111,7 @@ def _form(request: HttpRequest, kind: AlertKind, rule: Rule) -> RuleForm:
         return RuleForm(request.POST, kind=kind)
     measure = MEASURES.get(kind)
     text = measure.text(rule.thresholds, is_signed=False) if measure else ""
-    return RuleForm(kind=kind, initial={"is_on": rule.is_on, "thresholds": text})
+    return RuleForm(kind=kind, initial={"watch": "on" if rule.is_on else "off", "thresholds": text})
 
 
 def _set(form: RuleForm, place: Place, kind: AlertKind, *, budget_id: UUID | None = None) -> bool:
@@ -121,7 +121,7 @@ def _set(form: RuleForm, place: Place, kind: AlertKind, *, budget_id: UUID | Non
             set_rule(
                 kind=kind,
                 thresholds=values.get("thresholds", ()),
-                is_on=values["is_on"],
+                is_on=values["watch"] == "on",
                 budget_id=budget_id,
                 actor=place.actor(values["reason"]),
             )

@@ -110,7 +110,9 @@ def _threshold(budget: BudgetSight, threshold: int) -> Finding:
 
 
 def _low(budget: BudgetSight) -> Finding:
-    left, limit = amount_text(budget.allocated - budget.taken, budget.unit), amount_text(budget.allocated, budget.unit)
+    remaining = budget.allocated - budget.taken
+    left = amount_text(remaining, budget.unit) if remaining > 0 else "nothing"
+    limit = amount_text(budget.allocated, budget.unit)
     # The mark is crossed by what is left or by the pace, and the engine's flag does not say by which.
     words = f"is low, or spent too fast for its period, with {left} of {limit} left: models are compact"
     return Finding(

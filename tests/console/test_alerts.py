@@ -184,7 +184,7 @@ class TestRules:
         assert "Budget use 80%, 95%, 100% Watched" in text_of(owner.get(f"{PAGE}rules/"))
 
         answer = owner.post(
-            f"{PAGE}rules/budget_threshold/", {"is_on": "on", "thresholds": "50, 99.5%", "reason": "Earlier"}
+            f"{PAGE}rules/budget_threshold/", {"watch": "on", "thresholds": "50, 99.5%", "reason": "Earlier"}
         )
 
         assert answer.status_code == 302
@@ -214,19 +214,19 @@ class TestRules:
     def test_that_mean_nothing_are_refused_in_a_sentence(
         self, books: Books, owner: Client, kind: str, typed: str, error: str
     ) -> None:
-        answer = owner.post(f"{PAGE}rules/{kind}/", {"is_on": "on", "thresholds": typed, "reason": "Try"})
+        answer = owner.post(f"{PAGE}rules/{kind}/", {"watch": "on", "thresholds": typed, "reason": "Try"})
 
         assert answer.status_code == 422
         assert error in unescape(answer.content.decode())
 
     def test_of_a_kind_without_marks_are_on_or_off(self, books: Books, owner: Client) -> None:
-        owner.post(f"{PAGE}rules/evidence_leak/", {"reason": "Too loud"})
+        owner.post(f"{PAGE}rules/evidence_leak/", {"watch": "off", "reason": "Too loud"})
 
         assert "Evidence of a leak — Off" in text_of(owner.get(f"{PAGE}rules/"))
 
     def test_of_a_budget_take_the_place_of_the_tenants_and_go_again(self, near: Books, owner: Client) -> None:
         address = f"{PAGE}budgets/{near.budget().id}/"
-        owner.post(address, {"is_on": "on", "thresholds": "99", "reason": "Quiet"})
+        owner.post(address, {"watch": "on", "thresholds": "99", "reason": "Quiet"})
         noted(near)
         assert "tenant:acme USD 99%" in text_of(owner.get(f"{PAGE}rules/"))
         assert open_count(near) == 0
