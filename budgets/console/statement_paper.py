@@ -16,7 +16,7 @@ from kernel.pages.amounts import (
     unit_name,
 )
 from kernel.pages.moments import day_text, exact_moment_text
-from kernel.pages.pdf import Paper, PaperTable
+from kernel.pages.paper import Paper, PaperTable
 from tenants.selectors.directory import TenantLine
 
 

@@ -23,7 +23,6 @@ from budgets.selectors.statements import Month, NotAMonth, Statement, months_sin
 from budgets.selectors.steps import Step
 from budgets.selectors.usage import usage_series
 from kernel.pages.exports import FileFormat, file_response
-from kernel.pages.pdf import pdf_of
 from kernel.tenancy import in_tenant
 from tenants.console.currency import currency_context
 from tenants.selectors.directory import TenantLine
@@ -84,6 +83,9 @@ def statement_csv(request: HttpRequest, slug: str, month: str) -> HttpResponseBa
 
 @page(Act.EXPORT)
 def statement_pdf(request: HttpRequest, slug: str, month: str) -> HttpResponse:
+    # The maker of PDFs would be half a second of every start of the console.
+    from kernel.pages.pdf import pdf_of  # noqa: PLC0415
+
     tenant = place_of(request).tenant
     now = datetime.now(UTC)
     found = _statement(tenant, month, now=now)

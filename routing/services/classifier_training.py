@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 
 from budgets.services.routing_policy import TierName
 from routing.services.classifier import TEXT_LENGTH_MAX, Classifier, terms
@@ -39,6 +37,10 @@ def train(examples: Sequence[Example], *, tiers: Mapping[str, TierName]) -> Clas
 
     The same examples give the same classifier. Raises `CannotTrain`.
     """
+    # Two seconds of every start of the console, for what few ask for.
+    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
     labels = _checked_labels(examples, tiers)
     vectorizer = TfidfVectorizer(analyzer=_terms, min_df=2, max_features=TERMS_MAX, sublinear_tf=True, dtype=np.float64)
     try:

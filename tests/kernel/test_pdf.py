@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel.pages.pdf import Paper, PaperTable, pdf_of, shown
+from kernel.pages.paper import Paper, PaperTable
+from kernel.pages.pdf import pdf_of, shown
 
 LETTERS = set(range(0x20, 0x7F)) | {0x20B9, *range(0x5D0, 0x5EB)}
 MARK = "\N{REPLACEMENT CHARACTER}"

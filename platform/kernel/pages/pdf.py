@@ -2,8 +2,6 @@
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from importlib import resources
 from typing import Any, Final
 
@@ -12,6 +10,8 @@ from fpdf.bidi import BidiParagraph
 from fpdf.enums import TextDirection, XPos, YPos
 from fpdf.fonts import FontFace
 
+from kernel.pages.paper import Paper, PaperTable
+
 _FONT: Final = "DejaVu"
 _FILES: Final = {"": "DejaVuSans.ttf", "B": "DejaVuSans-Bold.ttf"}
 #: Stands where the font has no such letter, or where there is none to see.
@@ -19,30 +19,6 @@ _NO_LETTER: Final = "\N{REPLACEMENT CHARACTER}"
 _SOFT: Final = (84, 97, 112)
 _SHADE: Final = (238, 242, 246)
 _LINE: Final = (221, 227, 233)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaperTable:
-    """`widths` are shares; columns from `numbers_from` on are aligned to the right. The `last_is_total` row is bold."""
-
-    title: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    widths: Sequence[int]
-    numbers_from: int
-    last_is_total: bool = False
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paper:
-    """What is printed, top to bottom. `made_at` is all that the file knows of when it was made."""
-
-    title: str
-    facts: Sequence[tuple[str, str]]
-    tables: Sequence[PaperTable]
-    notes: Sequence[str]
-    made_at: datetime
 
 
 class _Sheet(FPDF):
