@@ -14,13 +14,17 @@ from django.conf import settings
 
 from budgets.services.combiner import standing_count
 from budgets.services.decision_log import log_decision
+from budgets.services.decision_traces import trace_decision
 from budgets.services.noted import Meaning, Noted
 from budgets.services.operations import Answer, Operation
+from kernel.http.correlation import Correlation
 from kernel.ids import Tag
 from kernel.lanes import shared_lanes
+from kernel.logs.context import correlation_now
 from kernel.metrics import catalogue, process
 from kernel.metrics.recent import RecentNotes
 from kernel.metrics.tally import Tally
+from kernel.traces.port import listening
 
 #: Noted between two looks; what comes beyond pushes out the oldest.
 NOTES_MAX: Final = 50_000
@@ -31,9 +35,9 @@ UNAVAILABLE: Final = "unavailable"
 
 
 #: More that is to be done with each note, on the thread: never by whoever decides.
-sinks: Final[list[Callable[[Noted], None]]] = [log_decision]
+sinks: Final[list[Callable[[Noted], None]]] = [log_decision, trace_decision]
 
-_queue: Final[deque[tuple[Tag, Operation, Answer | None, int, int]]] = deque(maxlen=NOTES_MAX)
+_queue: Final[deque[tuple[Tag, Operation, Answer | None, int, int, Correlation | None]]] = deque(maxlen=NOTES_MAX)
 _rate_limited: Final[deque[None]] = deque(maxlen=NOTES_MAX)
 _recent: Final = RecentNotes()
 _now_ns: Final = time.perf_counter_ns
@@ -48,7 +52,8 @@ def began() -> int:
 
 def note(tag: Tag, operation: Operation, answer: Answer | None, began_ns: int) -> None:
     """Half a microsecond, and it never fails."""
-    _put((tag, operation, answer, began_ns, _now_ns()))
+    correlation = None if listening.sink is None else correlation_now.get()
+    _put((tag, operation, answer, began_ns, _now_ns(), correlation))
     if _process.flusher is None:
         process.ensure_flusher()
 
@@ -71,7 +76,7 @@ def drain(tally: Tally) -> None:
     counted = Tally()
     for number in range(len(_queue)):
         try:
-            tag, operation, answer, began_ns, ended_ns = _queue.popleft()
+            tag, operation, answer, began_ns, ended_ns, correlation = _queue.popleft()
         except IndexError:
             break
         meaning = (
@@ -83,7 +88,7 @@ def drain(tally: Tally) -> None:
         )
         _count(counted, meaning, tag, (ended_ns - began_ns) / 1e9)
         for sink in sinks:
-            sink(Noted(tag, operation, answer, began_ns, ended_ns, meaning))
+            sink(Noted(tag, operation, answer, began_ns, ended_ns, meaning, correlation))
         if number % _BREATH == _BREATH - 1:
             time.sleep(0)
     limited = 0

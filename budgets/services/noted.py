@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from budgets.services.operations import Answer, Operation
+from kernel.http.correlation import Correlation
 from kernel.ids import Tag
 
 
@@ -31,3 +32,4 @@ class Noted:
     began_ns: int
     ended_ns: int
     meaning: Meaning
+    correlation: Correlation | None = None

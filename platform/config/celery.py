@@ -8,11 +8,12 @@ from typing import Any
 from celery import Celery
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # its stubs lack it
 from celery.schedules import crontab
-from celery.signals import setup_logging, worker_init, worker_ready
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_ready
 from django.conf import settings
 
 from kernel.metrics import tasks as task_metrics
 from kernel.metrics.process import serve_as
+from kernel.traces.start import start_traces
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -68,6 +69,12 @@ def _count_tasks(sender: Any = None, **_: Any) -> None:
     # Of the workers on a machine one answers for all.
     if not str(getattr(sender, "hostname", "")).startswith("egress@"):
         task_metrics.answer(host=settings.WORKER_METRICS_HOST, port=settings.WORKER_METRICS_PORT)
+
+
+@worker_process_init.connect
+def _trace_tasks(**_: Any) -> None:
+    # After the fork: spans leave from a thread.
+    start_traces("worker")
 
 
 @worker_ready.connect

@@ -134,6 +134,18 @@ def names(environ: Mapping[str, str], name: str, *, default: str) -> list[str]:
     return [part.strip() for part in environ.get(name, default).split(",") if part.strip()]
 
 
+def share(environ: Mapping[str, str], name: str, *, default: float) -> float:
+    """A number from 0 to 1; raises `ImproperlyConfigured` for anything else."""
+    text = environ.get(name, "").strip()
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ImproperlyConfigured(f"{name} is from 0 to 1, so {text!r} is not understood.")
+    return value
+
+
 def choice(environ: Mapping[str, str], name: str, *, among: Sequence[str], default: str) -> str:
     """One of several words, in either case; raises `ImproperlyConfigured` for anything else."""
     value = environ.get(name, "").strip().lower() or default

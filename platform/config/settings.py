@@ -169,6 +169,9 @@ METRICS_TENANTS = environment.flag(os.environ, "METRICS_TENANTS", default=False)
 # Where the worker answers for its own metrics; 0 for nowhere.
 WORKER_METRICS_PORT = int(os.environ.get("WORKER_METRICS_PORT") or API_PORT + 1)
 WORKER_METRICS_HOST = os.environ.get("WORKER_METRICS_HOST", "127.0.0.1")
+# A collector of OpenTelemetry, for traces; and of those that no caller has sampled, how many.
+TRACES_ENDPOINT = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+TRACES_RATIO = environment.share(os.environ, "TRACES_RATIO", default=1.0)
 # JSON for machines; where the servers are embedded somebody sits before the terminal.
 _is_local = EMBEDDED_SERVERS is not None
 LOG_FORMAT = environment.choice(os.environ, "LOG_FORMAT", among=LOG_FORMATS, default="text" if _is_local else "json")

@@ -14,6 +14,7 @@ from django.db import close_old_connections, reset_queries
 
 from kernel.http.half_sent import HalfSentWatch
 from kernel.metrics.process import serve_as
+from kernel.traces.start import start_traces
 
 application = get_wsgi_application()
 
@@ -26,4 +27,5 @@ request_finished.disconnect(close_old_connections)
 request_finished.disconnect(close_caches)
 
 serve_as("api", folder=settings.METRICS_DIR)
+start_traces("api")
 HalfSentWatch(seconds_max=settings.API_REQUEST_SECONDS).start()

@@ -10,7 +10,9 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from kernel.metrics.process import serve_as
+from kernel.traces.start import start_traces
 
 application = get_wsgi_application()
 
 serve_as("console", folder=settings.METRICS_DIR)
+start_traces("console")

@@ -24,7 +24,12 @@ _LAG_WARN_S: Final = 300
 _PROOF_AGE_MAX: Final = timedelta(days=2)
 _UNSOUND_MAX: Final = 10
 _REASONS_MAX: Final = 5
-_MARKS: Final = {"expiry": "Expiry of holds", "rollups": "Sums of the books"}
+_MARKS: Final = {
+    "expiry": "Expiry of holds",
+    "rollups": "Sums of the books",
+    "webhooks": "Webhooks",
+    "evidence": "Evidence spans",
+}
 
 
 @page(Act.SEE_PLATFORM)

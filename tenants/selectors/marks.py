@@ -18,7 +18,7 @@ class Mark:
 
 
 def marks() -> tuple[Mark, ...]:
-    """Expiry and rollups. One query, of the size of the lists."""
+    """Expiry, rollups, webhooks and evidence. One query, of the size of the lists."""
     with in_public(), connection.cursor() as cursor:
         cursor.execute(read_sql("tenants", "marks"))
         return tuple(

@@ -14,8 +14,8 @@ from django.db import connection
 from kernel.tenancy import in_public
 from kernel.valkey import shared_valkey
 
-#: What the queue of tasks is called where nobody named another.
-_QUEUE: Final = "celery"
+#: The queue of tasks where nobody named another, and the one of those that wait for other people's servers.
+_QUEUES: Final = ("celery", "webhooks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +41,17 @@ def queue_state() -> QueueState | None:
     prefix = settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"]
     try:
         with shared_valkey().pipeline(transaction=False) as reading:
-            reading.llen(f"{prefix}{_QUEUE}")
+            for queue in _QUEUES:
+                reading.llen(f"{prefix}{queue}")
             reading.hlen(f"{prefix}unacked")
             reading.smembers(f"{prefix}_kombu.binding.celery.pidbox")
             reading.info("server")
-            waiting, taken, bindings, server = reading.execute()
+            *waiting, taken, bindings, server = reading.execute()
     except redis.RedisError:
         return None
     known = server.get("valkey_version") or server.get("redis_version") or "unknown"
     return QueueState(
-        waiting=waiting,
+        waiting=sum(waiting),
         taken=taken,
         workers=tuple(sorted({_worker(binding) for binding in bindings})),
         version=str(known),

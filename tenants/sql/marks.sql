@@ -15,3 +15,18 @@ FROM (
             OR pg_stat_get_tuples_inserted(ledger_table::oid) + pg_stat_get_tuples_inserted(decision_table::oid) <> inserts_seen AS waits
     FROM tenant_standing
 ) AS w
+UNION ALL
+-- Without a time of its own an event that came in just now is not late.
+SELECT
+    'webhooks', count(*) FILTER (WHERE w.waits),
+    coalesce(extract(epoch FROM clock_timestamp() - min(w.due_at) FILTER (WHERE w.waits)), 0)::float8
+FROM (
+    SELECT
+        CASE WHEN due_at <= clock_timestamp() THEN due_at END AS due_at,
+        coalesce(due_at <= clock_timestamp(), false) OR pg_stat_get_tuples_inserted(outbox_table::oid) <> inserts_seen AS waits
+    FROM webhook_due
+) AS w
+UNION ALL
+SELECT 'evidence', count(*), coalesce(extract(epoch FROM clock_timestamp() - min(due_at)), 0)::float8
+FROM evidence_standing
+WHERE due_at <= clock_timestamp()

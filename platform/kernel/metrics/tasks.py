@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -12,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from kernel.metrics import catalogue, process
 from kernel.metrics.exposition import rendered
 from kernel.metrics.http import may_read_metrics
+from kernel.traces.port import Happened, SpanKind, listening, unix_ns
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -36,7 +38,8 @@ def answer(*, host: str, port: int) -> None:
     try:
         server = make_server(host, port, _application, handler_class=_Silent)
     except OSError as error:
-        _logger.warning("The worker shows no metrics: port %d of %s cannot be opened: %s.", port, host, error.strerror)
+        # Mostly another worker of this machine has it, and answers for this one too.
+        _logger.info("This worker opens no door for metrics: port %d of %s: %s.", port, host, error.strerror)
         return
     threading.Thread(target=server.serve_forever, name="metrics-door", daemon=True).start()
 
@@ -58,11 +61,26 @@ def _note_begin(task_id: str = "", **_: Any) -> None:
     _began[task_id] = time.perf_counter()
 
 
-def _note_end(task_id: str = "", task: Any = None, state: str | None = None, **_: Any) -> None:
+def _note_end(task_id: str = "", task: Any = None, state: str | None = None, kwargs: Any = None, **_: Any) -> None:
     began_s = _began.pop(task_id, None)
     name = str(getattr(task, "name", "unknown"))
     # A name that a message invents runs no task, so names are as many as there are tasks.
     process.current.tally.add(catalogue.TASKS, (name, (state or "unknown").lower()))
     if began_s is not None:
         process.current.tally.observe(catalogue.TASK_SECONDS, (name,), time.perf_counter() - began_s)
+        if listening.sink is not None:
+            listening.sink.add(_happened(name, began_s, kwargs or {}, state))
     process.ensure_flusher()
+
+
+def _happened(name: str, began_s: float, kwargs: Mapping[str, Any], state: str | None) -> Happened:
+    tenant = kwargs.get("tag")
+    return Happened(
+        name=name,
+        kind=SpanKind.CONSUMER,
+        began_unix_ns=unix_ns(int(began_s * 1e9)),
+        ended_unix_ns=unix_ns(time.perf_counter_ns()),
+        is_error=state == "FAILURE",
+        attributes={"watermaster.task.state": state or ""}
+        | ({"watermaster.tenant": tenant} if isinstance(tenant, str) else {}),
+    )
