@@ -9,10 +9,11 @@ While PostgreSQL is away these tasks say so in a line and leave their work to th
 import logging
 import random
 import time
+from datetime import UTC, datetime
 from typing import Final
 
 from celery import shared_task
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
 
 from budgets.services.alert_telling import tell_channels
 from budgets.services.checking import check_books
@@ -22,7 +23,11 @@ from budgets.services.sweep import sweep_tenants
 from budgets.services.visits import visit_books
 from kernel.ids import Tag
 from kernel.tasks import TenantTask
+from tenants.selectors.tags import tenant_tags
 from tenants.services import checks, due, standing
+from vault.selectors.due import tags_due
+from vault.services.checking import CHECKED_EVERY
+from vault.tasks import check_references_of_tenant
 
 #: Tenants handed out by one tick; the next tick takes the next ones.
 _TENANTS_MAX: Final = 500
@@ -145,3 +150,15 @@ def tell_of_tenant(*, tag: str) -> None:
         tell_channels(tag=Tag(tag), has_time=lambda: time.monotonic() < ends_at, chance=random.random)
     except OperationalError as error:
         _logger.warning("Telling of tenant %s was cut off and will be tried again: %s", tag, type(error).__name__)
+
+
+@shared_task(name="budgets.dispatch_references", time_limit=60)
+def dispatch_references() -> None:
+    """Have those visited whose credential references nobody has looked at for a while."""
+    before = datetime.now(UTC) - CHECKED_EVERY
+    try:
+        for tag in tags_due(tenant_tags(), before=before):
+            check_references_of_tenant.apply_async(kwargs={"tag": tag}, expires=60)
+    except DatabaseError as error:
+        # A tenant that is being deleted may have lost its tables already: the next tick goes past it.
+        _logger.warning("Not all credential references were asked after: %s", type(error).__name__)

@@ -40,6 +40,7 @@ app.conf.beat_schedule = {
     },
     "dispatch alerts": {"task": "budgets.dispatch_alerts", "schedule": 10.0, "options": {"expires": 10}},
     "dispatch evidence": {"task": "routing.dispatch_evidence", "schedule": 10.0, "options": {"expires": 10}},
+    "dispatch references": {"task": "budgets.dispatch_references", "schedule": 60.0, "options": {"expires": 60}},
     "follow prices": {"task": "routing.follow_prices", "schedule": 60.0, "options": {"expires": 60}},
     "follow dates": {"task": "routing.follow_dates", "schedule": 300.0, "options": {"expires": 300}},
     "follow rules": {"task": "routing.follow_rules", "schedule": 3600.0, "options": {"expires": 3600}},
@@ -50,7 +51,7 @@ app.conf.task_routes = {
     for name in (
         *("tenants.hand_out_of_tenant", "tenants.deliver_of_tenant"),
         *("tenants.hand_out_of_platform", "tenants.deliver_of_platform"),
-        "budgets.tell_of_tenant",
+        *("budgets.tell_of_tenant", "vault.check_references_of_tenant"),
     )
 }
 

@@ -26,8 +26,9 @@ from kernel.tenancy import in_tenant, schema_exists
 from vault.backends.door import Fetched, FetchFailed
 from vault.locations import Location
 from vault.selectors.leasable import Leasable, leasable
+from vault.services.checking import note_health
 from vault.services.fetching import fetch
-from vault.services.leasing import LeaseOvertaken, note_health, record_lease
+from vault.services.leasing import LeaseOvertaken, record_lease
 
 #: The longest that a lease is good for, whatever the decision and the store allow.
 LEASE_MAX: Final = timedelta(minutes=15)
@@ -47,7 +48,7 @@ class LeaseView(ProtocolView):
             grounds, found = _grounds(request, caller, body, decision_id, now=now)
         # No connection is held meanwhile.
         location = found.previous if body.previous and found.previous else found.location
-        fetched = _fetched(caller, found, location)
+        fetched = _fetched(request, caller, found, location)
         now = datetime.now(UTC)
         expires_at = _expiry(grounds, found, fetched, of_previous=body.previous, now=now)
         with closes_shared_connections(), in_tenant(caller.tag):
@@ -99,13 +100,13 @@ def _key(request: HttpRequest) -> VerifiedKey:
     return key
 
 
-def _fetched(caller: Caller, found: Leasable, location: Location) -> Fetched:
+def _fetched(request: HttpRequest, caller: Caller, found: Leasable, location: Location) -> Fetched:
     try:
         return fetch(tag=caller.tag, back_end=found.back_end, location=location)
     except FetchFailed as failed:
         failure = failed
     with closes_shared_connections(), in_tenant(caller.tag):
-        note_health(found.id, failure.health, location=location, now=datetime.now(UTC))
+        note_health(found.id, failure.health, location=location, actor=_actor(request, caller), now=datetime.now(UTC))
     raise store_failed(failure.health, str(failure))
 
 

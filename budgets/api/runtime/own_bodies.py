@@ -137,7 +137,7 @@ class IsolationBody(msgspec.Struct, kw_only=True):
 
 
 class LeaseBody(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A secret, once. Drop it at `expires_at_ms`, and lease it again; `version` is the store's. Its `repr` shows none."""
+    """A secret, once. Drop it at `expires_at_ms`, and lease it again; `version` is the store's."""
 
     lease_id: str
     scope: str

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import F, Q
+
 from vault.locations import Location
 from vault.models import BackEnd, CredentialReference, ReferenceStatus
 
@@ -30,13 +32,11 @@ def leasable(scope: str, *, now: datetime) -> Leasable | None:
     return _leasable(reference, now=now) if reference else None
 
 
-def all_leasable(*, now: datetime, limit: int) -> tuple[Leasable, ...]:
-    """The active references of the schema, those first that were not looked at for longest. Two queries at most."""
-    found = CredentialReference.objects.filter(status=ReferenceStatus.ACTIVE).order_by("checked_at", "pk")
-    # PostgreSQL puts what was never looked at last.
-    never = list(found.filter(checked_at=None)[:limit])
-    rest = list(found.exclude(checked_at=None)[: limit - len(never)]) if len(never) < limit else []
-    return tuple(_leasable(reference, now=now) for reference in [*never, *rest])
+def all_leasable(*, now: datetime, before: datetime, limit: int) -> tuple[Leasable, ...]:
+    """The active references that were not looked at since `before`, the longest waiting first. One query."""
+    found = CredentialReference.objects.filter(Q(checked_at=None) | Q(checked_at__lt=before))
+    found = found.filter(status=ReferenceStatus.ACTIVE).order_by(F("checked_at").asc(nulls_first=True), "pk")
+    return tuple(_leasable(reference, now=now) for reference in found[:limit])
 
 
 def _leasable(reference: CredentialReference, *, now: datetime) -> Leasable:

@@ -1,11 +1,9 @@
 """Writing a lease down before the secret is handed out. Nothing of the secret is written."""
 
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
 
 from kernel.actor import Actor
 from kernel.ids import uuid7
@@ -14,9 +12,7 @@ from vault.kinds import Health
 from vault.locations import Location
 from vault.models import CredentialReference, ReferenceStatus
 from vault.selectors.leasable import Leasable
-
-#: How exact `checked_at` is.
-NOTED_EVERY: Final = timedelta(seconds=10)
+from vault.services.checking import note_health
 
 
 class LeaseOvertaken(Exception):
@@ -43,8 +39,8 @@ def record_lease(
         if reference is None or reference.status != ReferenceStatus.ACTIVE or not _leads_to(reference, location):
             raise LeaseOvertaken(leased.scope)
         reference.last_used_at = now
-        reference.health, reference.checked_at = Health.GOOD, now
-        reference.save(update_fields=["last_used_at", "health", "checked_at"])
+        reference.save(update_fields=["last_used_at"])
+        note_health(reference.pk, Health.GOOD, location=location, actor=actor, now=now)
         audit.record(
             actor=actor,
             action="credential.leased",
@@ -59,23 +55,6 @@ def record_lease(
             },
         )
     return lease_id
-
-
-def note_health(reference_id: UUID, health: Health, *, location: Location, now: datetime) -> bool:
-    """Keep what was found at `location`; whether that was news. One that leads elsewhere by now keeps its own."""
-    found = CredentialReference.objects.filter(
-        pk=reference_id,
-        status=ReferenceStatus.ACTIVE,
-        path=location.path,
-        key=location.key,
-        version=location.version,
-    )
-    # One row a while, however often the same is found.
-    is_old = Q(checked_at=None) | Q(checked_at__lt=now - NOTED_EVERY)
-    is_news = found.exclude(health=health).update(health=health, checked_at=now) > 0
-    if not is_news:
-        found.filter(is_old).update(checked_at=now)
-    return is_news
 
 
 def _leads_to(reference: CredentialReference, location: Location) -> bool:
