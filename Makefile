@@ -1,6 +1,6 @@
 # Two commands are the whole set-up: `make up` and `make test`. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: up down test test-client check screenshots bench bench-console replay help
+.PHONY: up down test test-client check screenshots bench bench-console bench-workers replay help
 SHELL := /bin/sh
 
 PYTHON_IN_VENV := .venv/bin/python
@@ -38,6 +38,10 @@ bench: ## Measure on this machine; writes bench/results and bench/README.md (ARG
 bench-console: ## Measure every page of the console over 1,000 tenants and 10 million entries (ARGS="--tenants 50 --entries 200000")
 	@scripts/prepare all
 	@exec $(PYTHON_IN_VENV) -m bench.console $(ARGS)
+
+bench-workers: ## Measure rollups, ticks, expiry beside decisions, and webhooks (ARGS="--entries 100000")
+	@scripts/prepare all
+	@exec $(PYTHON_IN_VENV) -m bench.workers $(ARGS)
 
 replay: ## Play both recorded traces in full, with budgets that run out half-way, and check every call
 	@scripts/prepare all

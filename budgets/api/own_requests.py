@@ -124,6 +124,7 @@ class SettleRequest(KeyedBody, frozen=True, kw_only=True):
         UNSET
     )
     latency_ms: Count | UnsetType = UNSET
+    time_to_first_token_ms: Count | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         limit_size("usage", self.usage)

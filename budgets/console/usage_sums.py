@@ -8,12 +8,12 @@ from typing import Final
 
 from budgets.selectors.budget_lines import BudgetLine
 from budgets.selectors.steps import Step, local_midnight
-from budgets.selectors.usage import NO_USAGE, UsagePoint, UsageSums
+from budgets.selectors.usage import HISTOGRAMS, NO_USAGE, UsagePoint, UsageSums
 
 #: Names that a page lists; the file has all of them.
 NAMES_SHOWN: Final = 50
 _FORESEEN_S: Final = 100_000 * 3600
-_ADDED: Final = tuple(field.name for field in fields(UsageSums) if field.name != "latency_counts")
+_ADDED: Final = tuple(field.name for field in fields(UsageSums) if field.name not in HISTOGRAMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,12 @@ def span_of(name: str, *, now: datetime, time_zone: str) -> Span:
 
 
 def added(sums: Sequence[UsageSums]) -> UsageSums:
-    counts = tuple(sum(column) for column in zip(*(each.latency_counts for each in sums), strict=True))
+    counts = {
+        name: tuple(sum(column) for column in zip(*(getattr(each, name) for each in sums), strict=True))
+        for name in HISTOGRAMS
+    }
     numbers = {name: sum(getattr(each, name) for each in sums) for name in _ADDED}
-    return replace(NO_USAGE, **numbers, latency_counts=counts) if sums else NO_USAGE
+    return replace(NO_USAGE, **numbers, **counts) if sums else NO_USAGE
 
 
 def by_name(points: Sequence[UsagePoint]) -> list[NamedSums]:

@@ -16,6 +16,11 @@ BUCKET: Final = timedelta(minutes=15)
 LATENCY_BOUNDS_MS: Final = (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000)
 
 
+def no_counts() -> list[int]:
+    """A histogram in which nothing was counted yet."""
+    return [0] * (len(LATENCY_BOUNDS_MS) + 1)
+
+
 def _sum(help_text: str = "") -> "models.DecimalField[Any, Any]":
     return models.DecimalField(max_digits=40, decimal_places=0, default=0, help_text=help_text)
 
@@ -53,6 +58,11 @@ class _Usage(models.Model):
     latency_ms = _sum("Of the calls that measured it, together.")
     latency_counts = ArrayField(
         models.BigIntegerField(), help_text="So many calls within each of `LATENCY_BOUNDS_MS`, and longer ones."
+    )
+
+    first_token_ms = _sum("Until the first token came, of the calls that measured it, together.")
+    first_token_counts = ArrayField(
+        models.BigIntegerField(), default=no_counts, help_text="As `latency_counts`, of the time to the first token."
     )
 
     class Meta:

@@ -32,7 +32,7 @@ class UsageSums:
 
     `charged` is what was billed, `uncovered` what was spent beyond it; both with the corrections made in the range.
     `planned` and `observed` are of the same calls: held before, cost afterwards. `latency_counts` are the calls within
-    each of `LATENCY_BOUNDS_MS`, and longer ones.
+    each of `LATENCY_BOUNDS_MS`, and longer ones; `first_token_counts` are the same of the time to the first token.
     """
 
     calls: int = 0
@@ -58,6 +58,8 @@ class UsageSums:
     given_back: int = 0
     latency_ms: int = 0
     latency_counts: tuple[int, ...] = (0,) * (len(LATENCY_BOUNDS_MS) + 1)
+    first_token_ms: int = 0
+    first_token_counts: tuple[int, ...] = (0,) * (len(LATENCY_BOUNDS_MS) + 1)
 
     @property
     def actual(self) -> int:
@@ -76,16 +78,26 @@ class UsageSums:
 
     def latency_within_ms(self, share_ppm: int) -> int | None:
         """The bound within which this share of the measured calls came back. None beyond the last, or without any."""
-        measured = sum(self.latency_counts)
-        seen = 0
-        for bound, count in zip(LATENCY_BOUNDS_MS, self.latency_counts[:-1], strict=True):
-            seen += count
-            if measured and seen * 1_000_000 >= measured * share_ppm:
-                return bound
-        return None
+        return _within_ms(self.latency_counts, share_ppm)
+
+    def first_token_within_ms(self, share_ppm: int) -> int | None:
+        """The bound within which this share of the measured calls brought their first token. None as above."""
+        return _within_ms(self.first_token_counts, share_ppm)
+
+
+def _within_ms(counts: tuple[int, ...], share_ppm: int) -> int | None:
+    measured = sum(counts)
+    seen = 0
+    for bound, count in zip(LATENCY_BOUNDS_MS, counts[:-1], strict=True):
+        seen += count
+        if measured and seen * 1_000_000 >= measured * share_ppm:
+            return bound
+    return None
 
 
 NO_USAGE: Final = UsageSums()
+#: The fields that are counts within bounds, not numbers.
+HISTOGRAMS: Final = ("latency_counts", "first_token_counts")
 _FIELDS: Final = tuple(UsageSums.__dataclass_fields__)
 
 
@@ -149,5 +161,6 @@ def rolled_up_at() -> datetime | None:
 
 
 def _sums(row: Mapping[str, Any]) -> UsageSums:
-    numbers = {name: int(row[name]) for name in _FIELDS if name != "latency_counts"}
-    return UsageSums(**numbers, latency_counts=tuple(row["latency_counts"]))
+    numbers = {name: int(row[name]) for name in _FIELDS if name not in HISTOGRAMS}
+    counts = {name: tuple(row[name]) for name in HISTOGRAMS}
+    return UsageSums(**numbers, **counts)

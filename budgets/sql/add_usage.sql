@@ -2,7 +2,7 @@
 INSERT INTO usage_rollup (
     bucket_at, scope_path, model, tool, traffic_class, unit, agent, calls, events, charged, uncovered, corrections, corrected, priced_calls, priced_charged,
     provider_cost, tokens_input, tokens_output, tokens_cached, tokens_reasoning, holds, held, commits, planned, observed, releases, expiries, given_back,
-    latency_ms, latency_counts
+    latency_ms, latency_counts, first_token_ms, first_token_counts
 )
 SELECT * FROM fresh
 ON CONFLICT (bucket_at, scope_path, model, tool, traffic_class, unit) DO UPDATE SET
@@ -31,5 +31,11 @@ ON CONFLICT (bucket_at, scope_path, model, tool, traffic_class, unit) DO UPDATE 
     latency_counts = ARRAY(
         SELECT u.a + u.b
         FROM unnest(usage_rollup.latency_counts, excluded.latency_counts) WITH ORDINALITY AS u (a, b, n)
+        ORDER BY u.n
+    ),
+    first_token_ms = usage_rollup.first_token_ms + excluded.first_token_ms,
+    first_token_counts = ARRAY(
+        SELECT u.a + u.b
+        FROM unnest(usage_rollup.first_token_counts, excluded.first_token_counts) WITH ORDINALITY AS u (a, b, n)
         ORDER BY u.n
     )

@@ -21,7 +21,7 @@ WITH own AS (
     SELECT
         day, NULL::timestamptz AS bucket_at, scope_path, model, tool, traffic_class, agent, calls, events, charged, uncovered, corrections, corrected, priced_calls, priced_charged,
         provider_cost, tokens_input, tokens_output, tokens_cached, tokens_reasoning, holds, held, commits, planned, observed, releases, expiries,
-        given_back, latency_ms, latency_counts
+        given_back, latency_ms, latency_counts, first_token_ms, first_token_counts
     FROM usage_day
     WHERE (SELECT is_by_days FROM own) AND day >= (SELECT days_from FROM own) AND day < (SELECT days_until FROM own)
         AND unit = %(unit)s AND (%(within)s = '' OR scope_path = %(within)s OR starts_with(scope_path, %(within)s || '/'))
@@ -29,7 +29,7 @@ WITH own AS (
     SELECT
         NULL::date, bucket_at, scope_path, model, tool, traffic_class, agent, calls, events, charged, uncovered, corrections, corrected, priced_calls, priced_charged,
         provider_cost, tokens_input, tokens_output, tokens_cached, tokens_reasoning, holds, held, commits, planned, observed, releases, expiries,
-        given_back, latency_ms, latency_counts
+        given_back, latency_ms, latency_counts, first_token_ms, first_token_counts
     FROM usage_rollup
     WHERE bucket_at >= %(since)s AND bucket_at < (SELECT CASE WHEN is_by_days THEN least(head_until, %(until)s) ELSE %(until)s END FROM own)
         AND (SELECT NOT is_by_days OR (bucket_at AT TIME ZONE zone)::date < days_from FROM own)
@@ -38,7 +38,7 @@ WITH own AS (
     SELECT
         NULL::date, bucket_at, scope_path, model, tool, traffic_class, agent, calls, events, charged, uncovered, corrections, corrected, priced_calls, priced_charged,
         provider_cost, tokens_input, tokens_output, tokens_cached, tokens_reasoning, holds, held, commits, planned, observed, releases, expiries,
-        given_back, latency_ms, latency_counts
+        given_back, latency_ms, latency_counts, first_token_ms, first_token_counts
     FROM usage_rollup
     WHERE (SELECT is_by_days FROM own) AND bucket_at >= (SELECT greatest(tail_from, %(since)s) FROM own) AND bucket_at < %(until)s
         AND (SELECT (bucket_at AT TIME ZONE zone)::date >= days_until FROM own)
@@ -65,7 +65,13 @@ SELECT
         sum(latency_counts[1]), sum(latency_counts[2]), sum(latency_counts[3]), sum(latency_counts[4]), sum(latency_counts[5]),
         sum(latency_counts[6]), sum(latency_counts[7]), sum(latency_counts[8]), sum(latency_counts[9]), sum(latency_counts[10]),
         sum(latency_counts[11]), sum(latency_counts[12]), sum(latency_counts[13])
-    ]::bigint[] AS latency_counts
+    ]::bigint[] AS latency_counts,
+    sum(first_token_ms) AS first_token_ms,
+    ARRAY[
+        sum(first_token_counts[1]), sum(first_token_counts[2]), sum(first_token_counts[3]), sum(first_token_counts[4]), sum(first_token_counts[5]),
+        sum(first_token_counts[6]), sum(first_token_counts[7]), sum(first_token_counts[8]), sum(first_token_counts[9]), sum(first_token_counts[10]),
+        sum(first_token_counts[11]), sum(first_token_counts[12]), sum(first_token_counts[13])
+    ]::bigint[] AS first_token_counts
 FROM used
 GROUP BY 1, 2, 3
 ORDER BY 1, 2, charged DESC, 3

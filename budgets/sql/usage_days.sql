@@ -9,7 +9,13 @@ SELECT
         sum(latency_counts[1]), sum(latency_counts[2]), sum(latency_counts[3]), sum(latency_counts[4]), sum(latency_counts[5]),
         sum(latency_counts[6]), sum(latency_counts[7]), sum(latency_counts[8]), sum(latency_counts[9]), sum(latency_counts[10]),
         sum(latency_counts[11]), sum(latency_counts[12]), sum(latency_counts[13])
-    ]::bigint[] AS latency_counts
+    ]::bigint[] AS latency_counts,
+    sum(first_token_ms) AS first_token_ms,
+    ARRAY[
+        sum(first_token_counts[1]), sum(first_token_counts[2]), sum(first_token_counts[3]), sum(first_token_counts[4]), sum(first_token_counts[5]),
+        sum(first_token_counts[6]), sum(first_token_counts[7]), sum(first_token_counts[8]), sum(first_token_counts[9]), sum(first_token_counts[10]),
+        sum(first_token_counts[11]), sum(first_token_counts[12]), sum(first_token_counts[13])
+    ]::bigint[] AS first_token_counts
 FROM fresh AS f
 CROSS JOIN ledger_head AS h
 GROUP BY 1, 2, 3, 4, 5, 6, 7

@@ -33,7 +33,15 @@ SELECT
         count(*) FILTER (WHERE x.place = 7), count(*) FILTER (WHERE x.place = 8), count(*) FILTER (WHERE x.place = 9),
         count(*) FILTER (WHERE x.place = 10), count(*) FILTER (WHERE x.place = 11), count(*) FILTER (WHERE x.place = 12),
         count(*) FILTER (WHERE x.place = 13)
-    ] AS latency_counts
+    ] AS latency_counts,
+    coalesce(sum(x.first_token_ms), 0) AS first_token_ms,
+    ARRAY[
+        count(*) FILTER (WHERE x.first_place = 1), count(*) FILTER (WHERE x.first_place = 2), count(*) FILTER (WHERE x.first_place = 3),
+        count(*) FILTER (WHERE x.first_place = 4), count(*) FILTER (WHERE x.first_place = 5), count(*) FILTER (WHERE x.first_place = 6),
+        count(*) FILTER (WHERE x.first_place = 7), count(*) FILTER (WHERE x.first_place = 8), count(*) FILTER (WHERE x.first_place = 9),
+        count(*) FILTER (WHERE x.first_place = 10), count(*) FILTER (WHERE x.first_place = 11), count(*) FILTER (WHERE x.first_place = 12),
+        count(*) FILTER (WHERE x.first_place = 13)
+    ] AS first_token_counts
 FROM (
     SELECT
         e.kind, e.at, e.unit, e.amount, e.charged, c.is_charge, c.is_booked, c.amount_before, c.charged_before, r.amount AS planned,
@@ -46,7 +54,9 @@ FROM (
         coalesce(d.admission ->> 'class', '') AS traffic_class,
         (w.price ->> 'provider_cost')::numeric AS provider_cost,
         t.tokens_input, t.tokens_output, n.cached AS tokens_cached, n.reasoning AS tokens_reasoning, t.latency_ms,
-        width_bucket(t.latency_ms - 1, ARRAY[10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000]::numeric[]) + 1 AS place
+        width_bucket(t.latency_ms - 1, ARRAY[10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000]::numeric[]) + 1 AS place,
+        t.first_token_ms,
+        width_bucket(t.first_token_ms - 1, ARRAY[10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000]::numeric[]) + 1 AS first_place
     FROM ledger_entry AS e
     CROSS JOIN ledger_head AS h
     CROSS JOIN LATERAL (
@@ -80,7 +90,12 @@ FROM (
         SELECT
             CASE WHEN jsonb_typeof(w.metrics -> 'tokens_input') = 'number' THEN (w.metrics ->> 'tokens_input')::numeric END AS tokens_input,
             CASE WHEN jsonb_typeof(w.metrics -> 'tokens_output') = 'number' THEN (w.metrics ->> 'tokens_output')::numeric END AS tokens_output,
-            CASE WHEN jsonb_typeof(w.metrics -> 'latency_ms') = 'number' THEN (w.metrics ->> 'latency_ms')::numeric END AS latency_ms
+            CASE WHEN jsonb_typeof(w.metrics -> 'latency_ms') = 'number' THEN (w.metrics ->> 'latency_ms')::numeric END AS latency_ms,
+            -- The caller's own object: a number there may be anything, and only a whole one from 0 up is a time.
+            CASE WHEN jsonb_typeof(w.metrics -> 'custom' -> 'time_to_first_token_ms') = 'number'
+                THEN CASE WHEN w.metrics -> 'custom' ->> 'time_to_first_token_ms' ~ '^[0-9]{1,18}$'
+                    THEN (w.metrics -> 'custom' ->> 'time_to_first_token_ms')::numeric END
+            END AS first_token_ms
     ) AS t
     LEFT JOIN LATERAL (
         SELECT

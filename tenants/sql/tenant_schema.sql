@@ -861,7 +861,8 @@ CREATE INDEX "budget_request_asked" ON "budget_request" ("asked_at", "id");
 CREATE TABLE "usage_day" ("scope_path" text NOT NULL, "model" text NOT NULL, "tool" text NOT NULL, "traffic_class" text NOT NULL, "unit" text NOT NULL, "agent" text NOT NULL, "calls" bigint NOT NULL, "events" bigint NOT NULL, "charged" numeric(40, 0) NOT NULL, "uncovered" numeric(40, 0) NOT NULL, "corrections" bigint NOT NULL, "corrected" numeric(40, 0) NOT NULL, "priced_calls" bigint NOT NULL, "priced_charged" numeric(40, 0) NOT NULL, "provider_cost" numeric(40, 0) NOT NULL, "tokens_input" numeric(40, 0) NOT NULL, "tokens_output" numeric(40, 0) NOT NULL, "tokens_cached" numeric(40, 0) NOT NULL, "tokens_reasoning" numeric(40, 0) NOT NULL, "holds" bigint NOT NULL, "held" numeric(40, 0) NOT NULL, "commits" bigint NOT NULL, "planned" numeric(40, 0) NOT NULL, "observed" numeric(40, 0) NOT NULL, "releases" bigint NOT NULL, "expiries" bigint NOT NULL, "given_back" numeric(40, 0) NOT NULL, "latency_ms" numeric(40, 0) NOT NULL, "latency_counts" bigint[] NOT NULL, "day" date NOT NULL, PRIMARY KEY ("day", "scope_path", "model", "tool", "traffic_class", "unit"));
 ALTER TABLE usage_day SET (fillfactor = 70);
 GRANT SELECT, INSERT, UPDATE, DELETE ON usage_day TO watermaster_app;
-WITH fresh AS (SELECT bucket_at, scope_path, model, tool, traffic_class, unit, agent, calls, events, charged, uncovered, corrections, corrected, priced_calls, priced_charged, provider_cost, tokens_input, tokens_output, tokens_cached, tokens_reasoning, holds, held, commits, planned, observed, releases, expiries, given_back, latency_ms, latency_counts FROM usage_rollup), days AS (-- `fresh` by local days of the tenant.
+WITH fresh AS (SELECT bucket_at, scope_path, model, tool, traffic_class, unit, agent, calls, events, charged, uncovered, corrections, corrected, priced_calls, priced_charged, provider_cost, tokens_input, tokens_output, tokens_cached, tokens_reasoning, holds, held, commits, planned, observed, releases, expiries, given_back, latency_ms, latency_counts FROM usage_rollup), days AS (
+-- `fresh` by local days of the tenant.
 SELECT
     (f.bucket_at AT TIME ZONE h.time_zone)::date AS day, f.scope_path, f.model, f.tool, f.traffic_class, f.unit, f.agent,
     sum(calls) AS calls, sum(events) AS events, sum(charged) AS charged, sum(uncovered) AS uncovered, sum(corrections) AS corrections, sum(corrected) AS corrected,
@@ -896,6 +897,14 @@ CREATE TABLE "reconciliation" ("id" uuid NOT NULL PRIMARY KEY, "at" timestamp wi
 REVOKE ALL ON reconciliation FROM watermaster_app;
 GRANT SELECT, INSERT ON reconciliation TO watermaster_app;
 CREATE INDEX "reconciliation_at" ON "reconciliation" ("at");
+ALTER TABLE "usage_rollup" ADD COLUMN "first_token_ms" numeric(40, 0) DEFAULT 0 NOT NULL;
+ALTER TABLE "usage_rollup" ALTER COLUMN "first_token_ms" DROP DEFAULT;
+ALTER TABLE "usage_rollup" ADD COLUMN "first_token_counts" bigint[] DEFAULT '{0,0,0,0,0,0,0,0,0,0,0,0,0}'::int8[] NOT NULL;
+ALTER TABLE "usage_rollup" ALTER COLUMN "first_token_counts" DROP DEFAULT;
+ALTER TABLE "usage_day" ADD COLUMN "first_token_ms" numeric(40, 0) DEFAULT 0 NOT NULL;
+ALTER TABLE "usage_day" ALTER COLUMN "first_token_ms" DROP DEFAULT;
+ALTER TABLE "usage_day" ADD COLUMN "first_token_counts" bigint[] DEFAULT '{0,0,0,0,0,0,0,0,0,0,0,0,0}'::int8[] NOT NULL;
+ALTER TABLE "usage_day" ALTER COLUMN "first_token_counts" DROP DEFAULT;
 CREATE TABLE "evidence_note" ("day" date NOT NULL, "kind" text NOT NULL, "about" text NOT NULL, "count" bigint NOT NULL, "first_at" timestamp with time zone NOT NULL, "last_at" timestamp with time zone NOT NULL, "trace_id" text NOT NULL, PRIMARY KEY ("day", "kind", "about"));
 CREATE TABLE "span" ("trace_id" text NOT NULL, "span_id" text NOT NULL, "parent_id" text NOT NULL, "received_at" timestamp with time zone NOT NULL, "started_at" timestamp with time zone NOT NULL, "duration_us" bigint NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "service" text NOT NULL, "instrumentation" text NOT NULL, "is_error" boolean NOT NULL, "error_type" text NOT NULL, "tenant" text NOT NULL, "prompt_source_tenant" text NULL, "namespace_tenant" text NULL, "namespace" text NOT NULL, "cache_key" text NOT NULL, "agent" text NOT NULL, "tool" text NOT NULL, "run_id" text NOT NULL, "decision_id" text NOT NULL, "provider" text NOT NULL, "model" text NOT NULL, "response_id" text NOT NULL, "tokens_input" bigint NOT NULL, "tokens_output" bigint NOT NULL, "tokens_cached" bigint NOT NULL, "tokens_cache_write" bigint NOT NULL, "tokens_reasoning" bigint NOT NULL, "first_token_us" bigint NULL, "is_counted" boolean NULL, "same_as" text NULL, "cost" bigint NULL, "is_fallback_price" boolean NULL, CONSTRAINT "span_duration_not_negative" CHECK ("duration_us" >= 0), PRIMARY KEY ("trace_id", "span_id"));
 CREATE INDEX span_leak ON span (started_at DESC) WHERE prompt_source_tenant <> tenant OR namespace_tenant <> tenant;
@@ -1004,6 +1013,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0013_due_periods', now()),
     ('budgets', '0014_channel_test', now()),
     ('budgets', '0015_reconciliation', now()),
+    ('budgets', '0016_first_token', now()),
     ('evidence', '0001_initial', now()),
     ('evidence', '0002_counting', now()),
     ('findings', '0001_initial', now()),

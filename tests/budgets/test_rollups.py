@@ -131,6 +131,23 @@ class TestRollUp:
         with in_tenant(books.tenant.tag):
             assert UsageRollup.objects.get().latency_counts == [1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
 
+    def test_counts_the_time_to_the_first_token_as_it_counts_latency(self, books: Books) -> None:
+        for ms in (100, 101, 60_001):
+            spend(books, metrics={"custom": {"time_to_first_token_ms": ms}})
+        # The caller's own object may say anything there.
+        for nonsense in ("100", -1, 1.5, None, [1], 10**30):
+            spend(books, metrics={"custom": {"time_to_first_token_ms": nonsense}})
+
+        follow(books)
+
+        with in_tenant(books.tenant.tag):
+            row = UsageRollup.objects.get()
+            (whole,) = usage_totals(since=LONG_AGO, until=FAR_AHEAD)
+        assert row.first_token_counts == [0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1]
+        assert row.first_token_ms == 60_202
+        assert whole.sums.first_token_within_ms(500_000) == 250
+        assert differences(books) == []
+
     def test_keeps_what_was_not_covered_apart(self, initech: Tenant) -> None:
         books = Books(initech)
         books.add_budget(allocated=100)

@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import pytest
 from django.db import connection
 
 from budgets.models import LedgerEntry
@@ -122,9 +123,9 @@ class Customer:
         if self.charges and self.dice.random() < 0.15:
             self._correct(self.dice.choice(self.charges[-10:]))
         if self.now < read_month(MONTH, time_zone=str(self.zone)).starts_at <= until:
-            held = self.books.ask("reserve", amount=1, ttl_ms=6 * HOUR_MS)
-            assert held.status == "OK", held
-            self.crossing.append((held.id, Ask(self.now, "", "test")))
+            made = self.books.ask("reserve", amount=1, ttl_ms=6 * HOUR_MS)
+            assert made.status == "OK", made
+            self.crossing.append((made.id, Ask(self.now, "", "test")))
         self.now = until
 
     def _call(self) -> None:

@@ -35,7 +35,8 @@ class MovedClock:
     def set(self, at: datetime) -> None:
         """Let it be `at` now; from there it goes on by itself."""
         with acting_as_owner(), in_tenant(self.tenant.tag), connections["default"].cursor() as cursor:
-            cursor.execute("UPDATE moved_by SET span = %s", [at - datetime.now(UTC)])
+            seconds = (at - datetime.now(UTC)).total_seconds()
+            cursor.execute("UPDATE moved_by SET span = make_interval(secs => %s)", [seconds])
 
 
 @contextmanager

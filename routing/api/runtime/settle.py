@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from budgets.api.own_requests import SettleRequest, UsageEndpoint
 from budgets.api.parts import Metrics, OveragePolicy, Subject
@@ -57,6 +57,7 @@ class SettleView(ProtocolView):
                 tokens_input=settlement.usage.input_tokens,
                 tokens_output=settlement.usage.output_tokens,
                 latency_ms=body.latency_ms,
+                custom=_custom(body),
             ),
             "price": settlement.as_document() | _identity(body, settlement),
         }
@@ -149,6 +150,13 @@ def _settlement(hold: Hold, body: SettleRequest, caller: Caller) -> Settlement:
         raise invalid_request(
             "The usage costs more than an amount can be. Look at its numbers.", field="usage"
         ) from None
+
+
+def _custom(body: SettleRequest) -> dict[str, Any] | UnsetType:
+    """What the protocol's metrics have no place of their own for."""
+    if isinstance(body.time_to_first_token_ms, UnsetType):
+        return UNSET
+    return {"time_to_first_token_ms": body.time_to_first_token_ms}
 
 
 def _identity(body: SettleRequest, settlement: Settlement) -> dict[str, Any]:
