@@ -18,7 +18,8 @@ from budgets.console.siblings import movable_ids, sibling_groups
 from budgets.console.tenants import tenant_detail
 from budgets.console.trees import tree_of_now
 from budgets.console.wording import period_words
-from budgets.models.choices import BudgetStatus
+from budgets.models.choices import BudgetStatus, Severity
+from budgets.selectors.alerts import OpenSummary, open_summary
 from budgets.selectors.budget_lines import BudgetLine
 from budgets.selectors.denials import Denials, denials
 from kernel.money import Unit
@@ -52,6 +53,7 @@ def _overview(request: HttpRequest, place: Place) -> HttpResponse:
     with in_tenant(place.tenant.tag):
         tree, stale = tree_of_now(now, limit=_BUDGETS_READ)
         denied = denials(since=now - _DENIED_WITHIN)
+        alerts = open_summary()
         has_key = any(key.is_usable(now=now) for key in key_lines(limit=50))
     roots = [line for line in tree.lines if line.depth == 0]
     root = next((line for line in roots if line.unit == Unit.USD_MICROCENTS), roots[0] if roots else None)
@@ -67,7 +69,7 @@ def _overview(request: HttpRequest, place: Place) -> HttpResponse:
         "period": period_words(root.period) if root else "",
         "denied": denied,
         "near": near,
-        "steps": _steps(place, tree.lines, near, denied, has_key=has_key),
+        "steps": _steps(place, tree.lines, near, denied, alerts, has_key=has_key),
     }
     return render(request, "budgets/member_overview.html", context)
 
@@ -78,7 +80,13 @@ def _is_near(row: BudgetRow) -> bool:
 
 
 def _steps(
-    place: Place, lines: Sequence[BudgetLine], near: Sequence[BudgetRow], denied: Denials, *, has_key: bool
+    place: Place,
+    lines: Sequence[BudgetLine],
+    near: Sequence[BudgetRow],
+    denied: Denials,
+    alerts: OpenSummary,
+    *,
+    has_key: bool,
 ) -> list[NextStep]:
     """The likeliest first, and only what the reader may do."""
     steps = []
@@ -96,6 +104,9 @@ def _steps(
         elif Act.REQUEST_MONEY in place.may:
             url = f"{place.url('request_new')}?for={row.budget.id}"
             steps.append(NextStep(words, "Ask for more…", url, is_act=True))
+    if alerts.count and alerts.severity >= Severity.WARNING:
+        button = "See the alert" if alerts.count == 1 else f"See {counted_text(alerts.count, 'alert')}"
+        steps.append(NextStep(alerts.words, button, place.url("alert_list")))
     if denied.count:
         calls = counted_text(denied.count, "call")
         steps.append(NextStep(f"{calls} refused in the last 60 min.", "See why", place.url("denial_list")))

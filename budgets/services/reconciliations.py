@@ -7,7 +7,10 @@ from typing import Final
 from django.db import transaction
 
 from budgets.models import Reconciliation
+from budgets.models.choices import AlertKind, Severity
 from budgets.reconciling.calls import Comparison, Finding, Source
+from budgets.services import alert_findings
+from budgets.services.alerts import clear_alert, raise_alert
 from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
@@ -68,4 +71,24 @@ def keep_reconciliation(
             actor=actor,
             at=now,
         )
+    _tell(tag, kept)
     return kept
+
+
+def _tell(tag: Tag, kept: Reconciliation) -> None:
+    """An alert for each source and time, while the newest answer for them is that something differs."""
+    subject = f"{kept.source}:{kept.name}:{kept.since.isoformat()}/{kept.until.isoformat()}"
+    counts = {"missing": kept.missing, "extra": kept.extra, "drift": kept.drift}
+    if not any(counts.values()):
+        clear_alert(tag=tag, kind=AlertKind.USAGE_DIFFERENCE, subject=subject)
+        return
+    numbers = f"{kept.missing:,} missing, {kept.extra:,} extra, {kept.drift:,} of another amount"
+    finding = alert_findings.Finding(
+        kind=AlertKind.USAGE_DIFFERENCE,
+        subject=subject,
+        period="",
+        severity=Severity.WARNING,
+        summary=f"The ledger differs from {kept.name}: {numbers}.",
+        facts={"reconciliation_id": str(kept.pk), **counts},
+    )
+    raise_alert(tag=tag, finding=finding)

@@ -16,6 +16,7 @@ from telemetry.services.webhooks.delivering import Visit, deliver_due, due_subsc
 from telemetry.services.webhooks.fan_out import BATCH_MAX, hand_out
 from tenants.selectors.directory import tenant_by_tag
 from tenants.services import webhook_due
+from tenants.services.standing import look_soon
 
 
 class NobodyThere(Exception):
@@ -72,4 +73,7 @@ def deliver(*, tag: Tag, subscription_id: UUID, has_time: Callable[[], bool]) ->
         visit = deliver_due(subscription_id=subscription_id, owner=owner, has_time=has_time)
     if visit.next_at is not None:
         webhook_due.lower_due(tag=tag, at=visit.next_at)
+    if visit.failed and not owner.is_platform:
+        # Perhaps it was given up: then somebody should know, though nothing happens in the tenant's books.
+        look_soon(tags=[tag])
     return visit

@@ -10,12 +10,15 @@ from django.db import connection
 from accounts.keys.models import ApiKey, KeyStatus
 from budgets.models import Alert
 from budgets.models.choices import AlertKind, AlertState, Severity
+from budgets.reconciling.calls import Observed, Source
+from budgets.reconciling.matching import compare_calls
 from budgets.selectors.router_labels import ROUTER_WATCH
 from budgets.services.alert_findings import Finding
 from budgets.services.alert_rules import set_rule
 from budgets.services.alerts import clear_alert, raise_alert
 from budgets.services.funding import Funding, FundingOperation, fund
 from budgets.services.policies import NewPolicy, PolicyKind, save_policy
+from budgets.services.reconciliations import Question, keep_reconciliation
 from kernel.actor import Actor
 from kernel.ids import uuid7
 from kernel.money import Unit
@@ -371,6 +374,31 @@ class TestNeighbours:
 
         assert standing.follow_evidence() == 1
         assert TenantStanding.objects.get(tag=books.tenant.tag).revisit_at is not None
+
+    def test_a_receiver_that_fails_has_an_idle_tenant_visited(self, books: Books) -> None:
+        noted(books)
+        assert TenantStanding.objects.get(tag=books.tenant.tag).revisit_at is None
+
+        standing.look_soon(tags=[books.tenant.tag])
+
+        assert TenantStanding.objects.get(tag=books.tenant.tag).revisit_at is not None
+
+
+class TestReconciliation:
+    def test_that_differs_is_an_alert_until_one_does_not(self, books: Books) -> None:
+        now = datetime.now(UTC)
+        question = Question(source=Source.SESSION_LOG, name="session.jsonl", since=now, until=now)
+        call = Observed(model="gpt-4o", place="line 2", references=("a",), at=now, cost=5)
+        for calls in ([call], [call], []):
+            found = compare_calls(calls, [], tolerance_ppm=0)
+            keep_reconciliation(tag=books.tenant.tag, question=question, found=found, actor=TEST_ACTOR, now=now)
+            if calls:
+                (alert,) = alerts(books, state=AlertState.OPEN)
+                words = "The ledger differs from session.jsonl: 1 missing, 0 extra, 0 of another amount."
+                assert alert.summary == words
+
+        assert audited(books, "alert.raised", AlertKind.USAGE_DIFFERENCE) == 1
+        assert alerts(books, state=AlertState.OPEN) == []
 
 
 class TestTwoAtOnce:

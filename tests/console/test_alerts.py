@@ -333,3 +333,11 @@ class TestChannels:
         text = text_of(owner.get(f"{PAGE}channels/"))
         assert "This installation speaks to nobody" in text
         assert "New channel…" not in text
+
+
+class TestOwnOverview:
+    def test_says_the_worst_and_leads_to_all(self, near: Books, owner: Client) -> None:
+        answer = owner.get("/t/acme/")
+
+        assert "The tenant's own budget has reached 95% of its $100.00 for today. See the alert" in text_of(answer)
+        assert f'href="{PAGE}"' in answer.content.decode()
