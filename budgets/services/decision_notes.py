@@ -5,7 +5,8 @@ process that is killed loses the notes of that second. The books lose nothing: t
 """
 
 import time
-from collections import deque
+from bisect import bisect_left
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 from django.conf import settings
 
 from budgets.services.combiner import standing_count
-from budgets.services.decision_log import log_decision
+from budgets.services.decision_log import ALL, log_decision
 from budgets.services.decision_traces import trace_decision
 from budgets.services.noted import Meaning, Noted
 from budgets.services.operations import Answer, Operation
@@ -34,13 +35,14 @@ _BREATH: Final = 64
 UNAVAILABLE: Final = "unavailable"
 
 
-#: More that is to be done with each note, on the thread: never by whoever decides.
+#: What else is done with refusals, and with all decisions where `LOG_DECISIONS` or somebody who traces wants them.
 sinks: Final[list[Callable[[Noted], None]]] = [log_decision, trace_decision]
 
 _queue: Final[deque[tuple[Tag, Operation, Answer | None, int, int, Correlation | None]]] = deque(maxlen=NOTES_MAX)
 _rate_limited: Final[deque[None]] = deque(maxlen=NOTES_MAX)
 _recent: Final = RecentNotes()
 _now_ns: Final = time.perf_counter_ns
+_BOUNDS: Final = catalogue.DECISION_SECONDS.bounds
 _put: Final = _queue.append
 _process: Final = process.current
 
@@ -73,42 +75,67 @@ def drain(tally: Tally) -> None:
     if len(_queue) == NOTES_MAX:
         # How many fell out cannot be known; that some did must be seen.
         tally.add(catalogue.NOTES_LOST)
-    counted = Tally()
+    seen = _Seen()
+    looks_at_all = settings.LOG_DECISIONS == ALL or listening.sink is not None
     for number in range(len(_queue)):
         try:
             tag, operation, answer, began_ns, ended_ns, correlation = _queue.popleft()
         except IndexError:
             break
-        meaning = (
-            _meaning(operation.endpoint or operation.op, None, False, None, None)
-            if answer is None
-            else _meaning(
-                operation.endpoint or operation.op, answer.status, answer.replayed, answer.verdict, answer.reason
-            )
-        )
-        _count(counted, meaning, tag, (ended_ns - began_ns) / 1e9)
-        for sink in sinks:
-            sink(Noted(tag, operation, answer, began_ns, ended_ns, meaning, correlation))
+        meaning = _meaning_of(operation, answer)
+        seen.count(tag, meaning, (ended_ns - began_ns) / 1e9)
+        if looks_at_all or meaning.reason:
+            for sink in sinks:
+                sink(Noted(tag, operation, answer, began_ns, ended_ns, meaning, correlation))
         if number % _BREATH == _BREATH - 1:
             time.sleep(0)
+    seen.add_to(tally)
     limited = 0
     while _rate_limited:
         _rate_limited.pop()
         limited += 1
     if limited:
         tally.add(catalogue.RATE_LIMITED, amount=limited)
-    tally.merge(counted)
     tally.put(catalogue.LINES_STANDING, number=standing_count())
     tally.put(catalogue.LANES_BUSY, number=shared_lanes().busy_count)
     _recent.hand_on()
 
 
-def _count(tally: Tally, meaning: Meaning, tag: Tag, seconds: float) -> None:
-    tally.add(catalogue.DECISIONS, (meaning.operation, meaning.result, meaning.reason))
-    tally.observe(catalogue.DECISION_SECONDS, (meaning.operation,), seconds)
-    if settings.METRICS_TENANTS:
-        tally.add(catalogue.TENANT_DECISIONS, (tag, meaning.result))
-    _recent.note(seconds=seconds, refused_for=meaning.reason)
+class _Seen:
+    """What one look brings, added up before it is told: a note costs two small sums."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[Meaning] = Counter()
+        self._times: dict[str, list[float]] = {}
+        self._tenants: Counter[tuple[str, str]] = Counter()
+        self._is_by_tenant: bool = settings.METRICS_TENANTS
+
+    def count(self, tag: Tag, meaning: Meaning, seconds: float) -> None:
+        self._counts[meaning] += 1
+        line = self._times.get(meaning.operation)
+        if line is None:
+            line = self._times[meaning.operation] = [0.0] * (len(_BOUNDS) + 2)
+        line[bisect_left(_BOUNDS, seconds)] += 1
+        line[-1] += seconds
+        if self._is_by_tenant:
+            self._tenants[tag, meaning.result] += 1
+
+    def add_to(self, tally: Tally) -> None:
+        for meaning, count in self._counts.items():
+            tally.add(catalogue.DECISIONS, tuple(meaning), count)
+            _recent.note_refused(meaning.reason, count)
+        for operation, line in self._times.items():
+            tally.add_numbers(catalogue.DECISION_SECONDS, (operation,), line)
+            _recent.note_times(line)
+        for labels, count in self._tenants.items():
+            tally.add(catalogue.TENANT_DECISIONS, labels, count)
+
+
+def _meaning_of(operation: Operation, answer: Answer | None) -> Meaning:
+    name = operation.endpoint or operation.op
+    if answer is None:
+        return _meaning(name, None, False, None, None)
+    return _meaning(name, answer.status, answer.replayed, answer.verdict, answer.reason)
 
 
 # Few answers differ in these; the cache has room for more than there are.

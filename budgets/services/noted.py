@@ -1,14 +1,14 @@
 """One decision as those who watch see it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from budgets.services.operations import Answer, Operation
 from kernel.http.correlation import Correlation
 from kernel.ids import Tag
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(NamedTuple):
     """What an answer means in a few words: which operation, what came of it, and why it was refused, if it was.
 
     `result` is allow, allow_with_caps, deny, done, replayed, refused or unavailable.

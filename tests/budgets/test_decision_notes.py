@@ -110,8 +110,11 @@ def test_the_last_minutes_are_there_for_every_process(books: Books) -> None:
     assert dict(after.refused)["BUDGET_EXCEEDED"] > 0
 
 
-def test_a_sink_sees_the_operation_and_its_answer(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sink_sees_the_operation_and_its_answer(
+    books: Books, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
     seen: list[Noted] = []
+    settings.LOG_DECISIONS = "all"
     monkeypatch.setattr(decision_notes, "sinks", [seen.append])
     decide = books.operation("decide", amount=1)
     engine.submit(books.tenant.tag, decide)

@@ -1,7 +1,11 @@
 """Counting: in one process, in several that show each other, and who may read it."""
 
 import os
+import socket
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import msgspec
 import psutil
@@ -9,11 +13,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
+from kernel.metrics import process, tasks
 from kernel.metrics.catalogue import DECISION_SECONDS, DECISIONS, LINES_STANDING, METRICS, RATE_LIMITED, TASKS
 from kernel.metrics.exposition import rendered
 from kernel.metrics.http import may_read_metrics
 from kernel.metrics.snapshots import Snapshots
 from kernel.metrics.tally import OTHER, SERIES_MAX, Tally, added_up, quantile
+from tests.plugins.live_api import free_port
 
 RESERVED = ("reserve", "allow", "")
 
@@ -157,3 +163,28 @@ class TestReader:
 
         assert self.read(REMOTE_ADDR="10.0.0.7", HTTP_AUTHORIZATION=said) is may
         assert self.read(REMOTE_ADDR="127.0.0.1", HTTP_AUTHORIZATION=said) is may
+
+
+class TestWorker:
+    def test_shows_its_tasks_at_a_door_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(process.current, "tally", Tally())
+        port = free_port()
+        tasks.answer(host="127.0.0.1", port=port)
+        tasks._note_begin(task_id="1")
+        tasks._note_end(task_id="1", task=SimpleNamespace(name="budgets.trial"), state="SUCCESS")
+
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+
+        assert 'watermaster_tasks_total{outcome="success",task="budgets.trial"} 1.0' in text
+        assert 'watermaster_task_seconds_count{task="budgets.trial"} 1.0' in text
+        with pytest.raises(HTTPError, match="404"):
+            urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+
+    def test_goes_on_where_the_port_is_taken(self, caplog: pytest.LogCaptureFixture) -> None:
+        with socket.socket() as taken, caplog.at_level("INFO"):
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            tasks.answer(host="127.0.0.1", port=taken.getsockname()[1])
+
+        assert "opens no door for metrics" in caplog.text

@@ -4,8 +4,8 @@ One hash a minute, forgotten after `KEPT_SECONDS`. It may be lost, and then a pa
 """
 
 import time
-from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -46,11 +46,17 @@ class RecentNotes:
         #: Whether anything ever was.
         self.has_noted = False
 
-    def note(self, *, seconds: float, refused_for: str) -> None:
+    def note_times(self, line: Sequence[float]) -> None:
+        """How long some took: the counts of `DECISION_SECONDS`, and behind them a sum that is not kept."""
         self.has_noted = True
-        self._fields[f"{_BUCKET}{bisect_left(DECISION_SECONDS.bounds, seconds)}"] += 1
-        if refused_for:
-            self._fields[f"{_REFUSED}{refused_for}"] += 1
+        for place, count in enumerate(line[:-1]):
+            if count:
+                self._fields[f"{_BUCKET}{place}"] += int(count)
+
+    def note_refused(self, reason: str, count: int) -> None:
+        """So many were refused for it; nothing where it is empty."""
+        if reason:
+            self._fields[f"{_REFUSED}{reason}"] += count
 
     def hand_on(self) -> None:
         """Add them to this minute. What Valkey does not take is not missed."""

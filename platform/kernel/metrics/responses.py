@@ -1,7 +1,8 @@
 """Counting a plane's HTTP answers: one tuple into a queue, everything else on the metrics' thread."""
 
 import time
-from collections import deque
+from bisect import bisect_left
+from collections import Counter, deque
 from typing import Final
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from kernel.metrics import catalogue, process
 from kernel.metrics.tally import Tally
 
 _QUEUED_MAX: Final = 50_000
+_BOUNDS: Final = catalogue.RESPONSE_SECONDS.bounds
 
 now_ns: Final = time.perf_counter_ns
 _queue: Final[deque[tuple[int, int]]] = deque(maxlen=_QUEUED_MAX)
@@ -24,14 +26,22 @@ def note(status: int, began_ns: int) -> None:
 
 
 def _drain(tally: Tally) -> None:
-    plane = settings.PLANE
+    labels = (settings.PLANE,)
+    statuses: Counter[int] = Counter()
+    line = [0.0] * (len(_BOUNDS) + 2)
     for _ in range(len(_queue)):
         try:
             status, took_ns = _queue.popleft()
         except IndexError:
-            return
-        tally.add(catalogue.RESPONSES, (plane, str(status)))
-        tally.observe(catalogue.RESPONSE_SECONDS, (plane,), took_ns / 1e9)
+            break
+        statuses[status] += 1
+        seconds = took_ns / 1e9
+        line[bisect_left(_BOUNDS, seconds)] += 1
+        line[-1] += seconds
+    for status, count in statuses.items():
+        tally.add(catalogue.RESPONSES, (*labels, str(status)), count)
+    if statuses:
+        tally.add_numbers(catalogue.RESPONSE_SECONDS, labels, line)
 
 
 process.drained_by(_drain)

@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from kernel.metrics.catalogue import METRICS, Kind, Metric
+from kernel.metrics.catalogue import Kind, Metric
 
 #: Series of one metric in one process. What comes beyond is counted together, so that nothing grows without bound.
 SERIES_MAX: Final = 1_000
@@ -42,13 +42,12 @@ class Tally:
             numbers[bisect_left(metric.bounds, seconds)] += 1
             numbers[-1] += seconds
 
-    def merge(self, other: "Tally") -> None:
-        """Add what another one has counted."""
-        for (name, labels), numbers in other.read().items():
-            with self._lock:
-                mine = self._of(METRICS[name], labels, size=len(numbers))
-                for place, number in enumerate(numbers):
-                    mine[place] += number
+    def add_numbers(self, metric: Metric, labels: tuple[str, ...], more: Numbers) -> None:
+        """More of a histogram, added up elsewhere by the same bounds."""
+        with self._lock:
+            numbers = self._of(metric, labels, size=len(metric.bounds) + 2)
+            for place, number in enumerate(more):
+                numbers[place] += number
 
     def read(self) -> dict[Series, Numbers]:
         """A copy of everything."""
