@@ -14,6 +14,7 @@ from kernel.tenancy import in_public, in_tenant
 from telemetry.event_owner import PLATFORM, Owner
 from telemetry.services.webhooks.delivering import Visit, deliver_due, due_subscriptions, next_due_at
 from telemetry.services.webhooks.fan_out import BATCH_MAX, hand_out
+from telemetry.services.webhooks.forgetting import forget_old_deliveries
 from tenants.selectors.directory import tenant_by_tag
 from tenants.services import webhook_due
 from tenants.services.standing import look_soon
@@ -54,6 +55,7 @@ def hand_out_events(*, tag: Tag, has_time: Callable[[], bool]) -> list[UUID]:
             if not has_time():
                 break
         now = datetime.now(UTC)
+        forget_old_deliveries(now=now)
         due = due_subscriptions(now=now)
         next_at = next_due_at()
     if due:

@@ -250,6 +250,15 @@ class TestEvents:
         assert caller.get("/v1/events?from=2030-01-01T00:00:00Z&to=2020-01-01T00:00:00Z").status_code == 400
 
 
+class TestSecurity:
+    def test_says_where_webhooks_may_not_lead(self, database: None) -> None:
+        shown = as_platform().get("/v1/admin/config/webhook-security").json()
+
+        assert shown["allow_http"] is True
+        assert "10.0.0.0/8" in shown["blocked_cidr_ranges"]
+        assert "127.0.0.0/8" not in shown["blocked_cidr_ranges"]
+
+
 def made_by(tenant: Tenant, url: str = "https://hooks.invalid/") -> str:
     """The id of a new subscription."""
     made: str = as_tenant(tenant).post("/v1/webhooks", wanted(url)).json()["subscription"]["subscription_id"]

@@ -5,6 +5,7 @@ from django.urls import path
 from budgets.api.webhooks.deliveries import AdminDeliveries, AdminWebhookTest, Deliveries, WebhookTest
 from budgets.api.webhooks.events import AdminEvents, AdminOneEvent, Events
 from budgets.api.webhooks.replays import AdminWebhookReplay, WebhookReplay
+from budgets.api.webhooks.security import WebhookSecurity
 from budgets.api.webhooks.subscriptions import AdminOneWebhook, AdminWebhooks, OneWebhook, Webhooks
 
 _ONE = "webhooks/<str:subscription_id>"
@@ -22,6 +23,7 @@ urlpatterns = [
     path(f"{_ANY}/test", AdminWebhookTest.as_view(), name="any_webhook_test"),
     path(f"{_ANY}/deliveries", AdminDeliveries.as_view(), name="any_webhook_deliveries"),
     path(f"{_ANY}/replay", AdminWebhookReplay.as_view(), name="any_webhook_replay"),
+    path("admin/config/webhook-security", WebhookSecurity.as_view(), name="webhook_security"),
     path("admin/events", AdminEvents.as_view(), name="any_events"),
     path("admin/events/<str:event_id>", AdminOneEvent.as_view(), name="any_event"),
 ]

@@ -111,6 +111,7 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("any_webhook_test", "POST"): _PLATFORM_WRITES,
     ("any_webhook_deliveries", "GET"): _PLATFORM_READS,
     ("any_webhook_replay", "POST"): _PLATFORM_WRITES,
+    ("webhook_security", "GET"): _PLATFORM_READS,
     ("any_events", "GET"): _PLATFORM_READS,
     ("any_event", "GET"): _PLATFORM_READS,
 }

@@ -21,6 +21,14 @@ _SPECIAL: Final = (
     ip_network("168.63.129.16/32"),  # a cloud's own service for its machines
     ip_network("192.88.99.0/24"),
 )
+#: The protocol's list of what is refused. More is: whatever is no public address.
+PRIVATE_NETWORKS: Final = tuple(
+    ip_network(text)
+    for text in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10"),
+        *("::1/128", "fc00::/7", "fe80::/10"),
+    )
+)
 _NAT64: Final = ip_network("64:ff9b::/96")
 
 

@@ -9,7 +9,8 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from threading import BoundedSemaphore
 from typing import Final
 from uuid import UUID
 
@@ -25,7 +26,13 @@ from telemetry.webhook_states import WAITING, DeliveryStatus, WebhookStatus
 
 #: Written down together; so many are sent twice at most when a worker dies.
 BATCH_MAX: Final = 100
+#: Threads of this process that may wait at once for receivers that did not answer last time: others have the rest.
+DOUBTFUL_MAX: Final = 6
+_DOUBTFUL_AGAIN_AFTER: Final = timedelta(seconds=1)
 _LOCK_MASK: Final = (1 << 63) - 1
+
+
+_doubtful: Final = BoundedSemaphore(DOUBTFUL_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +55,14 @@ def deliver_due(
     with _alone(subscription_id) as is_alone:
         while is_alone and (subscription := _listening(subscription_id)) is not None:
             due = _due(subscription)
-            outcomes = attempt(subscription, due, owner=owner, has_time=has_time, chance=chance)
+            is_doubtful = subscription.quiet_until is not None
+            if is_doubtful and not _doubtful.acquire(blocking=False):
+                return Visit(delivered=delivered, failed=failed, next_at=datetime.now(UTC) + _DOUBTFUL_AGAIN_AFTER)
+            try:
+                outcomes = attempt(subscription, due, owner=owner, has_time=has_time, chance=chance)
+            finally:
+                if is_doubtful:
+                    _doubtful.release()
             settle(subscription, outcomes, owner=owner)
             successes = sum(outcome.status == DeliveryStatus.SUCCESS for outcome in outcomes)
             delivered, failed = delivered + successes, failed + len(outcomes) - successes
