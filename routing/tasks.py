@@ -5,10 +5,12 @@ While PostgreSQL is away a tick says so in a line; the sweep finds what it misse
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from celery import shared_task
+from django.conf import settings
 from django.db import DatabaseError, OperationalError
 
 from budgets.selectors.rulesets import shadow_ends_at
@@ -19,9 +21,11 @@ from kernel.ids import Tag
 from kernel.tasks import TenantTask
 from kernel.tenancy import in_tenant
 from routing.selectors.prices import tenants_repriced
-from routing.services.evidence_visits import visit_evidence
+from routing.services.evidence_visits import sweep_evidence, visit_evidence
 from routing.services.plan_changes import PlanDoesNotFit, PlanNotFound, apply_due_plan, follow_books
 from routing.services.rulesets import RulesBusy, publish_all, publish_rulesets
+from telemetry.evidence.services.forgetting import Keeping
+from telemetry.findings.selectors.standing import tenants_with_evidence
 from telemetry.findings.services.standing import LEASE, take_due_evidence
 from tenants.selectors.tags import tenant_tags
 
@@ -105,13 +109,32 @@ def dispatch_evidence() -> None:
 @shared_task(base=TenantTask, name="routing.count_evidence", time_limit=60)
 def count_evidence(*, tag: str, ends_at: str) -> None:
     """Count one tenant's new spans. May run twice."""
-    stops_at = time.monotonic() + _VISIT_SECONDS_MAX
     try:
         visit_evidence(
             tag=Tag(tag),
             ends_at=datetime.fromisoformat(ends_at),
             now=datetime.now(UTC),
-            has_time=lambda: time.monotonic() < stops_at,
+            has_time=_time_for_a_visit(),
         )
     except OperationalError as error:
         _logger.warning("Spans of tenant %s were left to the next visit: %s", tag, type(error).__name__)
+
+
+@shared_task(name="routing.sweep_evidence", time_limit=3600)
+def sweep_evidence_of_all() -> None:
+    """Find spans that nobody counted, and forget old ones. Slow and rare; visits who has ever sent any."""
+    keeping = Keeping(days=settings.EVIDENCE_DAYS, sample_percent=settings.EVIDENCE_SAMPLE_PERCENT)
+    try:
+        for tag in tenants_with_evidence():
+            try:
+                sweep_evidence(tag=tag, keeping=keeping, now=datetime.now(UTC), has_time=_time_for_a_visit())
+            except DatabaseError as error:
+                # A tenant that is gone, or one broken schema, must not hide those behind it.
+                _logger.warning("Spans of tenant %s were not swept: %s", tag, type(error).__name__)
+    except OperationalError as error:
+        _logger.warning("Spans were not swept to the end: %s", str(error).partition("\n")[0])
+
+
+def _time_for_a_visit() -> Callable[[], bool]:
+    stops_at = time.monotonic() + _VISIT_SECONDS_MAX
+    return lambda: time.monotonic() < stops_at

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from budgets.models.choices import AlertKind, Severity
 from budgets.services.alert_findings import Finding
 from budgets.services.alert_rules import Rules
-from telemetry.evidence.kinds import NoteKind
+from budgets.services.evidence_findings import TOLD, evidence_finding
 from telemetry.evidence.selectors.notes import notes_since
 from telemetry.selectors.webhooks import SUBSCRIPTIONS_MAX, subscriptions
 from telemetry.webhook_states import WebhookStatus
@@ -68,15 +68,7 @@ def _leaks(scope_path: str, now: datetime) -> Iterator[Finding]:
     """Of today (UTC), as they are noted; once a day, and by nobody but people said to be over."""
     today = now.astimezone(UTC).date()
     notes = notes_since(datetime.combine(today, time(), UTC), limit=_NOTES_MAX)
-    count = sum(note.count for note in notes if note.kind == NoteKind.LEAK)
-    if count:
-        yield Finding(
-            kind=AlertKind.EVIDENCE_LEAK,
-            subject="evidence",
-            period=today.isoformat(),
-            severity=Severity.CRITICAL,
-            # Whose they were is for those who may see the evidence.
-            summary="Spans of today carry a prompt or a namespace of another tenant: see the evidence.",
-            scope_path=scope_path,
-            facts={"spans": count},
-        )
+    for kind in TOLD:
+        count = sum(note.count for note in notes if note.kind == kind)
+        if count:
+            yield evidence_finding(kind, spans=count, scope_path=scope_path, now=now)

@@ -41,6 +41,7 @@ app.conf.beat_schedule = {
     "dispatch alerts": {"task": "budgets.dispatch_alerts", "schedule": 10.0, "options": {"expires": 10}},
     "dispatch evidence": {"task": "routing.dispatch_evidence", "schedule": 10.0, "options": {"expires": 10}},
     "dispatch references": {"task": "budgets.dispatch_references", "schedule": 60.0, "options": {"expires": 60}},
+    "sweep evidence": {"task": "routing.sweep_evidence", "schedule": 3600.0, "options": {"expires": 3600}},
     "follow prices": {"task": "routing.follow_prices", "schedule": 60.0, "options": {"expires": 60}},
     "follow dates": {"task": "routing.follow_dates", "schedule": 300.0, "options": {"expires": 300}},
     "follow rules": {"task": "routing.follow_rules", "schedule": 3600.0, "options": {"expires": 3600}},

@@ -131,10 +131,14 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "wm",
+        "KEY_FUNCTION": "kernel.cache_keys.tenant_key",
         "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
     },
     # What one process counts for itself while Valkey is away.
-    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "process": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "KEY_FUNCTION": "kernel.cache_keys.tenant_key",
+    },
 }
 
 # ── Secrets of tenants ───────────────────────────────────────────────────────────────────────────────
@@ -334,6 +338,11 @@ SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
 # A link, not a form: a form may lead to this host only (form-action), and the provider is elsewhere.
 SOCIALACCOUNT_LOGIN_ON_GET = True
 SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": sign_in.identity_providers(os.environ)}}
+
+# ── Evidence ─────────────────────────────────────────────────────────────────────────────────────────
+# For so many days spans are kept; after four, of traces without a failure or a leak only so many of a hundred.
+EVIDENCE_DAYS = int(os.environ.get("EVIDENCE_DAYS", "30"))
+EVIDENCE_SAMPLE_PERCENT = int(os.environ.get("EVIDENCE_SAMPLE_PERCENT", "100"))
 
 # ── Mail ─────────────────────────────────────────────────────────────────────────────────────────────
 MAILERS = {"default": sign_in.mail_server(os.environ)}

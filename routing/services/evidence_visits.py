@@ -1,4 +1,4 @@
-"""The worker's visit to one tenant's evidence: count its spans at the tenant's prices."""
+"""The worker's visits to one tenant's evidence: count its spans at the tenant's prices, and forget old ones."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,7 +9,8 @@ from kernel.tenancy import in_tenant
 from routing.services.observed_costs import observed_costs
 from telemetry.evidence.selectors.rollups import oldest_uncounted
 from telemetry.evidence.services.counting import count_spans
-from telemetry.findings.services.standing import end_visit
+from telemetry.evidence.services.forgetting import Keeping, forget_spans
+from telemetry.findings.services.standing import end_visit, note_evidence
 
 
 def visit_evidence(*, tag: Tag, ends_at: datetime, now: datetime, has_time: Callable[[], bool]) -> bool:
@@ -22,3 +23,13 @@ def visit_evidence(*, tag: Tag, ends_at: datetime, now: datetime, has_time: Call
     due_at = None if waits_since is None else max(waits_since + SETTLES_AFTER, now)
     end_visit(tag=tag, ends_at=ends_at, due_at=due_at)
     return is_done
+
+
+def sweep_evidence(*, tag: Tag, keeping: Keeping, now: datetime, has_time: Callable[[], bool]) -> int:
+    """See that nothing of one tenant was left uncounted because its note was lost, and forget what is old."""
+    with in_tenant(tag):
+        waits_since = oldest_uncounted()
+        forgotten = forget_spans(keeping=keeping, now=now, has_time=has_time)
+    if waits_since is not None:
+        note_evidence(tag=tag, due_at=waits_since + SETTLES_AFTER, leaks=0, foreign=0, now=waits_since)
+    return forgotten

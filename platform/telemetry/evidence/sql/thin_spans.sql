@@ -1,0 +1,19 @@
+-- Deletes some counted spans that began between `since` and `before`, of traces that are not in the sample and have nothing wrong in them; how many there
+-- were. A trace is in the sample or out of it as a whole, by its id.
+WITH plain AS (
+    SELECT s.trace_id, s.span_id
+    FROM span AS s
+    WHERE s.started_at >= %(since)s AND s.started_at < %(before)s AND s.is_counted IS NOT NULL
+        AND ('x' || right(s.trace_id, 8))::bit(32)::bigint %% 100 >= %(percent)s
+        AND NOT EXISTS (
+            SELECT FROM span AS o
+            WHERE o.trace_id = s.trace_id
+                AND (o.is_error OR o.prompt_source_tenant <> o.tenant OR o.namespace_tenant <> o.tenant OR o.started_at >= %(before)s)
+        )
+    ORDER BY s.started_at
+    LIMIT %(at_most)s
+),
+gone AS (
+    DELETE FROM span AS s USING plain WHERE s.trace_id = plain.trace_id AND s.span_id = plain.span_id RETURNING 1
+)
+SELECT count(*) FROM gone

@@ -1,0 +1,184 @@
+"""``manage.py isolation_audit`` sees what is there: surfaces are isolated, and leaky once something is planted."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from budgets.isolation.database import database_surfaces
+from budgets.isolation.doors import door_surfaces
+from budgets.isolation.surface import Surface, Verdict
+from budgets.isolation.traffic import traffic_surfaces
+from budgets.services.evidence import keep_evidence
+from budgets.services.isolation import isolation_of
+from telemetry.evidence.otlp.protobuf import read_protobuf
+from telemetry.evidence.reading import Owner
+from telemetry.findings.models import EvidenceStanding
+from tenants.models import Tenant
+from tests.support.books import TEST_ACTOR
+from tests.support.owner import as_owner, delete_shared
+from tests.support.spans import request_of, span
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def two(acme: Tenant, initech: Tenant) -> Iterator[list[Tenant]]:
+    yield [acme, initech]
+    delete_shared(EvidenceStanding.objects.filter(tag__in=[acme.tag, initech.tag]))
+
+
+def keep(tenant: Tenant, **attributes: Any) -> None:
+    sent = read_protobuf(request_of(span(**attributes)).SerializeToString())
+    keep_evidence(sent, owner=Owner(tag=tenant.tag, slug=tenant.slug), actor=TEST_ACTOR, now=NOW)
+
+
+def database(two: list[Tenant]) -> dict[str, Surface]:
+    return {surface.name.split(": ")[1]: surface for surface in database_surfaces([tenant.tag for tenant in two])}
+
+
+def doors(two: list[Tenant]) -> dict[str, Surface]:
+    return {surface.name.split(":")[0]: surface for surface in door_surfaces([tenant.tag for tenant in two])}
+
+
+def traffic(two: list[Tenant]) -> dict[str, Surface]:
+    found = traffic_surfaces([(tenant.tag, tenant.slug) for tenant in two], now=NOW + timedelta(minutes=1))
+    return {surface.name.split(":")[0]: surface for surface in found}
+
+
+class TestDatabase:
+    def test_is_isolated(self, two: list[Tenant]) -> None:
+        found = database(two).values()
+
+        assert [surface for surface in found if surface.verdict != Verdict.ISOLATED] == []
+
+    def test_without_a_tenant_is_not_known_to_be(self, database: None) -> None:
+        assert Verdict.UNKNOWN in {surface.verdict for surface in database_surfaces([])}
+
+    @pytest.mark.parametrize(
+        ("damage", "surface"),
+        [
+            ("CREATE VIEW all_spans AS SELECT * FROM {other}.span", "no schema leads into another"),
+            (
+                "ALTER TABLE span ADD COLUMN run_template_id uuid REFERENCES {other}.outbox_event (id)",
+                "no schema leads into another",
+            ),
+            (
+                "CREATE FUNCTION peek() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM {other}.span'",
+                "functions name no schema",
+            ),
+            (
+                "CREATE FUNCTION mighty() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+                "functions name no schema",
+            ),
+        ],
+    )
+    def test_with_a_way_into_another_schema_is_leaky(self, damage: str, surface: str, two: list[Tenant]) -> None:
+        acme, initech = two
+        as_owner(acme.tag, damage.format(other=initech.schema_name))
+        try:
+            found = database(two)[surface]
+        finally:
+            # Or the neighbour's schema could not be dropped.
+            as_owner(
+                acme.tag, "DROP VIEW IF EXISTS all_spans", "ALTER TABLE span DROP COLUMN IF EXISTS run_template_id"
+            )
+
+        assert found.verdict == Verdict.LEAKY
+        assert any(acme.schema_name in offender for offender in found.offenders)
+
+
+class TestDoors:
+    @pytest.mark.parametrize("door", ["pages", "tasks", "cache", "names for what is kept outside"])
+    def test_are_isolated(self, door: str, two: list[Tenant]) -> None:
+        found = doors(two)[door]
+
+        assert (found.verdict, found.offenders) == (Verdict.ISOLATED, ())
+
+    def test_with_a_cache_that_knows_no_tenant_are_leaky(self, two: list[Tenant], settings: Settings) -> None:
+        settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+        assert doors(two)["cache"].verdict == Verdict.LEAKY
+
+    def test_with_a_task_that_takes_a_tenant_and_opens_none_are_leaky(self, two: list[Tenant]) -> None:
+        @current_app.task(name="tests.loose")
+        def loose(*, tag: str) -> None: ...
+
+        try:
+            found = doors(two)["tasks"]
+        finally:
+            current_app.tasks.unregister("tests.loose")
+
+        assert (found.verdict, found.offenders) == (Verdict.LEAKY, ("tests.loose",))
+
+
+class TestTraffic:
+    def test_that_says_all_is_isolated(self, two: list[Tenant]) -> None:
+        for tenant in two:
+            own = isolation_of(tenant.tag)
+            keep(tenant, gen_ai__operation__name="chat", prompt_source_tenant=tenant.slug)
+            keep(
+                tenant,
+                watermaster__vector_namespace=own.vector_namespace,
+                watermaster__cache_key=f"{own.cache_key_prefix}answers",
+            )
+
+        assert {surface.verdict for surface in traffic(two).values()} == {Verdict.ISOLATED}
+
+    @pytest.mark.parametrize(
+        ("attributes", "surface"),
+        [
+            ({"prompt_source_tenant": "initech"}, "prompts"),
+            ({"db__collection__name": "docs", "namespace_tenant": "initech"}, "vector namespaces"),
+        ],
+    )
+    def test_with_something_of_another_tenant_is_leaky(
+        self, attributes: dict[str, Any], surface: str, two: list[Tenant]
+    ) -> None:
+        keep(two[0], **attributes)
+
+        found = traffic(two)[surface]
+
+        assert (found.verdict, found.offenders) == (Verdict.LEAKY, ("acme: 1 spans",))
+
+    @pytest.mark.parametrize(
+        ("name", "surface"), [("cache_key", "cache keys"), ("vector_namespace", "vector namespaces")]
+    )
+    def test_with_one_name_in_two_tenants_is_leaky(self, name: str, surface: str, two: list[Tenant]) -> None:
+        for tenant in two:
+            keep(tenant, **{f"watermaster__{name}": "the-same"})
+
+        found = traffic(two)[surface]
+
+        assert (found.verdict, found.offenders) == (Verdict.LEAKY, ("the-same in acme, initech",))
+
+    @pytest.mark.parametrize(
+        ("attributes", "surface"),
+        [
+            ({"watermaster__cache_key": "answers"}, "cache keys"),
+            ({"db__collection__name": "docs"}, "vector namespaces"),
+            ({"gen_ai__operation__name": "chat"}, "prompts"),
+        ],
+    )
+    def test_that_does_not_say_is_unknown(self, attributes: dict[str, Any], surface: str, two: list[Tenant]) -> None:
+        keep(two[0], **attributes)
+
+        assert traffic(two)[surface].verdict == Verdict.UNKNOWN
+
+
+class TestCommand:
+    def test_lists_every_surface_and_fails_unless_all_are_isolated(self, two: list[Tenant]) -> None:
+        keep(two[0], prompt_source_tenant="initech")
+        output = StringIO()
+
+        with pytest.raises(CommandError, match="are not known to be isolated"):
+            call_command("isolation_audit", stdout=output)
+
+        lines = output.getvalue().splitlines()
+        assert any(line.startswith("leaky     prompts:") for line in lines)
+        assert sum(line.startswith(("isolated", "leaky", "unknown")) for line in lines) == 13
