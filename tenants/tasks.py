@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from celery import shared_task
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 
 from kernel.ids import PLATFORM_TAG, Tag
 from kernel.tasks import TenantTask
@@ -88,7 +88,7 @@ def deliver_of_platform(*, subscription: str) -> None:
 def _hand_out(tag: Tag) -> list[UUID]:
     try:
         return hand_out_events(tag=tag, has_time=_has_time())
-    except (OperationalError, NobodyThere) as error:
+    except (OperationalError, InterfaceError, NobodyThere) as error:
         _logger.warning("Events of %s were left to the next visit: %s", tag, type(error).__name__)
         return []
 
@@ -96,7 +96,7 @@ def _hand_out(tag: Tag) -> list[UUID]:
 def _deliver(tag: Tag, subscription: UUID) -> None:
     try:
         deliver(tag=tag, subscription_id=subscription, has_time=_has_time())
-    except (OperationalError, NobodyThere) as error:
+    except (OperationalError, InterfaceError, NobodyThere) as error:
         _logger.warning("Deliveries of %s were left to the next visit: %s", tag, type(error).__name__)
 
 

@@ -1,10 +1,12 @@
 """Whom the worker visits, whom it does not, and what a receiver that hangs costs the others."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from kernel.ids import Tag
 from kernel.tenancy import in_public, in_tenant
@@ -85,6 +87,28 @@ class TestDue:
             assert not WebhookDue.objects.filter(tag="a" * 20).exists()
         with pytest.raises(NobodyThere):
             hand_out_events(tag=Tag("a" * 20), has_time=lambda: True)
+
+
+class TestTwoWorkers:
+    def test_do_not_send_the_same_twice(self, hooks: Hooks, sink: Sink) -> None:
+        hooks.subscribe(sink.url, "budget.funded")
+        hooks.happen(*["budget.funded"] * 40)
+        sink.delay_s = 0.005
+        together = Barrier(2)
+
+        def work(_: int) -> None:
+            try:
+                together.wait()
+                hooks.visit()
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(work, range(2)))
+        hooks.visit()
+
+        assert len(sink.ids) == len(set(sink.ids)) == 40
+        assert {each.status for each in hooks.deliveries()} == {"SUCCESS"}
 
 
 class TestHanging:
