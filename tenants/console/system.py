@@ -13,7 +13,7 @@ from kernel.metrics.recent import Recent, recent_decisions
 from kernel.pages.moments import duration_text
 from kernel.tenancy import in_public
 from telemetry.selectors.outbox import waiting_events
-from tenants.selectors.marks import marks
+from tenants.selectors.marks import Mark, marks
 from tenants.selectors.platform_state import queue_state, seconds_since, versions
 from tenants.selectors.standing import standing_totals
 from tenants.selectors.verifications import unsound_books, verification_totals
@@ -53,10 +53,7 @@ def system(request: HttpRequest) -> HttpResponse:
         "waiting": waiting,
         "waiting_age": _since(waiting.since, now=now),
         "recent": _recent_words(recent_decisions(now_s=now.timestamp())),
-        "marks": [
-            (_MARKS.get(mark.name, mark.name), mark, duration_text(int(mark.lag_s * 1000)), mark.lag_s > _LAG_WARN_S)
-            for mark in marks()
-        ],
+        "marks": [(_MARKS.get(mark.name, mark.name), mark, *_late(mark)) for mark in marks()],
         "proven": proven,
         "proof_is_old": proven.oldest_at is not None and now - proven.oldest_at > _PROOF_AGE_MAX,
         "unsound": unsound_books(limit=_UNSOUND_MAX) if proven.unsound else (),
@@ -68,6 +65,11 @@ def system(request: HttpRequest) -> HttpResponse:
 def _since(at: datetime | None, *, now: datetime) -> str:
     seconds = seconds_since(at, now=now)
     return "" if seconds is None else duration_text(seconds * 1000)
+
+
+def _late(mark: Mark) -> tuple[str, bool]:
+    """How late the work is, in words, and whether somebody should look; no word where it is not a second."""
+    return duration_text(int(mark.lag_s) * 1000) if mark.lag_s >= 1 else "", mark.lag_s > _LAG_WARN_S
 
 
 def _recent_words(recent: Recent | None) -> dict[str, Any] | None:

@@ -115,6 +115,44 @@ class TestLine:
         assert log.text == f"WARNING trial.structured: what happened (tenant={TAG} password={REMOVED})\n"
 
 
+class TestFailure:
+    def test_says_what_kind_and_where_and_not_its_text(self, log: Log) -> None:
+        try:
+            try:
+                raise KeyError("what a customer wrote")
+            except KeyError as error:
+                raise ValueError("and this") from error
+        except ValueError:
+            log.plain.exception("It failed")
+            log.structured.exception("it failed")
+
+        for line in log.lines():
+            assert line["exception"].startswith("builtins.KeyError\n")
+            assert "then builtins.ValueError\n" in line["exception"]
+            assert "test_logs.py" in line["exception"]
+        # The line of code is shown, so the text is looked for where the values would be.
+        assert "KeyError: 'what" not in log.text
+        assert "ValueError: and" not in log.text
+
+    def test_of_a_task_is_named_by_its_kind(self, log: Log) -> None:
+        failure = ValueError("what a customer wrote")
+        arguments = {"name": "t", "id": "1", "description": "raised unexpected", "exc": repr(failure)}
+        record = logging.LogRecord(
+            "celery.app.trace",
+            logging.ERROR,
+            "",
+            0,
+            "Task %(name)s[%(id)s] %(description)s: %(exc)s",
+            (arguments,),
+            (ValueError, failure, None),
+        )
+        logging.getLogger("trial").handlers[0].handle(record)
+
+        (line,) = log.lines()
+        assert line["event"] == "Task t[1] raised unexpected: builtins.ValueError"
+        assert "customer" not in log.text
+
+
 class TestSecret:
     @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS.keys())
     @pytest.mark.parametrize("log_format", ["json", "text"])

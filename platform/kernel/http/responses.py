@@ -2,7 +2,6 @@
 
 import logging
 import math
-import traceback
 from typing import Final
 
 import psycopg
@@ -14,6 +13,7 @@ from rest_framework.exceptions import APIException, AuthenticationFailed, NotAut
 
 from kernel.http.correlation import correlation_of
 from kernel.http.errors import ProtocolError, error_of_status, render_error, unavailable
+from kernel.logs.failures import name_of, where
 
 logger = logging.getLogger("watermaster.http")
 
@@ -62,7 +62,7 @@ def exception_response(exception: Exception, request: HttpRequest) -> HttpRespon
             error.status,
             correlation.request_id,
             correlation.trace_id,
-            _where(exception) if error.status == 500 else _name(exception),
+            where(exception) if error.status == 500 else name_of(exception),
         )
     return protocol_response(error, request)
 
@@ -80,16 +80,3 @@ def _protocol_error_of(exception: Exception) -> ProtocolError:
         wait = getattr(exception, "wait", None)
         return error_of_status(exception.status_code, retry_after_s=None if wait is None else math.ceil(wait))
     return error_of_status(500)
-
-
-def _where(exception: BaseException) -> str:
-    """The types of `exception` and its causes, and the lines of code that they passed."""
-    cause = exception.__cause__ or exception.__context__
-    before = f"{_where(cause)}then " if cause is not None else ""
-    return f"{before}{_name(exception)}\n{''.join(traceback.format_tb(exception.__traceback__))}"
-
-
-def _name(exception: BaseException) -> str:
-    sqlstate = getattr(exception, "sqlstate", None)
-    name = f"{type(exception).__module__}.{type(exception).__qualname__}"
-    return f"{name} ({sqlstate})" if sqlstate else name

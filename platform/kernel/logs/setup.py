@@ -9,6 +9,7 @@ from structlog import stdlib
 from structlog.typing import Processor
 
 from kernel.logs.context import add_context
+from kernel.logs.failures import NameFailuresOnly, add_failure
 from kernel.logs.redaction import redacted_fields
 
 #: JSON for machines; text for whoever sits before the terminal.
@@ -38,7 +39,8 @@ def logging_config(*, log_format: str, level: str, known_secrets: Sequence[str],
                 "foreign_pre_chain": _shared(),
             }
         },
-        "handlers": {"lines": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "filters": {"failures": {"()": NameFailuresOnly}},
+        "handlers": {"lines": {"class": "logging.StreamHandler", "formatter": "lines", "filters": ["failures"]}},
         "root": {"handlers": ["lines"], "level": level},
         "loggers": {
             # Django's own handlers would write past the redaction.
@@ -61,7 +63,7 @@ def _shared() -> list[Processor]:
         stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
+        add_failure,
     ]
 
 
