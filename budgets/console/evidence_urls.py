@@ -4,9 +4,12 @@ from django.urls import URLPattern, path
 
 from budgets.console.evidence import evidence, evidence_export, evidence_trace
 from budgets.console.platform_evidence import platform_evidence
+from budgets.console.reach import reach, reach_stop
 
 ops: list[URLPattern] = [
     path("evidence/", platform_evidence, name="evidence"),
+    path("evidence/reach/", reach, name="evidence_reach"),
+    path("evidence/reach/stop/", reach_stop, name="evidence_reach_stop"),
 ]
 books: list[URLPattern] = [
     path("evidence/", evidence, name="evidence"),

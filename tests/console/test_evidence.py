@@ -8,7 +8,9 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
+from budgets.models import KillSwitch
 from budgets.services.evidence import keep_evidence
+from kernel.tenancy import in_tenant
 from telemetry.evidence.otlp.protobuf import read_protobuf
 from telemetry.evidence.reading import Owner
 from telemetry.findings.models import EvidenceStanding
@@ -128,3 +130,47 @@ class TestEvidenceOfAll:
 
     def test_is_closed_to_members(self, ada: User) -> None:
         assert signed_in(ada).get("/ops/evidence/").status_code == 404
+
+
+class TestReach:
+    def test_names_who_used_a_key_since_when_and_by_which_agents(
+        self, acme: Tenant, initech: Tenant, browser: Client
+    ) -> None:
+        first = span("hit", ago_seconds=3_600, watermaster__cache_key="answers", gen_ai__agent__name="planner")
+        keep(acme, first, span("hit", watermaster__cache_key="answers"))
+        keep(initech, span("hit", watermaster__cache_key="answers"), span("other", watermaster__cache_key="mine"))
+
+        text = " ".join(text_of(browser.get("/ops/evidence/reach/?text=answers")).split())
+
+        assert text.index("/ops/tenants/acme/evidence/") < text.index("/ops/tenants/initech/evidence/")
+        assert "planner" in text
+        assert "initech" not in text_of(browser.get("/ops/evidence/reach/?text=nothing"))
+
+    def test_stops_just_the_agents_that_used_it(self, acme: Tenant, initech: Tenant, browser: Client) -> None:
+        keep(acme, span(watermaster__vector_namespace="docs", gen_ai__agent__name="planner"))
+        keep(acme, span(watermaster__vector_namespace="own", gen_ai__agent__name="other"))
+        keep(initech, span(watermaster__vector_namespace="docs", gen_ai__agent__name="seeker"))
+        form = {"text": "docs", "preset": "Misbehaving agent", "more": "", "mode": "STOP_NEW", "extent": "agents"}
+
+        stale = browser.post("/ops/evidence/reach/stop/", form | {"seen": "3"})
+        answer = browser.post("/ops/evidence/reach/stop/", form | {"seen": "4"})
+
+        assert stale.status_code == 422
+        assert answer.status_code == 302
+        stopped = {}
+        for tenant in (acme, initech):
+            with in_tenant(tenant.tag):
+                stopped[tenant.slug] = list(KillSwitch.objects.values_list("level", "name"))
+        assert stopped == {"acme": [("agent", "planner")], "initech": [("agent", "seeker")]}
+
+    def test_stops_the_whole_tenants_where_that_is_asked(self, acme: Tenant, initech: Tenant, browser: Client) -> None:
+        keep(acme, span(watermaster__vector_namespace="docs"))
+        keep(initech, span())
+        form = {"text": "docs", "preset": "Misbehaving agent", "mode": "STOP_NEW", "extent": "tenants", "seen": "1"}
+
+        assert browser.post("/ops/evidence/reach/stop/", form).status_code == 302
+
+        with in_tenant(acme.tag):
+            assert KillSwitch.objects.get().level == "tenant"
+        with in_tenant(initech.tag):
+            assert not KillSwitch.objects.exists()

@@ -1,0 +1,113 @@
+"""`/ops/evidence/reach/`: whom a shared namespace or cache key reached; and stopping just these."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import messages
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from accounts.console.pages import page
+from accounts.console.place import place_of
+from accounts.roles import Act
+from budgets.console.stop_forms import StopForm
+from budgets.console.stopping import BUSY, act_answer
+from budgets.selectors.evidence_reach import LOOKED_AT_MAX, Reached, reach_of
+from budgets.services.evidence_stops import Extent, stop_reached
+from kernel.switches import SwitchLevel
+from telemetry.findings.selectors.standing import standings_of_evidence
+from tenants.selectors.directory import TenantLine, tenants_by_tag
+
+_TEXT_MAX: Final = 256
+_EXTENTS: Final = (
+    (Extent.AGENTS.value, "The agents that used it, and nothing else"),
+    (Extent.TENANTS.value, "The tenants that used it, as a whole"),
+)
+_CHANGED: Final = "Somebody else has used it meanwhile. Look at who, and press again."
+
+
+@dataclass(frozen=True, slots=True)
+class ReachRow:
+    tenant: TenantLine
+    reached: Reached
+
+
+class ReachStopForm(StopForm):
+    """`seen` is how many parts the reader saw: more of them are not stopped unseen."""
+
+    extent = forms.ChoiceField(label="What", choices=_EXTENTS, initial=Extent.AGENTS.value)
+    text = forms.CharField(max_length=_TEXT_MAX, widget=forms.HiddenInput)
+    seen = forms.CharField(max_length=20, widget=forms.HiddenInput)
+
+
+@page(Act.SEE_PLATFORM)
+def reach(request: HttpRequest) -> HttpResponse:
+    """Up to six queries."""
+    text = _text(request.GET.get("text", ""))
+    found = _reached(text)
+    tenants = tenants_by_tag([each.tag for each in found])
+    context = {
+        "section": "evidence",
+        "place": place_of(request),
+        "text": text,
+        "rows": [ReachRow(tenants[each.tag], each) for each in found if each.tag in tenants],
+        "spans": sum(each.spans for each in found),
+        "query": urlencode({"text": text}),
+        "looked_at_max": LOOKED_AT_MAX,
+    }
+    return render(request, "operate/evidence_reach.html", context)
+
+
+@page(Act.STOP_TENANT, send=Act.STOP_TENANT)
+def reach_stop(request: HttpRequest) -> HttpResponse:
+    """Throws a kill switch for each that was reached. Safe to repeat."""
+    place = place_of(request)
+    text = _text((request.POST if request.method == "POST" else request.GET).get("text", ""))
+    found = _reached(text)
+    back = f"{reverse('ops:evidence_reach')}?{urlencode({'text': text})}"
+    seen = str(_parts(found))
+    form = ReachStopForm(request.POST if request.method == "POST" else None, initial={"text": text, "seen": seen})
+    if request.method == "POST" and form.is_valid():
+        if form.cleaned_data["seen"] != seen:
+            form.add_error(None, _CHANGED)
+        else:
+            stop = form.stop(level=SwitchLevel.TENANT)
+            try:
+                parts = stop_reached(
+                    found,
+                    extent=Extent(form.cleaned_data["extent"]),
+                    reason=stop.reason,
+                    mode=stop.mode,
+                    actor=place.actor(stop.reason),
+                )
+            except OperationalError:
+                form.add_error(None, BUSY)
+            else:
+                stopped = sum(part.is_stopped for part in parts)
+                messages.success(request, f"{stopped} of {len(parts)} are stopped. Each can be lifted under Switches.")
+                return redirect(back)
+    context = {
+        "section": "evidence",
+        "title": "Stop those that were reached",
+        "words": f"{len(found)} tenants used {text or 'nothing'}. Everybody else goes on.",
+        "button": "Stop these now",
+        "is_stop": True,
+        "back": back,
+    }
+    return act_answer(request, place, context, form)
+
+
+def _reached(text: str) -> list[Reached]:
+    return reach_of(text, [each.tag for each in standings_of_evidence(limit=LOOKED_AT_MAX)]) if text else []
+
+
+def _parts(found: list[Reached]) -> int:
+    return sum(1 + len(each.agents) for each in found)
+
+
+def _text(said: str) -> str:
+    return said.replace("\0", "").strip()[:_TEXT_MAX]
