@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth import authenticate
 from django.db import connections
+from pytest_django import Settings
 
 from accounts.keys.models import ApiKey
 from accounts.keys.selectors.keys import verified_key
@@ -26,6 +27,11 @@ from kernel.ids import PLATFORM_TAG, Tag
 from kernel.tenancy import in_public, in_tenant
 from tenants.models import Plan, Tenant
 from tests.support.demo import seed
+from vault.backends.options import CredentialOptions
+from vault.kinds import Health
+from vault.locations import Location
+from vault.selectors.references import reference_lines
+from vault.services.fetching import probe
 
 
 def tag_of(slug: str) -> Tag:
@@ -57,6 +63,22 @@ class TestStage:
                 assert (root.allocated, root.period) == (daily * USD, "DAY")
                 templates = dict(RunTemplate.objects.values_list("name", "amount"))
                 assert templates == {"code-review": 5 * USD, "deep-analysis": 30 * USD, "chat": 1 * USD}
+
+    def test_each_tenant_has_its_references_to_files_that_are_there(self, folder: Path, settings: Settings) -> None:
+        settings.CREDENTIALS = CredentialOptions(folder=folder / "credentials")
+        for _ in range(2):
+            seed("--without-traffic")
+
+        for slug, scopes in (("acme", ["slack:write", "zendesk:read"]), ("initech", ["zendesk:read"])):
+            tag = tag_of(slug)
+            with in_tenant(tag):
+                references = {reference.scope: reference for reference in reference_lines(limit=10)}
+            assert sorted(references) == scopes
+            for reference in references.values():
+                location = Location(path=reference.path, key=reference.key)
+                assert probe(tag=tag, back_end=reference.back_end, location=location) == Health.GOOD
+                file = folder / "credentials" / "wm" / tag / reference.provider
+                assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 class TestAccess:

@@ -48,11 +48,8 @@ from tests.support.owner import delete_shared
 from tests.support.spans import request_of, span
 from tests.support.tenants import drop_tenant
 from tests.support.webhooks import Hooks
-from vault.kinds import OPERATOR_BACK_ENDS, BackEnd
-from vault.locations import Location
+from vault.backends.options import CredentialOptions
 from vault.models import CredentialReference
-from vault.services.reference_checks import NewReference
-from vault.services.references import add_reference
 
 #: Whose pages the samples lead to.
 SLUG: Final = "acme"
@@ -125,8 +122,8 @@ class Scene:
 @contextmanager
 def demo_scene(folder: Path) -> Iterator[Scene]:
     """Both demo tenants with their day of traffic; gone afterwards. Keys go to `folder`."""
-    before = settings.VAR_DIR
-    settings.VAR_DIR = folder
+    before = settings.VAR_DIR, settings.CREDENTIALS
+    settings.VAR_DIR, settings.CREDENTIALS = folder, CredentialOptions(folder=folder / "credentials")
     try:
         seed()
         tenants = {tenant.slug: tenant for tenant in Tenant.objects.filter(slug__in=["acme", "initech"])}
@@ -135,7 +132,7 @@ def demo_scene(folder: Path) -> Iterator[Scene]:
             people = _people(stack, acme, initech)
             yield Scene(acme=acme, initech=initech, people=people, samples=_samples(acme))
     finally:
-        settings.VAR_DIR = before
+        settings.VAR_DIR, settings.CREDENTIALS = before
         with in_public():
             WebhookSubscription.objects.filter(url=NOBODY_LISTENS).delete()
         shared_lanes().close()
@@ -262,15 +259,7 @@ def _request(acme: Tenant, budget: Budget) -> BudgetRequest:
 
 def _reference() -> CredentialReference:
     """Where the secret of a tool of acme's lives."""
-    new = NewReference(
-        name="Slack",
-        provider="slack",
-        scope="slack:write",
-        back_end=BackEnd.KV,
-        location=Location(path="wm/{tenant}/slack", key="token"),
-        note="chat:write in two channels",
-    )
-    return add_reference(new, allowed=OPERATOR_BACK_ENDS, actor=TEST_ACTOR, now=datetime.now(UTC))
+    return CredentialReference.objects.get(scope="slack:write")
 
 
 def _reconciliation(tenant: Tenant) -> str:

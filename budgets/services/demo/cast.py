@@ -43,6 +43,16 @@ class LateCost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DemoReference:
+    """Where the secret of a tool lives; in the demo, in a file that holds none."""
+
+    name: str
+    provider: str
+    right: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DemoTenant:
     slug: str
     name: str
@@ -52,7 +62,10 @@ class DemoTenant:
     budgets: tuple[DemoBudget, ...]
     workloads: tuple[Workload, ...]
     late_costs: tuple[LateCost, ...] = ()
+    references: tuple[DemoReference, ...] = ()
 
+
+_ZENDESK: Final = DemoReference(name="Zendesk", provider="zendesk", right="read", note="Tickets, to be read")
 
 ACME: Final = DemoTenant(
     slug="acme",
@@ -60,6 +73,10 @@ ACME: Final = DemoTenant(
     plan="enterprise",
     time_zone="Asia/Kolkata",
     owner_email="ada@acme.test",
+    references=(
+        DemoReference(name="Slack", provider="slack", right="write", note="chat:write in two channels"),
+        _ZENDESK,
+    ),
     budgets=(
         DemoBudget(scope="workspace:prod", allocated=60 * USD),
         DemoBudget(scope="workspace:prod/agent:support", allocated=45 * USD),
@@ -130,6 +147,7 @@ INITECH: Final = DemoTenant(
     plan="trial",
     time_zone="America/New_York",
     owner_email="ben@initech.test",
+    references=(_ZENDESK,),
     budgets=(
         DemoBudget(scope="workspace:helpdesk", allocated=4 * USD),
         DemoBudget(scope="workspace:helpdesk/agent:answers", allocated=150 * CENT),

@@ -23,6 +23,7 @@ from budgets.services.demo.access import (
 )
 from budgets.services.demo.cast import OPERATOR_EMAIL, TENANTS, DemoTenant
 from budgets.services.demo.play import NotPlayable, play_day, was_played
+from budgets.services.demo.references import ensure_references
 from budgets.services.demo.stage import ACTOR, ensure_tenant, is_in_business
 from budgets.services.plan_seeding import ensure_plans
 from budgets.services.visits import visit_books
@@ -49,6 +50,8 @@ class Command(BaseCommand):
         ensure_plans(actor=ACTOR, now=now)
         ensure_catalogue_prices(actor=ACTOR, now=now)
         tags = {tenant.slug: ensure_tenant(tenant, now=now) for tenant in TENANTS}
+        for tenant in TENANTS:
+            ensure_references(tenant, tag=tags[tenant.slug], folder=settings.CREDENTIALS.folder, now=now)
         values = self._access(path, tags, now=now)
         self.stdout.write(f"Keys and sign-in: {path}")
         for tenant in () if without_traffic else TENANTS:
