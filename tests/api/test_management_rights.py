@@ -38,6 +38,7 @@ def routes() -> Iterator[tuple[str, Any]]:
 SAMPLES = {
     "<name:slug>": "acme",
     "<uuid:budget_id>": str(uuid7()),
+    "<uuid:alert_id>": str(uuid7()),
     "<slug:key_id>": "0123456789abcdef",
     "<seq:seq>": "999999",
     "<name:name>": "chat",

@@ -3,6 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import IntConverter, StringConverter
 
+from budgets.api.management.alerts import AlertResolve, Alerts
 from budgets.api.management.books import Decisions, Ledger, Reservations
 from budgets.api.management.budgets import BudgetClose, BudgetFreeze, Budgets, BudgetUnfreeze, OneBudget
 from budgets.api.management.corrections import ChargeCorrection
@@ -59,6 +60,8 @@ urlpatterns = [
     path(f"{_TENANT}/reservations", Reservations.as_view(), name="reservations"),
     path(f"{_TENANT}/shadow", ShadowReport.as_view(), name="shadow_report"),
     path(f"{_TENANT}/shadow/limits", RecommendedLimits.as_view(), name="recommended_limits"),
+    path(f"{_TENANT}/alerts", Alerts.as_view(), name="alerts"),
+    path(f"{_TENANT}/alerts/<uuid:alert_id>/resolve", AlertResolve.as_view(), name="alert_resolve"),
     path(f"{_TENANT}/decisions", Decisions.as_view(), name="decisions"),
     path(f"{_TENANT}/ledger", Ledger.as_view(), name="ledger"),
     path(f"{_TENANT}/ledger/<seq:seq>/correct", ChargeCorrection.as_view(), name="charge_correction"),

@@ -90,6 +90,8 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("shadow_report", "GET"): _POLICIES_READ,
     ("recommended_limits", "GET"): _POLICIES_READ,
     ("shadow_enforcement", "POST"): _POLICIES_WRITE,
+    ("alerts", "GET"): _BUDGETS_READ,
+    ("alert_resolve", "POST"): _BUDGETS_WRITE,
     ("decisions", "GET"): _RESERVATIONS_LIST,
     ("ledger", "GET"): _BUDGETS_READ,
     ("charge_correction", "POST"): _PLATFORM_WRITES,
