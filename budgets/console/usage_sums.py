@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from budgets.selectors.budget_lines import BudgetLine
 from budgets.selectors.steps import Step, local_midnight
@@ -60,7 +60,7 @@ def span_of(name: str, *, now: datetime, time_zone: str) -> Span:
 
 
 def added(sums: Sequence[UsageSums]) -> UsageSums:
-    counts = {
+    counts: dict[str, Any] = {
         name: tuple(sum(column) for column in zip(*(getattr(each, name) for each in sums), strict=True))
         for name in HISTOGRAMS
     }

@@ -140,6 +140,7 @@ class RollupMark(models.Model):
     decisions_at = models.DateTimeField(null=True)
     decision_ids = ArrayField(models.UUIDField(), default=list)
     rolled_up_at = models.DateTimeField(null=True)
+    decisions_kept_since = models.DateTimeField(null=True, help_text="Earlier decisions were exported and dropped.")
 
     class Meta:
         db_table = "rollup_mark"

@@ -161,6 +161,6 @@ def rolled_up_at() -> datetime | None:
 
 
 def _sums(row: Mapping[str, Any]) -> UsageSums:
-    numbers = {name: int(row[name]) for name in _FIELDS if name not in HISTOGRAMS}
-    counts = {name: tuple(row[name]) for name in HISTOGRAMS}
+    numbers: dict[str, Any] = {name: int(row[name]) for name in _FIELDS if name not in HISTOGRAMS}
+    counts: dict[str, Any] = {name: tuple(row[name]) for name in HISTOGRAMS}
     return UsageSums(**numbers, **counts)

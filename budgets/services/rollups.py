@@ -30,6 +30,10 @@ _ADD_DECISIONS: Final = (
 )
 _ADD_UNHELD: Final = read_sql("budgets", "add_unheld_decisions")
 
+_FORGET_DECISIONS: Final = (
+    "DELETE FROM decision_rollup WHERE bucket_at >= coalesce(%(since)s::timestamptz, '-infinity')"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RolledUp:
@@ -58,15 +62,16 @@ def roll_up(*, tag: Tag, has_time: Callable[[], bool], step: int = STEP) -> Roll
 def rebuild(*, tag: Tag) -> RolledUp:
     """Make all sums again from the books. Until it is done pages show a part; killed, the next roll-up goes on.
 
-    Only as good as the books: what was removed from them since cannot be counted again.
+    Counts of decisions that were exported and dropped stay as they are.
     """
     with in_tenant(tag), transaction.atomic():
         mark = _locked_mark()
         # Not by the models: with keys of several columns they would read every row first.
         _run("DELETE FROM usage_rollup", {})
         _run("DELETE FROM usage_day", {})
-        _run("DELETE FROM decision_rollup", {})
-        mark.ledger_seq, mark.decisions_at, mark.decision_ids, mark.rolled_up_at = 0, None, [], None
+        kept_since = mark.decisions_kept_since
+        _run(_FORGET_DECISIONS, {"since": kept_since})
+        mark.ledger_seq, mark.decisions_at, mark.decision_ids, mark.rolled_up_at = 0, kept_since, [], None
         mark.save(force_update=True)
     return roll_up(tag=tag, has_time=lambda: True)
 
@@ -78,9 +83,9 @@ def _one_step(step: int) -> RolledUp:
         until = min(mark.ledger_seq + step, last_seq)
         entries = max(until - mark.ledger_seq, 0)
         if entries:
-            bounds = {"after": mark.ledger_seq, "until": until}
+            bounds: dict[str, Any] = {"after": mark.ledger_seq, "until": until}
             _run(_ADD_USAGE, bounds)
-            _run(_ADD_DECISIONS, bounds)
+            _run(_ADD_DECISIONS, bounds | {"kept_since": mark.decisions_kept_since})
             mark.ledger_seq = until
         decisions, is_cut = _add_unheld(mark, step)
         mark.rolled_up_at = _now()

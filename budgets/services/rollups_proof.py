@@ -6,6 +6,7 @@ ranges, each a short statement. Traffic and roll-ups go on meanwhile and make no
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -82,7 +83,8 @@ def rollup_differences(tag: Tag) -> Iterator[RollupDifference]:
     yield from _compared("charges", snapshot.charges, charges)
     yield from _compared("usage_rollup", snapshot.usage, usage)
     yield from _compared("usage_day", snapshot.days, _by_days(usage, zone))
-    yield from _compared("decision_rollup", snapshot.decisions, decisions)
+    since = mark.decisions_kept_since
+    yield from _compared("decision_rollup", _kept(snapshot.decisions, since), _kept(decisions, since))
 
 
 def _snapshot() -> _Snapshot:
@@ -115,6 +117,11 @@ def _compared(table: str, noted: Mapping[Any, _Sums], counted: Mapping[Any, _Sum
             for name, value in counted[key].items():
                 if noted[key][name] != value:
                     yield RollupDifference(table, where, f"{name} is {noted[key][name]}, the books say {value}")
+
+
+def _kept(decisions: Mapping[_Key, _Sums], since: datetime | None) -> Mapping[_Key, _Sums]:
+    """Those of which the books still have all."""
+    return decisions if since is None else {key: sums for key, sums in decisions.items() if key[0] >= since}
 
 
 def _by_days(usage: Mapping[_Key, _Sums], zone: ZoneInfo) -> dict[_Key, _Sums]:

@@ -266,7 +266,7 @@ def _kill_family(process: "subprocess.Popen[bytes]") -> None:
 def _kill_broker(server: OwnServer) -> None:
     valkey = Valkey(layout=server.servers.layout, account=server.servers.account())
     with redis.Redis.from_url(server.servers.layout.redis_url) as client:
-        pid = int(client.info("server")["process_id"])  # type: ignore[index]
+        pid = int(client.info("server")["process_id"])
     psutil.Process(pid).kill()
     _wait(lambda: not valkey.is_running())
 
