@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +35,7 @@ from kernel.ids import mint_wire_id, uuid7
 from kernel.lanes import shared_lanes
 from kernel.money import Unit
 from kernel.tenancy import in_public, in_tenant
+from routing.services.evidence_visits import visit_evidence
 from telemetry.evidence.otlp.protobuf import read_protobuf
 from telemetry.evidence.reading import Owner
 from telemetry.findings.models import EvidenceStanding
@@ -209,12 +210,18 @@ def _alert(acme: Tenant) -> UUID:
 
 
 def _trace(acme: Tenant) -> str:
-    """A trace with a call of a model, and a search in somebody else's namespace."""
-    trace_id = bytes(range(1, 17))
-    call = span("chat", trace_id=trace_id, gen_ai__system="openai", gen_ai__request__model="gpt-5")
-    search = span("search", trace_id=trace_id, parent=call.span_id, db__collection__name="wm_" + "b" * 20)
-    sent = read_protobuf(request_of(call, search).SerializeToString())
-    keep_evidence(sent, owner=Owner(tag=acme.tag, slug=acme.slug), actor=TEST_ACTOR, now=datetime.now(UTC))
+    """A trace with a call of a model that two have seen, and a search in somebody else's namespace; all counted."""
+    trace_id, now = bytes(range(1, 17)), datetime.now(UTC)
+    used: Any = {"gen_ai__usage__input_tokens": 1_200, "gen_ai__usage__output_tokens": 340}
+    named: Any = {"gen_ai__system": "openai", "gen_ai__request__model": "gpt-5", "gen_ai__operation__name": "chat"}
+    turn = span("turn", trace_id=trace_id, seconds=3, gen_ai__agent__name="planner")
+    outer = span("ChatOpenAI", trace_id=trace_id, parent=turn.span_id, seconds=1.4, **named, **used)
+    call = span("chat gpt-5", trace_id=trace_id, parent=outer.span_id, seconds=1.3, **named, **used)
+    search = span("search", trace_id=trace_id, parent=turn.span_id, db__collection__name="wm_" + "b" * 20)
+    failed = span("refund", trace_id=trace_id, parent=turn.span_id, is_error=True, gen_ai__tool__name="refund")
+    sent = read_protobuf(request_of(turn, outer, call, search, failed).SerializeToString())
+    keep_evidence(sent, owner=Owner(tag=acme.tag, slug=acme.slug), actor=TEST_ACTOR, now=now)
+    visit_evidence(tag=acme.tag, ends_at=now, now=now + timedelta(minutes=1), has_time=lambda: True)
     return trace_id.hex()
 
 
