@@ -13,7 +13,10 @@ __all__ = ["Unsound", "VerificationTotals", "VerifiedPart", "unsound_books", "ve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationTotals:
-    """Of all tenants with books. `oldest_at` is of the one proven longest ago, `latest_at` of the last one."""
+    """Of all tenants with books. `oldest_at` is of the one proven longest ago, `latest_at` of the last one.
+
+    `unsound` are those in which the last proof of any part found something.
+    """
 
     tenants: int
     proven: int
@@ -41,7 +44,7 @@ def verification_totals(*, part: VerifiedPart = VerifiedPart.LEDGER) -> Verifica
         row = Tenant.objects.exclude(status=TenantStatus.PROVISIONING).aggregate(
             tenants=Count("pk", distinct=True),
             proven=Count("verifications__tag", filter=mine),
-            unsound=Count("verifications__tag", filter=mine & Q(verifications__differences__gt=0)),
+            unsound=Count("pk", filter=Q(verifications__differences__gt=0), distinct=True),
             oldest_at=Min("verifications__at", filter=mine),
             latest_at=Max("verifications__at", filter=mine),
         )

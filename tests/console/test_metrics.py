@@ -80,6 +80,16 @@ class TestVerification:
             differences=1,
             first="L2 budget: 5, not 6",
         )
+        # Another part of the same books makes them no more unsound.
+        note_verification(
+            tag=acme.tag,
+            part=VerifiedPart.SEALS,
+            at=datetime.now(UTC),
+            took_ms=5,
+            read=10,
+            differences=2,
+            first="seal 3",
+        )
 
         found = gauges()
 

@@ -104,7 +104,9 @@ LEDGER_UNVERIFIED: Final = Metric(
     "watermaster_ledger_tenants_never_verified", Kind.GAUGE, "Tenants whose books were never verified."
 )
 LEDGER_UNSOUND: Final = Metric(
-    "watermaster_ledger_tenants_unsound", Kind.GAUGE, "Tenants whose last verification found a difference."
+    "watermaster_ledger_tenants_unsound",
+    Kind.GAUGE,
+    "Tenants in whose books, sums or seals the last verification found a difference.",
 )
 HOLDS_OPEN: Final = Metric("watermaster_holds_open", Kind.GAUGE, "Reservations that hold money, as last noted.")
 BUILD: Final = Metric("watermaster_build_info", Kind.GAUGE, "1, with the version as a label.", ("version",))
