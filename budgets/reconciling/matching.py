@@ -7,7 +7,7 @@ model and the same tokens, the nearest in time, and not further apart than `APAR
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -85,15 +85,21 @@ def _by_likeness(
             left.append(each)
             continue
         at = each.at
-        place = bisect_left(line, at, key=lambda charge: charge.at)
-        nearest = min(line[max(place - 1, 0) : place + 1], key=lambda charge: abs(charge.at - at))
-        if abs(nearest.at - at) > APART_MAX:
+        nearest = _nearest(line, at)
+        if abs(line[nearest].at - at) > APART_MAX:
             left.append(each)
             continue
-        line.remove(nearest)
-        taken.add(nearest.seq)
-        pairs.append((each, nearest))
+        # By its place: a tool that asks the same thing again and again has a long line of equals.
+        found = line.pop(nearest)
+        taken.add(found.seq)
+        pairs.append((each, found))
     return pairs, left, [charge for charge in booked if charge.seq not in taken]
+
+
+def _nearest(line: Sequence[Booked], at: datetime) -> int:
+    """The place of the charge nearest in time; `line` is in order of time, and not empty."""
+    place = bisect_left(line, at, key=lambda charge: charge.at)
+    return min(range(max(place - 1, 0), min(place + 1, len(line))), key=lambda near: abs(line[near].at - at))
 
 
 def _differs(one: Observed, other: Booked, tolerance_ppm: int) -> bool:
