@@ -70,7 +70,7 @@ class Migration(migrations.Migration):
                 ('response_status', models.IntegerField(null=True)),
                 ('response_time_ms', models.IntegerField(null=True)),
                 ('error', models.TextField(blank=True, default='')),
-                ('subscription', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='telemetry.webhooksubscription')),
+                ('subscription', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='telemetry.webhooksubscription')),
             ],
             options={
                 'db_table': 'webhook_delivery',
