@@ -222,6 +222,7 @@ class TestPreparation:
             "screenshots",
             "bench",
             "bench-console",
+            "bench-workers",
             "replay",
             "help",
         ]
