@@ -18,6 +18,8 @@ def test_signs_in_with_the_token_that_is_there_now(tmp_path: Path) -> None:
         def do_POST(self) -> None:
             sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             asked.append((self.path, sent))
+            # The pod's token is replaced as soon as the first one was used, and before anybody is told.
+            jwt.write_text("second\n")
             self._say({"auth": {"client_token": sent["jwt"] + "-token", "lease_duration": 60, "renewable": True}})
 
         def do_GET(self) -> None:
@@ -33,8 +35,6 @@ def test_signs_in_with_the_token_that_is_there_now(tmp_path: Path) -> None:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
-            # The pod's token is replaced as soon as the first one was used.
-            jwt.write_text("second\n")
 
         def log_message(self, *_: object) -> None:
             """Nothing."""
