@@ -35,6 +35,7 @@ GRANTS: Final = {
     "tenant": KEEP,
     "tenant_domain": ADD,
     "ledger_check": EVERYTHING,
+    "evidence_standing": EVERYTHING,
     "tenant_due": EVERYTHING,
     "tenant_standing": EVERYTHING,
     "socialaccount_socialaccount": READ,
