@@ -23,7 +23,7 @@ _SHAPES: Final = (
     # Webhooks' and providers' keys, tokens of vaults, of AWS, of GitHub and Slack, and JSON web tokens.
     re.compile(
         r"\b(?:whsec_[\w+/=-]+|sk-[\w-]{16,}|hv[sbr]\.[\w-]{12,}|s\.[0-9A-Za-z]{24}\b|(?:AKIA|ASIA)[0-9A-Z]{16}|"
-        r"gh[opsur]_\w{20,}|xox[abprs]-[\w-]{10,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)",
+        r"gh[opsur]_\w{20,}|xox[abprs]-[\w-]{10,}|eyJ[\w-]{8,}(?:\.[\w-]*){0,2})",
         re.ASCII,
     ),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
@@ -37,7 +37,8 @@ _NAMED: Final = re.compile(
 #: Addresses that let somebody in: what stands in them is as good as a password.
 _LINKS: Final = re.compile(r"(/accounts/(?:invitation|password/reset)/)[\w-]{20,}", re.ASCII)
 _BEARER: Final = re.compile(r"\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
-_URL_LOGIN: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+(@)", re.IGNORECASE)
+# No scheme is longer; without a bound a text of many dots would be read once for each of them.
+_URL_LOGIN: Final = re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)[^\s/@]+(@)", re.IGNORECASE)
 _SECRET_NAMES: Final = re.compile(
     r"(^|_)pass(word|wd|phrase)?($|_)|secret|(^|_)token($|_)|api_?key$|authorization|cookie|private_?key|digest",
     re.IGNORECASE,
