@@ -116,14 +116,6 @@ class TestTooMuch:
         assert "cannot be read" in words
         assert sorted(row.name for row in kept(books.tenant)) == ["good", "many"]
 
-    def test_is_no_matter_to_those_who_wait(self, api_url: str, books: Books) -> None:
-        """A decision is answered while a large request is read."""
-        answer = httpx.get(
-            f"{api_url}/v1/balances", headers={"X-Cycles-API-Key": books.key.token}, params={"tenant": "acme"}
-        )
-
-        assert answer.status_code == 200
-
 
 class TestBroken:
     @pytest.mark.parametrize(

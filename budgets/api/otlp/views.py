@@ -1,10 +1,14 @@
 """POST /otlp/v1/traces: what runtimes saw, as OpenTelemetry exporters send it.
 
 The key decides whose it is. It may report what was used (reservations:commit), for that is what spans do. One request
-is read at a time in a process, and others wait a moment: decisions come first.
+is read at a time in a process, and a few others wait a moment: decisions come first. Who sends slowly keeps nobody's
+turn, and one tenant takes a part of the places only.
 """
 
 import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -39,7 +43,40 @@ UNPACKED_JSON_MAX: Final = 8 * 1024 * 1024
 #: How long a request waits for its turn before its exporter is told to come again.
 WAIT_SECONDS_MAX: Final = 1.0
 
+#: Requests in this process at once, each with a thread and with as much memory as it may send; and of one tenant.
+AT_ONCE_MAX: Final = 32
+AT_ONCE_OF_TENANT_MAX: Final = 8
+
 _turn: Final = threading.BoundedSemaphore(1)
+_places: Final[Counter[Tag]] = Counter()
+_places_lock: Final = threading.Lock()
+
+
+@contextmanager
+def place(tag: Tag) -> Iterator[None]:
+    """One of the places in this process. Refuses with 503 at once where none is free."""
+    with _places_lock:
+        if _places.total() >= AT_ONCE_MAX or _places[tag] >= AT_ONCE_OF_TENANT_MAX:
+            raise unavailable("Too many requests with spans at once. Send these again in a moment.")
+        _places[tag] += 1
+    try:
+        yield
+    finally:
+        with _places_lock:
+            _places[tag] -= 1
+            if not _places[tag]:
+                del _places[tag]
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """The one turn to read spans. Refuses with 503 after a moment."""
+    if not _turn.acquire(timeout=WAIT_SECONDS_MAX):
+        raise unavailable("Other spans are being read. Send these again in a moment.")
+    try:
+        yield
+    finally:
+        _turn.release()
 
 
 class TracesView(ProtocolView):
@@ -53,18 +90,14 @@ class TracesView(ProtocolView):
         content_type = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         if content_type not in {PROTOBUF, JSON}:
             raise error_of_status(415)
-        if not _turn.acquire(timeout=WAIT_SECONDS_MAX):
-            raise unavailable("Other spans are being read. Send these again in a moment.")
-        try:
-            raw = read_packed_body(
-                request, sent_max=SENT_MAX, unpacked_max=UNPACKED_JSON_MAX if content_type == JSON else UNPACKED_MAX
-            )
-            sent = _read(raw, content_type)
-            with closes_shared_connections():
-                owner, actor = _reporter(request, caller.tag)
-                recorded = keep_evidence(sent, owner=owner, actor=actor, now=datetime.now(UTC))
-        finally:
-            _turn.release()
+        with place(caller.tag):
+            body = read_packed_body(request, sent_max=SENT_MAX)
+            with turn():
+                raw = body.unpacked(size_max=UNPACKED_JSON_MAX if content_type == JSON else UNPACKED_MAX)
+                sent = _read(raw, content_type)
+                with closes_shared_connections():
+                    owner, actor = _reporter(request, caller.tag)
+                    recorded = keep_evidence(sent, owner=owner, actor=actor, now=datetime.now(UTC))
         response = answer_to(recorded, content_type=content_type)
         response.headers["X-Cycles-Tenant"] = owner.slug
         return response

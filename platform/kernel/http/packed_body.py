@@ -1,6 +1,7 @@
 """Request bodies that may be packed with gzip: read up to a limit, and unpacked up to another one."""
 
 import zlib
+from dataclasses import dataclass, field
 from typing import Final
 
 from django.http import HttpRequest, UnreadablePostError
@@ -12,11 +13,27 @@ _AT_ONCE: Final = 64 * 1024
 _STREAMS_MAX: Final = 64
 
 
-def read_packed_body(request: HttpRequest, *, sent_max: int, unpacked_max: int) -> bytes:
-    """The body of `request`, unpacked where it says that it is gzip. Sizes are in bytes.
+@dataclass(frozen=True, slots=True)
+class PackedBody:
+    """A body as it was sent."""
 
-    Refuses with 411, with 413 for one that is longer than `sent_max` or would unpack to more than `unpacked_max`, with
-    415 for another packing, and with 400 where it is cut off or no gzip. Never holds more than both limits together.
+    raw: bytes = field(repr=False)
+    is_gzip: bool
+
+    def unpacked(self, *, size_max: int) -> bytes:
+        """What it holds. Refuses with 413 what is more than `size_max`, with 400 what is cut off or no gzip."""
+        if self.is_gzip:
+            return _unpacked(self.raw, size_max)
+        if len(self.raw) > size_max:
+            raise error_of_status(413)
+        return self.raw
+
+
+def read_packed_body(request: HttpRequest, *, sent_max: int) -> PackedBody:
+    """The body of `request`, for as long as its sender takes. Sizes are in bytes.
+
+    Refuses with 411, with 413 for one that is longer than `sent_max`, with 415 for another packing than gzip, and with
+    400 where it is cut off.
     """
     headers = request.META
     announced = headers.get("CONTENT_LENGTH") or ""
@@ -34,11 +51,7 @@ def read_packed_body(request: HttpRequest, *, sent_max: int, unpacked_max: int) 
         raise invalid_request("The body ended before its announced length.") from None
     if len(raw) != int(announced):
         raise invalid_request("The body ended before its announced length.")
-    if packing != "gzip":
-        if len(raw) > unpacked_max:
-            raise error_of_status(413)
-        return raw
-    return _unpacked(raw, unpacked_max)
+    return PackedBody(raw, is_gzip=packing == "gzip")
 
 
 def _unpacked(raw: bytes, size_max: int) -> bytes:

@@ -3,7 +3,7 @@
 GenAI semantic conventions (new names before old ones), OpenInference, Traceloop, the vector stores' own, and ours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from telemetry.evidence.kinds import SpanKind
@@ -139,6 +139,14 @@ def first_of(names: Names, *places: Mapping[str, Scalar]) -> Scalar | None:
             if (value := attributes.get(name)) is not None and value != "":
                 return value
     return None
+
+
+def all_of(names: Names, *places: Mapping[str, Scalar]) -> Iterator[Scalar]:
+    """Whatever these attributes say, in all places."""
+    for attributes in places:
+        for name in names:
+            if (value := attributes.get(name)) is not None and value != "":
+                yield value
 
 
 def kind_of(attributes: Mapping[str, Scalar]) -> SpanKind:

@@ -1,8 +1,7 @@
 """From a span as it was sent to the row that is kept of it, or to the reason why none is."""
 
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -44,6 +43,12 @@ class Owner:
             return None
         return self.slug if name in {self.slug, self.tag, f"tenant:{self.slug}"} else name
 
+    def whose(self, said: Iterable[Scalar]) -> str | None:
+        """Another tenant where any of `said` means one, else the slug where any means this one."""
+        names = {self.own_name(each) for each in said} - {None}
+        others = sorted(name for name in names if name and name != self.slug)
+        return others[0] if others else self.slug if names else None
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -57,9 +62,11 @@ class Refused:
 def read_span(sent: SentSpan, *, owner: Owner, now: datetime) -> dict[str, Any] | Refused:
     """The columns of its row, ready for JSON. A span of another tenant is refused, whatever else it says."""
     said = sent.attributes
-    claimed = owner.own_name(dialects.first_of(dialects.TENANT, said, sent.resource))
+    claimed = owner.whose(dialects.all_of(dialects.TENANT, said, sent.resource))
     if claimed not in {None, owner.slug}:
-        return Refused(NoteKind.FOREIGN, about=claimed or "", trace_id=sent.trace_id[:32])
+        # Its trace id was not looked at yet, and may be any text.
+        trace_id = sent.trace_id if _TRACE_ID.fullmatch(sent.trace_id) else ""
+        return Refused(NoteKind.FOREIGN, about=claimed or "", trace_id=trace_id)
     parent_id = "" if sent.parent_id == _NO_SPAN else sent.parent_id
     if not _has_good_ids(sent.trace_id, sent.span_id, parent_id):
         return Refused(NoteKind.MALFORMED)
@@ -82,10 +89,15 @@ def read_span(sent: SentSpan, *, owner: Owner, now: datetime) -> dict[str, Any] 
         "is_error": sent.is_error or said.get("error.type") is not None,
         "error_type": _first_text(dialects.ERROR, said),
         "tenant": owner.slug,
-        "prompt_source_tenant": owner.own_name(dialects.first_of(dialects.PROMPT_SOURCE, said)),
+        "prompt_source_tenant": owner.whose(dialects.all_of(dialects.PROMPT_SOURCE, said)),
         "namespace": namespace,
-        "namespace_tenant": owner.own_name(dialects.first_of(dialects.NAMESPACE_TENANT, said))
-        or _tenant_in(namespace, owner),
+        "namespace_tenant": owner.whose(
+            # What the namespace itself says counts as much as what is said of it.
+            (
+                *dialects.all_of(dialects.NAMESPACE_TENANT, said),
+                *(_tenant_in(_text(each), owner) or "" for each in dialects.all_of(dialects.NAMESPACE, said)),
+            )
+        ),
         "cache_key": _first_text(dialects.CACHE_KEY, said),
         "agent": _first_text(dialects.AGENT, said) or _entity(said, kind, SpanKind.AGENT),
         "tool": _first_text(dialects.TOOL, said) or _entity(said, kind, SpanKind.TOOL),
@@ -162,13 +174,11 @@ def _count(value: Scalar | None) -> int:
     """Nought where there is none, or one that cannot be true."""
     if isinstance(value, str):
         value = int(value) if value.isdecimal() and len(value) <= len(str(_COUNT_MAX)) else None
-    if value is None or isinstance(value, bool) or not math.isfinite(value) or not 0 <= value <= _COUNT_MAX:
-        return 0
-    return int(value)
+    # An integer of JSON may be longer than a float holds. What is no number lies between no bounds.
+    return int(value) if value is not None and not isinstance(value, bool) and 0 <= value <= _COUNT_MAX else 0
 
 
 def _microseconds(seconds: Scalar | None) -> int | None:
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         return None
-    microseconds = seconds * 1_000_000
-    return int(microseconds) if math.isfinite(microseconds) and 0 <= microseconds <= _DURATION_US_MAX else None
+    return int(seconds * 1_000_000) if 0 <= seconds <= _DURATION_US_MAX // 1_000_000 else None

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from kernel.actor import Actor
 from kernel.sql_files import read_sql
 from telemetry.evidence.kinds import NoteKind
+from telemetry.evidence.models import EvidenceNote
 from telemetry.evidence.otlp.sent import Sent
 from telemetry.evidence.reading import Owner, Refused, read_span
 from telemetry.services import audit
@@ -20,6 +21,9 @@ from telemetry.services import audit
 NAMED_MAX: Final = 20
 _ADD_SPANS: Final = read_sql("telemetry.evidence", "add_spans")
 _ADD_NOTES: Final = read_sql("telemetry.evidence", "add_notes")
+#: Other tenants of one kind and day that are noted, and told, by name: whoever makes names up must not flood those
+#: who are told.
+NAMED_A_DAY_MAX: Final = 40
 #: What is written in the trail, once a day for each tenant that was named.
 _WRITTEN: Final[Mapping[NoteKind, str]] = {
     NoteKind.LEAK: "evidence.leak",
@@ -77,6 +81,7 @@ def record(sent: Sent, *, owner: Owner, actor: Actor, now: datetime) -> Recorded
             if about is not None:
                 leaks += count
                 _note(noted, traces, Refused(NoteKind.LEAK, about=about, trace_id=trace_id), count=count)
+        noted = _without_too_many(noted, traces, now)
         alarms = tuple(_add_notes(noted, traces, now))
         _write_down(alarms, actor=actor, now=now)
     return Recorded(stored=stored, repeated=len(rows) - stored, leaks=leaks, refused=refused, alarms=alarms)
@@ -88,6 +93,26 @@ def _note(
     key = (what.kind, what.about if (what.kind, what.about) in noted or len(noted) < NAMED_MAX else "")
     noted[key] += count
     traces[key] = what.trace_id
+
+
+def _without_too_many(
+    noted: Counter[tuple[NoteKind, str]], traces: dict[tuple[NoteKind, str], str], now: datetime
+) -> Counter[tuple[NoteKind, str]]:
+    """The same counts; names that are too many for one day are counted together, each kind by itself."""
+    if not any(about for _, about in noted):
+        return noted
+    day = EvidenceNote.objects.filter(day=now.astimezone(UTC).date()).exclude(about="")
+    known = {(NoteKind(kind), about) for kind, about in day.values_list("kind", "about")}
+    named = Counter(kind for kind, _ in known)
+    kept: Counter[tuple[NoteKind, str]] = Counter()
+    for (kind, about), count in noted.items():
+        key = (kind, about)
+        if about and key not in known:
+            named[kind] += 1
+            key = key if named[kind] <= NAMED_A_DAY_MAX else (kind, "")
+            traces[key] = traces[kind, about]
+        kept[key] += count
+    return kept
 
 
 def _add_spans(rows: list[dict[str, Any]]) -> list[tuple[str | None, int, str]]:
