@@ -12,7 +12,7 @@ from budgets.models import Decision, KillSwitch, LedgerHead, Reservation, Rulese
 from budgets.models.choices import ReservationStatus, TenantStatus, Verdict
 from budgets.scopes import ScopePath
 from budgets.selectors.switches import covered_holds, thrown_switches
-from budgets.selectors.tool_verdicts import tool_verdicts
+from budgets.selectors.tool_verdicts import tool_verdicts, verdict_of_all
 from kernel.switches import SwitchLevel
 from kernel.tenancy import in_public
 from tenants.selectors.platform_switches import thrown_platform_switches
@@ -88,7 +88,9 @@ def require_tool(grounds: Grounds, *, pattern: str) -> None:
     if grounds.tool is not None and not fnmatchcase(grounds.tool.lower(), _literal(pattern)):
         raise LeaseRefused(NoGrounds.TOOL_OUTSIDE_SCOPE)
     rules = Ruleset.objects.filter(pk=1).values_list("document__tools", flat=True).first()
-    verdict = tool_verdicts(rules, [grounds.tool or pattern])[0] if rules else "allow"
+    if not rules:
+        return
+    verdict = verdict_of_all(rules, pattern) if grounds.tool is None else tool_verdicts(rules, [grounds.tool])[0]
     if verdict != "allow":
         raise LeaseRefused(NoGrounds.TOOL_GATED if verdict == "gated" else NoGrounds.TOOL_DENIED)
 

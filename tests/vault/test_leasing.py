@@ -145,6 +145,24 @@ class TestLease:
         rule(books, tools={"default": "deny", "rules": [{"pattern": "slack.read", "verdict": "allow"}]})
         assert reason(lease(url, books, decision_id)) == (403, "TOOL_DENIED")
 
+    @pytest.mark.parametrize(
+        ("pattern", "verdict", "why"),
+        [
+            ("slack.delete", "deny", "TOOL_DENIED"),
+            ("*.delete", "deny", "TOOL_DENIED"),
+            ("SLACK.De*", "gated", "TOOL_GATED"),
+            ("slack.delete", "allow", ""),
+            ("zendesk.*", "deny", ""),
+        ],
+    )
+    def test_of_a_model_s_call_looks_at_every_tool_of_the_scope(
+        self, books: Books, url: str, pattern: str, verdict: str, why: str
+    ) -> None:
+        decision_id = decided(url, books, None)
+        rule(books, tools={"default": "allow", "rules": [{"pattern": pattern, "verdict": verdict}]})
+
+        assert reason(lease(url, books, decision_id)) == ((403, why) if why else (200, ""))
+
     @pytest.mark.parametrize(("verdict", "why"), [("deny", "TOOL_DENIED"), ("gated", "TOOL_GATED"), ("allow", "")])
     def test_is_for_tools_of_the_plan(self, books: Books, url: str, verdict: str, why: str) -> None:
         decision_id = decided(url, books)

@@ -46,6 +46,13 @@ class TestFiles:
         own.mkdir(parents=True)
         return own
 
+    def test_hold_what_can_be_written_as_utf_8(self, own: Path, tag: Tag) -> None:
+        (own / "slack").write_text('{"token": "half of a pair: \\ud800"}')
+        assert health_of(tag, BackEnd.FILE) == Health.GARBAGE
+
+        (own / "slack").write_text('{"half of a pair: \\udc00": "token"}')
+        assert health_of(tag, BackEnd.FILE) == Health.GARBAGE
+
     @pytest.mark.parametrize(
         ("content", "fields"),
         [

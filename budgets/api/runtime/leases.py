@@ -27,7 +27,7 @@ from vault.backends.door import Fetched, FetchFailed
 from vault.locations import Location
 from vault.selectors.leasable import Leasable, leasable
 from vault.services.checking import note_health
-from vault.services.fetching import fetch
+from vault.services.fetching import fetch, give_back
 from vault.services.leasing import LeaseOvertaken, record_lease
 
 #: The longest that a lease is good for, whatever the decision and the store allow.
@@ -51,19 +51,27 @@ class LeaseView(ProtocolView):
         fetched = _fetched(request, caller, found, location)
         now = datetime.now(UTC)
         expires_at = _expiry(grounds, found, fetched, of_previous=body.previous, now=now)
-        with closes_shared_connections(), in_tenant(caller.tag):
-            try:
-                lease_id = record_lease(
-                    found,
-                    location=location,
-                    version=fetched.version,
-                    decision_id=body.decision_id,
-                    expires_at=expires_at,
-                    actor=_actor(request, caller),
-                    now=now,
-                )
-            except LeaseOvertaken:
+        try:
+            with closes_shared_connections():
+                # Anew: the store took its time, and what the lease stands on may be over.
+                _grounds(request, caller, body, decision_id, now=now)
+                if expires_at <= now:
+                    raise reference_expired()
+                with in_tenant(caller.tag):
+                    lease_id = record_lease(
+                        found,
+                        location=location,
+                        version=fetched.version,
+                        decision_id=body.decision_id,
+                        expires_at=expires_at,
+                        actor=_actor(request, caller),
+                        now=now,
+                    )
+        except Exception as error:
+            give_back(fetched, tag=caller.tag, back_end=found.back_end)
+            if isinstance(error, LeaseOvertaken):
                 raise no_reference() from None
+            raise
         response = respond(_body(str(lease_id), found, fetched, expires_at), grounds.slug)
         response.headers["Cache-Control"] = "no-store"
         return response

@@ -59,6 +59,9 @@ class SecretsManager:
             raise FetchFailed(Health.GARBAGE)
         return Fetched(secret=secret_of_text(text), version=str(answer.get("VersionId", "")))
 
+    def give_back(self, *, tag: Tag, lease_id: str) -> None:
+        """Nothing is made for a lease here."""
+
     def probe(self, *, tag: Tag, path: str, version: str) -> None:
         """Asks for the description, which holds no secret."""
         answer = self._asked("describe_secret", SecretId=path)

@@ -42,10 +42,13 @@ class Fetched:
 
 
 class Door(Protocol):
-    """One back end. Both raise `FetchFailed`, and both may take longer than anybody waits (`bounded`)."""
+    """One back end. All raise `FetchFailed`, and all may take longer than anybody waits (`bounded`)."""
 
     def fetch(self, *, tag: Tag, path: str, version: str) -> Fetched:
         """The secret at a resolved path, newest where `version` is empty."""
+
+    def give_back(self, *, tag: Tag, lease_id: str) -> None:
+        """End a lease before its time, where the back end makes secrets for each lease."""
 
     def probe(self, *, tag: Tag, path: str, version: str) -> None:
         """Find out whether it could be fetched, without taking the secret along where the back end allows that."""

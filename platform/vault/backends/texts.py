@@ -30,6 +30,16 @@ def secret_of_fields(fields: object) -> Secret:
         or not fields
         or not all(isinstance(name, str) and isinstance(value, str) for name, value in fields.items())
         or sum(len(name) + len(value) for name, value in fields.items()) > BYTES_MAX
+        or not all(_is_whole(name) and _is_whole(value) for name, value in fields.items())
     ):
         raise FetchFailed(Health.GARBAGE)
     return Secret(fields)
+
+
+def _is_whole(text: str) -> bool:
+    """Whether it can be written down at all: JSON may name halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -19,6 +19,9 @@ class Variables:
         self.probe(tag=tag, path=path, version=version)
         return Fetched(secret=secret_of_text(self._variables[path]))
 
+    def give_back(self, *, tag: Tag, lease_id: str) -> None:
+        """Nothing is made for a lease here."""
+
     def probe(self, *, tag: Tag, path: str, version: str) -> None:
         if not path.startswith(own_place(BackEnd.ENVIRONMENT, tag)):
             raise FetchFailed(Health.FORBIDDEN)

@@ -1,5 +1,6 @@
 """Fetching a secret now, from where a reference leads: bounded in time, and kept nowhere."""
 
+import contextlib
 import threading
 from typing import Final
 
@@ -33,6 +34,14 @@ def fetch(*, tag: Tag, back_end: BackEnd, location: Location) -> Fetched:
     if one is None:
         raise FetchFailed(Health.NOT_THERE)
     return Fetched(secret=one, version=fetched.version, lease_seconds=fetched.lease_seconds, lease_id=fetched.lease_id)
+
+
+def give_back(fetched: Fetched, *, tag: Tag, back_end: BackEnd) -> None:
+    """End what was made for a lease that nobody gets. It ends by itself too, so a store that fails is let be."""
+    if fetched.lease_id:
+        with contextlib.suppress(FetchFailed), BREAKER.guard(tag, back_end):
+            door = _door(back_end)
+            bounded(lambda: door.give_back(tag=tag, lease_id=fetched.lease_id))
 
 
 def probe(*, tag: Tag, back_end: BackEnd, location: Location) -> Health:
