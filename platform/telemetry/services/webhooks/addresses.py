@@ -20,6 +20,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 _SPECIAL: Final = (
     ip_network("168.63.129.16/32"),  # a cloud's own service for its machines
     ip_network("192.88.99.0/24"),
+    ip_network("fec0::/10"),  # a site's own, as it was before fc00::/7
 )
 #: The protocol's list of what is refused. More is: whatever is no public address.
 PRIVATE_NETWORKS: Final = tuple(

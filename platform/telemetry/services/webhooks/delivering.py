@@ -6,11 +6,12 @@ is then sent again, with the same id.
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from django.db import connection
 from django.db.models import F, Min
 from django.db.models.functions import Greatest
 
+from kernel.ids import Tag
 from telemetry.event_owner import Owner
 from telemetry.models import WebhookDelivery, WebhookSubscription
 from telemetry.services.webhooks.attempts import attempt
@@ -28,11 +30,15 @@ from telemetry.webhook_states import WAITING, DeliveryStatus, WebhookStatus
 BATCH_MAX: Final = 100
 #: Threads of this process that may wait at once for receivers that did not answer last time: others have the rest.
 DOUBTFUL_MAX: Final = 6
-_DOUBTFUL_AGAIN_AFTER: Final = timedelta(seconds=1)
+#: Threads of this process that may wait at once for receivers of one owner, however well these answer.
+OWNER_MAX: Final = 4
+_BUSY_AGAIN_AFTER: Final = timedelta(seconds=1)
 _LOCK_MASK: Final = (1 << 63) - 1
 
 
 _doubtful: Final = BoundedSemaphore(DOUBTFUL_MAX)
+_owners: Final[Counter[Tag]] = Counter()
+_owners_lock: Final = Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +55,22 @@ def deliver_due(
 ) -> Visit:
     """Deliver to the receiver what is due, in the schema that the connection is in, until `has_time` says no.
 
-    While another worker is at it, nothing is done.
+    While another worker is at it, or this process at `OWNER_MAX` others of the owner's, nothing is done.
     """
+    with _turn(owner) as has_turn:
+        if not has_turn:
+            return Visit(next_at=datetime.now(UTC) + _BUSY_AGAIN_AFTER)
+        return _deliver(subscription_id, owner, has_time, chance)
+
+
+def _deliver(subscription_id: UUID, owner: Owner, has_time: Callable[[], bool], chance: Callable[[], float]) -> Visit:
     delivered = failed = 0
     with _alone(subscription_id) as is_alone:
         while is_alone and (subscription := _listening(subscription_id)) is not None:
             due = _due(subscription)
             is_doubtful = subscription.quiet_until is not None
             if is_doubtful and not _doubtful.acquire(blocking=False):
-                return Visit(delivered=delivered, failed=failed, next_at=datetime.now(UTC) + _DOUBTFUL_AGAIN_AFTER)
+                return Visit(delivered=delivered, failed=failed, next_at=datetime.now(UTC) + _BUSY_AGAIN_AFTER)
             try:
                 outcomes = attempt(subscription, due, owner=owner, has_time=has_time, chance=chance)
             finally:
@@ -99,6 +112,21 @@ def _listening(subscription_id: UUID) -> WebhookSubscription | None:
 def _due(subscription: WebhookSubscription) -> list[WebhookDelivery]:
     waiting = subscription.deliveries.filter(status__in=WAITING, next_attempt_at__lte=datetime.now(UTC))
     return list(waiting.order_by("id")[:BATCH_MAX])
+
+
+@contextmanager
+def _turn(owner: Owner) -> Iterator[bool]:
+    """Whether one more of the owner's receivers may be waited for during the block."""
+    with _owners_lock:
+        has_turn = _owners[owner.tag] < OWNER_MAX
+        _owners[owner.tag] += has_turn
+    try:
+        yield has_turn
+    finally:
+        with _owners_lock:
+            _owners[owner.tag] -= has_turn
+            if not _owners[owner.tag]:
+                del _owners[owner.tag]
 
 
 @contextmanager

@@ -53,8 +53,9 @@ def _count(subscription: WebhookSubscription, outcome: Outcome) -> None:
         return
     subscription.last_failure_at = outcome.attempted_at
     subscription.consecutive_failures += outcome.is_given_up
-    if outcome.answered is None and (until := outcome.next_attempt_at) is not None:
-        subscription.quiet_until = max(until, outcome.attempted_at + _QUIET_MIN)
+    if outcome.answered is None:
+        soonest = outcome.attempted_at + _QUIET_MIN
+        subscription.quiet_until = max(outcome.next_attempt_at or soonest, soonest)
 
 
 def _write(outcomes: Sequence[Outcome]) -> None:
