@@ -1,5 +1,6 @@
 """Keeping the list of tenants whose events wait, in the shared schema."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -12,9 +13,17 @@ from kernel.tenancy import in_public
 #: When a visit that was asked for and never ended is asked for again. Longer than any visit takes.
 RETRY_AFTER_S: Final = 60
 
-_READ_INSERTS: Final = "SELECT pg_stat_get_tuples_inserted(outbox_table::oid) FROM webhook_due WHERE tag = %s"
+# The time that is put here is the visit's mark: whoever has something to be done meanwhile puts an earlier one.
+_BEGIN: Final = """
+    UPDATE webhook_due SET due_at = clock_timestamp() + %(retry_after_s)s * interval '1 second'
+    WHERE tag = %(tag)s
+    RETURNING pg_stat_get_tuples_inserted(outbox_table::oid), due_at, clock_timestamp()
+"""
+# LEAST passes NULL by.
 _FINISH: Final = """
-    UPDATE webhook_due SET asked_at = NULL, inserts_seen = coalesce(%(inserts)s, inserts_seen), due_at = %(due_at)s
+    UPDATE webhook_due
+    SET asked_at = NULL, visited_at = %(began_at)s, inserts_seen = coalesce(%(inserts)s, inserts_seen),
+        due_at = CASE WHEN due_at = %(mark)s THEN %(due_at)s ELSE least(due_at, %(due_at)s) END
     WHERE tag = %(tag)s
 """
 _LOWER: Final = """
@@ -32,6 +41,15 @@ _FIND_TABLES: Final = """
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """What is known before a visit: how many rows were ever inserted, and by which time it can tell its own line."""
+
+    inserts: int
+    mark: datetime
+    began_at: datetime
+
+
 def enrol() -> int:
     """Give every tenant with books, and the platform, a line of its own; how many had none. Safe to repeat."""
     with in_public(), connection.cursor() as cursor:
@@ -46,18 +64,34 @@ def ask_for_visits(*, limit: int) -> list[Tag]:
         return [Tag(tag) for (tag,) in cursor.fetchall()]
 
 
-def read_inserts(*, tag: Tag) -> int | None:
-    """To be called before a visit reads anything: what comes in meanwhile is for the next one."""
+def begin_visit(*, tag: Tag) -> Visit | None:
+    """To be called before a visit reads anything: what comes in meanwhile is for the next one. None without a line."""
     with in_public(), connection.cursor() as cursor:
-        cursor.execute(_READ_INSERTS, [tag])
+        cursor.execute(_BEGIN, {"tag": tag, "retry_after_s": RETRY_AFTER_S})
         row = cursor.fetchone()
-        return None if row is None else int(row[0])
+    if row is None:
+        return None
+    inserts, mark, began_at = row
+    # NULL where the table is gone.
+    return Visit(inserts=-1 if inserts is None else inserts, mark=mark, began_at=began_at)
 
 
-def finish_visit(*, tag: Tag, inserts: int | None, due_at: datetime | None) -> None:
-    """Say what the visit has found; `inserts` None where there is more to be handed out."""
+def finish_visit(*, tag: Tag, visit: Visit | None, is_all: bool, due_at: datetime | None) -> None:
+    """Say what the visit has found; not `is_all` where there is more to be handed out.
+
+    Whatever became due meanwhile stays due.
+    """
+    if visit is None:
+        return
+    parameters = {
+        "tag": tag,
+        "inserts": visit.inserts if is_all else None,
+        "mark": visit.mark,
+        "began_at": visit.began_at,
+        "due_at": due_at,
+    }
     with in_public(), connection.cursor() as cursor:
-        cursor.execute(_FINISH, {"tag": tag, "inserts": inserts, "due_at": due_at})
+        cursor.execute(_FINISH, parameters)
 
 
 def lower_due(*, tag: Tag, at: datetime) -> None:

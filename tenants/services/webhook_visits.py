@@ -44,14 +44,11 @@ def in_schema_of(owner: Owner) -> Iterator[None]:
 def hand_out_events(*, tag: Tag, has_time: Callable[[], bool]) -> list[UUID]:
     """Empty the outbox into deliveries; the receivers for whom something is due now, to be delivered to next."""
     owner = owner_of(tag)
-    inserts = webhook_due.read_inserts(tag=tag)
+    visit = webhook_due.begin_visit(tag=tag)
     is_all = False
-    copies = 0
     with in_schema_of(owner):
         while not is_all:
-            done = hand_out(owner=owner, now=datetime.now(UTC))
-            copies += done.platform_copies
-            is_all = done.events < BATCH_MAX
+            is_all = hand_out(owner=owner, now=datetime.now(UTC), copied=_wake_platform) < BATCH_MAX
             if not has_time():
                 break
         now = datetime.now(UTC)
@@ -62,10 +59,12 @@ def hand_out_events(*, tag: Tag, has_time: Callable[[], bool]) -> list[UUID]:
         # They are delivered to in a moment; should that never happen, a later visit finds them.
         next_at = now + timedelta(seconds=webhook_due.RETRY_AFTER_S)
     # Before anything is delivered: whoever delivers lowers the time again.
-    webhook_due.finish_visit(tag=tag, inserts=inserts if is_all else None, due_at=next_at)
-    if copies:
-        webhook_due.lower_due(tag=PLATFORM_TAG, at=now)
+    webhook_due.finish_visit(tag=tag, visit=visit, is_all=is_all, due_at=next_at)
     return due
+
+
+def _wake_platform() -> None:
+    webhook_due.lower_due(tag=PLATFORM_TAG, at=datetime.now(UTC))
 
 
 def deliver(*, tag: Tag, subscription_id: UUID, has_time: Callable[[], bool]) -> Visit:

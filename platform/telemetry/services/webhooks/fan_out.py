@@ -5,8 +5,7 @@ its deliveries, and a receiver has one delivery of an event at most. The platfor
 which no transaction of a tenant's may write: their copies are made first, and made again they are there already.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Final
@@ -24,20 +23,17 @@ from telemetry.webhook_states import WebhookStatus
 BATCH_MAX: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class HandedOut:
-    """How many events left the outbox, and how many copies wait for receivers of the platform."""
+def hand_out(*, owner: Owner, now: datetime, copied: Callable[[], None] = lambda: None) -> int:
+    """Hand out the next events of the schema that the connection is in, at most `BATCH_MAX`, in their order; how many.
 
-    events: int
-    platform_copies: int
-
-
-def hand_out(*, owner: Owner, now: datetime) -> HandedOut:
-    """Hand out the next events of the schema that the connection is in, at most `BATCH_MAX`, in their order."""
+    `copied` is called when copies for the platform are there, and before the events leave the outbox: whoever dies in
+    between does both again.
+    """
     events = list(OutboxEvent.objects.filter(delivered_at=None).order_by("seq")[:BATCH_MAX])
     if not events:
-        return HandedOut(events=0, platform_copies=0)
-    copies = 0 if owner.is_platform else _copy_to_platform(events, owner, now)
+        return 0
+    if not owner.is_platform and _copy_to_platform(events, owner, now):
+        copied()
     with transaction.atomic():
         ids = [event.pk for event in events]
         # Whoever else hands them out waits here and then finds none.
@@ -60,7 +56,7 @@ def hand_out(*, owner: Owner, now: datetime) -> HandedOut:
             batch_size=BATCH_MAX,
         )
         OutboxEvent.objects.filter(pk__in=still_in).update(delivered_at=now)
-    return HandedOut(events=len(events), platform_copies=copies)
+    return len(events)
 
 
 def asks_for(receiver: WebhookSubscription, event: OutboxEvent, owner: Owner) -> bool:
