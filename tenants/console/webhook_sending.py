@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 
 from accounts.console.pages import page
 from accounts.roles import Act
-from telemetry.services.webhooks.ping import ping
+from telemetry.services.webhooks.ping import note_ping, ping
 from telemetry.services.webhooks.replay import (
     DeliveryNotFound,
     NotListening,
@@ -39,7 +39,10 @@ def webhook_ping(request: HttpRequest, webhook_id: UUID, slug: str = "") -> Http
     subscription = side.subscription(webhook_id)
     form = ReasonForm(_sent(request))
     if request.method == "POST" and form.is_valid() and not side.is_closed:
-        done = ping(subscription, owner=side.owner, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        with side.schema():
+            note_ping(subscription, owner=side.owner, actor=side.place.actor(form.cleaned_data["reason"]), now=now)
+        done = ping(subscription, owner=side.owner, now=now)
         if done.is_success:
             said = f"It answered {done.response_status} after {done.response_time_ms} ms."
             messages.success(request, f"The test message has arrived. {said}")

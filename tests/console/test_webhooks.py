@@ -141,6 +141,9 @@ class TestActs:
 
         assert "It answered 204" in text_of(done)
         assert "The receiver answered 500." in text_of(failed)
+        with in_tenant(hooks.owner.tag):
+            trail = AuditEntry.objects.filter(action="webhook.tested", target__contains="whsub")
+            assert [entry.reason for entry in trail] == ["Try", "Try"]
 
     def test_send_again_what_was_given_up(self, member: Client, hooks: Hooks, sink: Sink) -> None:
         webhook = hooks.subscribe(sink.url, "budget.funded", retry={"max_retries": 0})

@@ -16,7 +16,7 @@ from kernel.http.serialized import Fields, OneOf
 from telemetry.event_owner import Owner
 from telemetry.selectors.events import wire_time
 from telemetry.selectors.webhooks import deliveries, event_id_of
-from telemetry.services.webhooks.ping import ping
+from telemetry.services.webhooks.ping import note_ping, ping
 from telemetry.services.webhooks.subscriptions import subscription_id as wire_id_of
 from telemetry.webhook_states import DeliveryStatus
 from tenants.services.webhook_visits import in_schema_of
@@ -116,9 +116,9 @@ class AdminDeliveries(DeliveriesView):
 class PingView(WebhookView):
     def pinged(self, subscription_id: str) -> Response:
         owner, subscription = self.found(subscription_id)
-        with self.changing(owner):
-            # Asked only whether the tenant is in business: nobody's books are held while a receiver is waited for.
-            pass
+        with self.changing(owner) as (actor, now):
+            note_ping(subscription, owner=owner, actor=actor, now=now)
+        # Behind the transaction: nobody's books are held while a receiver is waited for.
         done = ping(subscription, owner=owner, now=datetime.now(UTC))
         facts: dict[str, Any] = {"success": done.is_success, "event_id": done.event_id}
         if done.response_status is not None:

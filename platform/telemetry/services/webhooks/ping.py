@@ -2,15 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+from django.db import transaction
+
+from kernel.actor import Actor
 from kernel.ids import mint_wire_id, uuid7
 from telemetry.event_names import TEST_EVENT, category_of
 from telemetry.event_owner import Owner
 from telemetry.models import WebhookSubscription
 from telemetry.selectors.events import encoded, wire_time
+from telemetry.services import audit, outbox
 from telemetry.services.webhooks.attempts import Sender
 from telemetry.services.webhooks.subscriptions import subscription_id
 from telemetry.services.webhooks.wire import Answered
+
+_EVENT: Final = "custom.webhook.tested"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +29,15 @@ class Pinged:
     response_status: int | None
     response_time_ms: int | None
     error: str
+
+
+def note_ping(subscription: WebhookSubscription, *, owner: Owner, actor: Actor, now: datetime) -> None:
+    """Say who has a test sent and why, in the owner's schema, before it is sent."""
+    wire_id = subscription_id(subscription, owner)
+    with transaction.atomic():
+        audit.record(actor=actor, action="webhook.tested", target=wire_id, at=now)
+        event = outbox.Event(event_type=_EVENT, content={"subscription_id": wire_id})
+        outbox.announce(event, actor=actor, at=now)
 
 
 def ping(subscription: WebhookSubscription, *, owner: Owner, now: datetime) -> Pinged:
