@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.utils.csp import CSP
 
-from config import credentials, environment, sign_in
+from config import api_description, credentials, environment, installed, sign_in
 from kernel.logs.setup import LOG_FORMATS, LOG_LEVELS, logging_config
 
 BASE_DIR = environment.BASE_DIR
@@ -37,66 +37,13 @@ CONSOLE_PORT = int(os.environ.get("CONSOLE_PORT", "8000"))
 CONSOLE_URL = os.environ.get("CONSOLE_URL", f"http://127.0.0.1:{CONSOLE_PORT}")
 
 URLCONFS = {"api": "config.urls_api", "console": "config.urls_console"}
-MIDDLEWARES: dict[str, list[str]] = {
-    "api": ["kernel.http.middleware.ProtocolMiddleware"],
-    "console": [
-        "kernel.http.watched.WatchMiddleware",
-        "django.middleware.security.SecurityMiddleware",
-        "django.middleware.csp.ContentSecurityPolicyMiddleware",
-        "kernel.http.browser_headers.BrowserHeadersMiddleware",
-        "whitenoise.middleware.WhiteNoiseMiddleware",
-        "django.contrib.sessions.middleware.SessionMiddleware",
-        "django.middleware.common.CommonMiddleware",
-        "django.middleware.csrf.CsrfViewMiddleware",
-        "django.contrib.auth.middleware.AuthenticationMiddleware",
-        "django.contrib.messages.middleware.MessageMiddleware",
-        "allauth.account.middleware.AccountMiddleware",
-        "django.middleware.clickjacking.XFrameOptionsMiddleware",
-        "django_htmx.middleware.HtmxMiddleware",
-        "tenants.console.gate.ConsoleGate",
-        "accounts.console.account.AccountGate",
-    ],
-}
 ROOT_URLCONF = URLCONFS[PLANE]
-MIDDLEWARE = MIDDLEWARES[PLANE]
+MIDDLEWARE = installed.MIDDLEWARES[PLANE]
 WSGI_APPLICATION = f"config.wsgi_{PLANE}.application"
 
 # ── Apps and tenancy ─────────────────────────────────────────────────────────────────────────────────
-# The api plane has no people. It would also lack the middleware on which allauth insists.
-_SIGN_IN_APPS = (
-    []
-    if PLANE == "api"
-    else [
-        "allauth.account",
-        "allauth.mfa",
-        "allauth.usersessions",
-        "allauth.socialaccount",
-        "allauth.socialaccount.providers.openid_connect",
-    ]
-)
-SHARED_APPS = [
-    "django_tenants",
-    "django.contrib.contenttypes",
-    "django.contrib.postgres",
-    "django.contrib.auth",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
-    "django_htmx",
-    "rest_framework",
-    "drf_spectacular",
-    "drf_spectacular_sidecar",
-    "accounts",
-    "accounts.keys",
-    "telemetry",
-    "telemetry.findings",
-    "tenants",
-    "routing",
-    *_SIGN_IN_APPS,
-]
-TENANT_APPS = ["accounts.keys", "telemetry", "telemetry.evidence", "vault", "budgets"]
-# First the app whose commands must be found before those of django_tenants, which go past the books.
-INSTALLED_APPS = ["budgets", *SHARED_APPS, *(app for app in TENANT_APPS if app not in {"budgets", *SHARED_APPS})]
+SHARED_APPS, TENANT_APPS = installed.shared_apps(PLANE), list(installed.TENANT_APPS)
+INSTALLED_APPS = installed.all_apps(PLANE)
 
 TENANT_MODEL = "tenants.Tenant"
 TENANT_DOMAIN_MODEL = "tenants.Domain"
@@ -184,36 +131,7 @@ LOG_LEVEL = environment.choice(os.environ, "LOG_LEVEL", among=LOG_LEVELS, defaul
 LOG_DECISIONS = environment.choice(os.environ, "LOG_DECISIONS", among=("off", "refused", "all"), default="refused")
 
 # ── Requests and pages ───────────────────────────────────────────────────────────────────────────────
-REST_FRAMEWORK = {
-    # Every view names its own; one that forgets is closed, not open.
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "UNAUTHENTICATED_USER": None,
-}
-SPECTACULAR_SETTINGS = {
-    # Several things have a field `status`; each set of values has a name of its own in the description.
-    "ENUM_NAME_OVERRIDES": {
-        "KillSwitchLevelEnum": "kernel.switches.SwitchLevel.values",
-        "TenantSwitchLevelEnum": (
-            ["tenant", "workspace", "app", "workflow", "agent", "toolset", "tool", "key", "model", "provider"]
-        ),
-        "PlatformSwitchLevelEnum": ["platform", "model", "provider"],
-        "KillSwitchModeEnum": ["STOP_NEW", "CANCEL_HOLDS"],
-        "ModelTierEnum": ["small", "medium", "large"],
-        "ApiKeyStatusEnum": ["ACTIVE", "EXPIRED", "REVOKED"],
-        "TenantStatusEnum": ["PROVISIONING", "ACTIVE", "SUSPENDED", "CLOSED"],
-        "BudgetStatusEnum": ["ACTIVE", "FROZEN", "CLOSED"],
-        "ReservationStatusEnum": ["ACTIVE", "COMMITTED", "RELEASED", "EXPIRED"],
-    },
-    "TITLE": "Watermaster",
-    "VERSION": "1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-}
+REST_FRAMEWORK, SPECTACULAR_SETTINGS = api_description.REST_FRAMEWORK, api_description.SPECTACULAR_SETTINGS
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.test import Client, override_settings
 
-from config import settings as project_settings
+from config.installed import MIDDLEWARES
 from tenants.models import Tenant
 from tests.support.books import Books
 from tests.support.management import platform_key
@@ -31,7 +31,7 @@ class TestEmptyPages:
         assert run(budget, key=platform_key().token).status_code == 201
         issued = run(key, key=platform_key().token)
         assert issued.status_code == 201
-        with override_settings(ROOT_URLCONF="config.urls_api", MIDDLEWARE=project_settings.MIDDLEWARES["api"]):
+        with override_settings(ROOT_URLCONF="config.urls_api", MIDDLEWARE=MIDDLEWARES["api"]):
             reserved = run(reserve, key=issued.json()["token"])
 
         assert reserved.status_code == 200

@@ -11,7 +11,7 @@ import pytest
 from django.test import Client, override_settings
 
 from accounts.models import User
-from config import settings as project_settings
+from config.installed import MIDDLEWARES
 from tests.support.books import Books
 from tests.support.console import CENT, DOLLAR, explain_address, signed_in
 
@@ -39,7 +39,7 @@ class TestStart:
         assert 'hx-trigger="every 2s"' in page
         assert 'hx-trigger="every 2s"' in member.get(f"{START}seen/").content.decode()
 
-        with override_settings(ROOT_URLCONF="config.urls_api", MIDDLEWARE=project_settings.MIDDLEWARES["api"]):
+        with override_settings(ROOT_URLCONF="config.urls_api", MIDDLEWARE=MIDDLEWARES["api"]):
             answer = Client().post(
                 urlsplit(url).path, body, content_type="application/json", headers={header: books.key.token}
             )
