@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.error import HTTPError
@@ -188,3 +189,33 @@ class TestWorker:
             tasks.answer(host="127.0.0.1", port=taken.getsockname()[1])
 
         assert "opens no door for metrics" in caplog.text
+
+
+def test_what_a_process_shows_is_whole_while_several_of_its_threads_show_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a file reads as nothing, and a counter that was nothing for a moment reads as a burst."""
+    current = process.Process(snapshots=Snapshots(tmp_path))
+    monkeypatch.setattr(process, "current", current)
+    tasks_of = [(f"task {number}", "success") for number in range(SERIES_MAX - 1)]
+    for labels in tasks_of:
+        current.tally.add(TASKS, labels)
+    process.flush()
+    is_over = threading.Event()
+
+    def show() -> None:
+        while not is_over.is_set():
+            current.tally.add(TASKS, tasks_of[0])
+            process.flush()
+
+    threads = [threading.Thread(target=show) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        seen = {len(Snapshots(tmp_path).read()) for _ in range(300)}
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+
+    assert seen == {len(tasks_of)}

@@ -32,6 +32,8 @@ class Process:
     drains: list[Callable[[Tally], None]] = field(default_factory=list)
     flusher: threading.Thread | None = None
     mutex: threading.Lock = field(default_factory=threading.Lock)
+    #: One thread at a time shows the numbers: two would write into one file.
+    showing: threading.Lock = field(default_factory=threading.Lock)
 
 
 current: Final = Process()
@@ -58,11 +60,12 @@ def ensure_flusher() -> None:
 
 def flush() -> None:
     """Bring in what was noted and show it to the other processes. A folder that cannot be written costs only that."""
-    for drain in current.drains:
-        drain(current.tally)
-    if current.snapshots is not None:
-        with contextlib.suppress(OSError):
-            current.snapshots.write(current.tally.read())
+    with current.showing:
+        for drain in current.drains:
+            drain(current.tally)
+        if current.snapshots is not None:
+            with contextlib.suppress(OSError):
+                current.snapshots.write(current.tally.read())
 
 
 def _flush_forever() -> None:
@@ -78,7 +81,7 @@ def _begin_anew() -> None:
     """In a child: what the parent counted stays the parent's, and its thread is not here."""
     current.tally = Tally()
     current.flusher = None
-    current.mutex = threading.Lock()
+    current.mutex, current.showing = threading.Lock(), threading.Lock()
     if current.snapshots is not None:
         current.snapshots = Snapshots(current.snapshots.folder)
 
