@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.cache import cache
 from django.db import DataError, connection
@@ -446,3 +447,24 @@ class TestToken:
         # A failure's line names the address that was asked.
         assert proof not in redacted(f"Internal Server Error: {link}")
         assert redacted(f"Internal Server Error: {CHOOSE}").endswith(CHOOSE)
+
+
+def test_a_link_that_nobody_was_sent_leaves_nothing_behind() -> None:
+    """Strangers would fill the table of sessions with them."""
+    with in_public():
+        before = Session.objects.count()
+    for number in range(3):
+        client = open_link(f"/accounts/password/reset/{number:032x}-abc-{number:032x}/")
+        assert client.get(CHOOSE).status_code == 404
+
+    with in_public():
+        assert Session.objects.count() == before
+
+
+def test_a_link_that_nobody_was_sent_takes_the_place_of_one_that_was(olive: User) -> None:
+    client = open_link(link_for(olive.email))
+    assert client.get(CHOOSE).status_code == 200
+
+    client.get("/accounts/password/reset/nobody-knows-this/")
+
+    assert client.get(CHOOSE).status_code == 404

@@ -115,8 +115,12 @@ def sent(request: HttpRequest) -> HttpResponse:
 @sensitive_variables()
 def follow(request: HttpRequest, token: str) -> HttpResponse:
     """The link of the mail. It only leads on to an address without the token, and uses nothing up."""
-    # Sealed: whoever reads the table of sessions must not read the link.
-    request.session[_LINK] = seal(token[:200], purpose=_LINK)
+    if person_of(token) is None:
+        # Nothing is kept of what strangers make up: each would be a session.
+        request.session.pop(_LINK, None)
+    else:
+        # Sealed: whoever reads the table of sessions must not read the link.
+        request.session[_LINK] = seal(token, purpose=_LINK)
     response = _see_other("choose_password")
     # Here alone: from a page that says so a browser sends forms as if another site had (`Origin: null`).
     response.headers["Referrer-Policy"] = "no-referrer"
