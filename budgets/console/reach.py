@@ -16,7 +16,7 @@ from accounts.console.place import place_of
 from accounts.roles import Act
 from budgets.console.stop_forms import StopForm
 from budgets.console.stopping import BUSY, act_answer
-from budgets.selectors.evidence_reach import LOOKED_AT_MAX, Reached, reach_of
+from budgets.selectors.evidence_reach import AGENTS_MAX, LOOKED_AT_MAX, Reached, reach_of
 from budgets.services.evidence_stops import Extent, stop_reached
 from kernel.switches import SwitchLevel
 from telemetry.findings.selectors.standing import standings_of_evidence
@@ -27,6 +27,7 @@ _EXTENTS: Final = (
     (Extent.AGENTS.value, "The agents that used it, and nothing else"),
     (Extent.TENANTS.value, "The tenants that used it, as a whole"),
 )
+_CROWD: Final = f"One of them names more than {AGENTS_MAX} agents. Stop the tenants as a whole."
 _CHANGED: Final = "Somebody else has used it meanwhile. Look at who, and press again."
 
 
@@ -74,6 +75,8 @@ def reach_stop(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         if form.cleaned_data["seen"] != seen:
             form.add_error(None, _CHANGED)
+        elif form.cleaned_data["extent"] == Extent.AGENTS and any(len(each.agents) > AGENTS_MAX for each in found):
+            form.add_error(None, _CROWD)
         else:
             stop = form.stop(level=SwitchLevel.TENANT)
             try:

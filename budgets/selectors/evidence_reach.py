@@ -11,6 +11,8 @@ from kernel.ids import Tag
 
 #: Tenants that are looked at: those that sent spans last.
 LOOKED_AT_MAX: Final = 4 * TENANTS_MAX
+#: Agents of one tenant that are named; where there are more, `agents` has one more than that.
+AGENTS_MAX: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ def reach_of(text: str, tags: Sequence[Tag]) -> list[Reached]:
     rows = [
         row
         for some in batched(tags[:LOOKED_AT_MAX], TENANTS_MAX)
-        for row in rows_across("evidence_reach", some, {"text": text})
+        for row in rows_across("evidence_reach", some, {"text": text, "agents": AGENTS_MAX + 1})
     ]
     found = [Reached(**row | {"tag": Tag(row["tag"]), "agents": tuple(row["agents"])}) for row in rows]
     return sorted(found, key=lambda each: (each.first_at, each.tag))

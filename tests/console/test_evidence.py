@@ -9,6 +9,7 @@ from django.test import Client
 
 from accounts.models import User
 from budgets.models import KillSwitch
+from budgets.selectors.evidence_reach import AGENTS_MAX
 from budgets.services.evidence import keep_evidence
 from kernel.tenancy import in_tenant
 from telemetry.evidence.otlp.protobuf import read_protobuf
@@ -174,3 +175,24 @@ class TestReach:
             assert KillSwitch.objects.get().level == "tenant"
         with in_tenant(initech.tag):
             assert not KillSwitch.objects.exists()
+
+    def test_stops_no_crowd_of_agents_one_by_one(self, acme: Tenant, browser: Client) -> None:
+        """Agents' names are what runtimes type: each would be a switch that every decision reads."""
+        few, many = (
+            [span(watermaster__vector_namespace=space, gen_ai__agent__name=f"a{n}") for n in range(count)]
+            for space, count in (("few", AGENTS_MAX), ("many", AGENTS_MAX + 1))
+        )
+        keep(acme, *few, *many)
+        form = {"preset": "Misbehaving agent", "mode": "STOP_NEW", "extent": "agents"}
+        seen = {"few": AGENTS_MAX + 1, "many": AGENTS_MAX + 2}
+
+        refused = browser.post("/ops/evidence/reach/stop/", form | {"text": "many", "seen": seen["many"]})
+        with in_tenant(acme.tag):
+            assert not KillSwitch.objects.exists()
+        answer = browser.post("/ops/evidence/reach/stop/", form | {"text": "few", "seen": seen["few"]})
+
+        assert refused.status_code == 422
+        assert "as a whole" in refused.content.decode()
+        assert answer.status_code == 302
+        with in_tenant(acme.tag):
+            assert KillSwitch.objects.count() == AGENTS_MAX
