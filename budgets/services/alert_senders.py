@@ -99,10 +99,23 @@ class _Webhook(NotifyBase):  # type: ignore[no-untyped-call]
         return answer.is_success
 
 
+class _Letter(_Mail):  # type: ignore[misc]
+    """A mail to some people. It counts as taken where one of them took it: told again, the others read it again."""
+
+    is_taken = False
+
+    def mark_delivered(self, *args: Any, **named: Any) -> None:
+        self.is_taken = True
+        super().mark_delivered(*args, **named)
+
+    def send(self, *args: Any, **named: Any) -> bool:
+        return super().send(*args, **named) or self.is_taken
+
+
 def _mail_service(address: str, _: Message) -> NotifyBase:
     server = settings.MAILERS["default"]["OPTIONS"]
     mode = "ssl" if server["use_ssl"] else "starttls" if server["use_tls"] else "insecure"
-    service: NotifyBase = _Mail(
+    service: NotifyBase = _Letter(
         host=server["host"],
         smtp_host=server["host"],
         port=server["port"],

@@ -274,6 +274,16 @@ class TestMail:
         text = str(message.get_content())
         assert "Warning: Agent x Bcc: cy@example.test did it." in text
 
+    def test_is_told_once_to_those_who_take_it_though_somebody_does_not(self, books: Books, mail: MailServer) -> None:
+        mail.refused = {"left@example.test"}
+        channel(books, "ann@example.test, left@example.test", ChannelKind.EMAIL)
+        found(books)
+
+        assert told(books) == 1
+        assert told(books, PACED) == 0
+
+        assert len(mail.wait_for(1)) == 1
+
     def test_that_nobody_takes_is_a_failure(self, books: Books, mail: MailServer, settings: Settings) -> None:
         channel(books, "ada@example.test", ChannelKind.EMAIL)
         found(books)

@@ -1,4 +1,4 @@
-"""A mail server on the loopback that takes everything and remembers it."""
+"""A mail server on the loopback that takes nearly everything and remembers it."""
 
 import socketserver
 import threading
@@ -15,10 +15,11 @@ _WAIT_S: Final = 20
 
 @dataclass(slots=True)
 class MailServer:
-    """`url` is what `EMAIL_URL` takes; `received` grows as mails come in."""
+    """`url` is what `EMAIL_URL` takes; `received` grows as mails come in. Nobody `refused` has a box here."""
 
     url: str
     received: list[EmailMessage] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
 
     def wait_for(self, count: int) -> list[EmailMessage]:
         """All mails, once there are so many. Raises `TimeoutError`."""
@@ -44,6 +45,8 @@ def listening_for_mail() -> Iterator[MailServer]:
                         self._say("354 go on")
                         found.received.append(self._message())
                         self._say("250 taken")
+                    case b"RCPT" if any(f"<{each}>".encode() in line for each in found.refused):
+                        self._say("550 nobody here")
                     case b"QUIT":
                         self._say("221 bye")
                         return
