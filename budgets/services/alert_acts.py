@@ -14,6 +14,7 @@ from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
 from telemetry.services import audit, outbox
+from tenants.services.standing import look_soon
 
 
 class AlertNotFound(Exception):
@@ -37,6 +38,8 @@ def snooze_alert(*, tag: Tag, alert_id: UUID, until: datetime, actor: Actor) -> 
         Alert.objects.filter(pk__in=[row.pk for row in rows]).update(snoozed_until=until)
         _record("alert.snoozed", alert, actor=actor, now=now, after={"until": until.isoformat()})
     note_open_alerts(tag=tag)
+    # An idle tenant is visited by nobody: the next look finds out when to come back.
+    look_soon(tags=[tag])
     return True
 
 

@@ -2,8 +2,9 @@
 spans that should not be. They lie below this app and cannot tell it, so it looks.
 """
 
+from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from budgets.models.choices import AlertKind, Severity
 from budgets.services.alert_findings import Finding
 from budgets.services.alert_rules import Rules
 from budgets.services.evidence_findings import TOLD, evidence_finding
+from telemetry.evidence.kinds import NoteKind
 from telemetry.evidence.selectors.notes import notes_since
 from telemetry.selectors.webhooks import SUBSCRIPTIONS_MAX, subscriptions
 from telemetry.webhook_states import WebhookStatus
@@ -22,14 +24,16 @@ _NOTES_MAX: Final = 1_000
 _FINE: Final = frozenset({Health.UNKNOWN, Health.GOOD, Health.NOT_SET_UP})
 
 
-def neighbour_findings(*, rules: Rules, scope_path: str, now: datetime) -> Iterator[Finding]:
-    """Of the tenant whose schema the connection is in. At most three queries."""
+def neighbour_findings(
+    *, rules: Rules, scope_path: str, now: datetime, looked_at: datetime | None
+) -> Iterator[Finding]:
+    """Of the tenant whose schema the connection is in. `looked_at` is the last look's time. At most three queries."""
     if rules.thresholds(AlertKind.WEBHOOK_PAUSED):
         yield from _receivers(scope_path)
     if rules.thresholds(AlertKind.CREDENTIAL_UNHEALTHY):
         yield from _credentials(scope_path, now)
     if rules.thresholds(AlertKind.EVIDENCE_LEAK):
-        yield from _leaks(scope_path, now)
+        yield from _leaks(scope_path, (looked_at or now - timedelta(days=1)).astimezone(UTC).date())
 
 
 def _receivers(scope_path: str) -> Iterator[Finding]:
@@ -64,11 +68,12 @@ def _credentials(scope_path: str, now: datetime) -> Iterator[Finding]:
             )
 
 
-def _leaks(scope_path: str, now: datetime) -> Iterator[Finding]:
-    """Of today (UTC), as they are noted; once a day, and by nobody but people said to be over."""
-    today = now.astimezone(UTC).date()
-    notes = notes_since(datetime.combine(today, time(), UTC), limit=_NOTES_MAX)
-    for kind in TOLD:
-        count = sum(note.count for note in notes if note.kind == kind)
-        if count:
-            yield evidence_finding(kind, spans=count, scope_path=scope_path, now=now)
+def _leaks(scope_path: str, since: date) -> Iterator[Finding]:
+    """Of the last look's day (UTC) and of those behind it; once a day, and by nobody but people said to be over."""
+    counts: Counter[tuple[date, NoteKind]] = Counter()
+    for note in notes_since(datetime.combine(since, time(), UTC), limit=_NOTES_MAX):
+        if note.kind in TOLD:
+            counts[note.day, note.kind] += note.count
+    for (day, kind), count in sorted(counts.items()):
+        at = datetime.combine(day, time(), UTC)
+        yield evidence_finding(kind, spans=count, scope_path=scope_path, now=at)

@@ -10,7 +10,7 @@ from django.db import connection
 from accounts.keys.selectors.key_lines import keys_expiring, next_expiry_behind
 from budgets.models import LedgerHead
 from budgets.models.choices import AlertKind, Period, Severity
-from budgets.selectors.alerts import next_ending
+from budgets.selectors.alerts import looked_at, next_ending
 from budgets.selectors.router_labels import ROUTER_WATCH, router_switch
 from budgets.services.alert_findings import BUDGET_MARGIN_PPM, BudgetSight, Finding, Key, budget_findings
 from budgets.services.alert_neighbours import neighbour_findings
@@ -54,7 +54,8 @@ def look_for_alerts(*, tag: Tag, note: StandingNote) -> datetime | None:
             yield from tenant_findings(_sight(note, head), rules=rules, is_open=is_open)
             yield from _router(rules, head)
             yield from key_findings(_keys(rules, now=now), rules=rules, now=now)
-            yield from neighbour_findings(rules=rules, scope_path=f"tenant:{head.slug}", now=now)
+            scope_path = f"tenant:{head.slug}"
+            yield from neighbour_findings(rules=rules, scope_path=scope_path, now=now, looked_at=looked_at())
 
         settle_findings(kinds=WATCHED, lasting=LASTING, find=find)
         spans = [timedelta(seconds=each) for each in rules.thresholds(AlertKind.KEY_EXPIRING)]

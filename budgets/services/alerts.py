@@ -26,6 +26,18 @@ from tenants.services.standing import AlertNote, note_alerts
 #: Who opens alerts and ends those that went away.
 WATCH: Final = Actor(name="alerts", actor_type="system")
 _IN_A_GO: Final = 500
+_REOPENED: Final = (
+    "state",
+    "ended_at",
+    "end_reason",
+    "reopened",
+    "summary",
+    "facts",
+    "severity",
+    "opened_at",
+    "tell_at",
+)
+_RECOVERED: Final = ("state", "snoozed_until", "ended_at", "ended_by", "end_reason")
 
 
 def raise_alert(*, tag: Tag, finding: Finding) -> bool:
@@ -112,8 +124,8 @@ def _open_or_reopen(rows: list[Alert], findings: Iterable[Finding], *, now: date
             back.append((row, finding))
     Alert.objects.bulk_create(new, batch_size=_IN_A_GO)
     told = new + [row for row, finding in back if _reopen(row, finding, now=now)]
-    for row in told:
-        _record("alert.raised", row, now=now)
+    Alert.objects.bulk_update([row for row, _ in back], _REOPENED, batch_size=_IN_A_GO)
+    _record("alert.raised", told, now=now)
     outbox.announce_all([event_of(row) for row in told], actor=WATCH, at=now)
     return told
 
@@ -136,48 +148,53 @@ def _alert(finding: Finding, *, now: datetime) -> Alert:
 
 
 def _reopen(row: Alert, finding: Finding, *, now: datetime) -> bool:
-    """Whether it is told again: within one period it was told before."""
+    """Whether it is told again: within one period it was told before. Not saved here."""
     row.state, row.ended_at, row.end_reason = AlertState.OPEN, None, ""
     row.reopened += 1
     is_told = not finding.period
     if is_told:
         row.summary, row.facts, row.severity = finding.summary, dict(finding.facts), finding.severity
         row.opened_at = row.tell_at = now
-    row.save()
     return is_told
 
 
 def _recover(rows: list[Alert], *, holding: set[Key], now: datetime) -> int:
     gone = [row for row in rows if row.state != AlertState.RECOVERED and _key(row) not in holding]
+    were_open = [row for row in gone if row.state == AlertState.OPEN]
     events = []
-    for row in gone:
-        was_open = row.state == AlertState.OPEN
+    for row in were_open:
         is_over = row.period_ends_at is not None and row.period_ends_at <= now
+        row.ended_at, row.ended_by = now, WATCH.name
+        row.end_reason = "Its period ended." if is_over else "It no longer holds."
+        if row.kind == AlertKind.BUDGET_THRESHOLD and not is_over and not (row.period and row.reopened):
+            events.append(event_of(row, is_rising=False))
+    for row in gone:
         row.state, row.snoozed_until = AlertState.RECOVERED, None
-        if was_open:
-            row.ended_at, row.ended_by = now, WATCH.name
-            row.end_reason = "Its period ended." if is_over else "It no longer holds."
-            _record("alert.recovered", row, now=now)
-            if row.kind == AlertKind.BUDGET_THRESHOLD and not is_over and not (row.period and row.reopened):
-                events.append(event_of(row, is_rising=False))
-        row.save()
+    Alert.objects.bulk_update(gone, _RECOVERED, batch_size=_IN_A_GO)
+    _record("alert.recovered", were_open, now=now)
     outbox.announce_all(events, actor=WATCH, at=now)
     return len(gone)
 
 
 def _end_snoozes(rows: list[Alert], *, now: datetime) -> None:
     """What was put off and still holds is told again."""
-    for row in rows:
-        if row.state == AlertState.OPEN and row.snoozed_until is not None and row.snoozed_until <= now:
-            row.snoozed_until, row.tell_at = None, now
-            row.save(update_fields=["snoozed_until", "tell_at"])
+    back = [
+        row.pk
+        for row in rows
+        if row.state == AlertState.OPEN and row.snoozed_until is not None and row.snoozed_until <= now
+    ]
+    if back:
+        Alert.objects.filter(pk__in=back).update(snoozed_until=None, tell_at=now)
 
 
-def _record(action: str, row: Alert, *, now: datetime) -> None:
-    after: dict[str, Any] = {"kind": row.kind, "subject": row.subject, "period": row.period, "words": row.summary}
-    if row.threshold:
-        after["threshold"] = row.threshold
-    audit.record(actor=WATCH, action=action, target=f"alert:{row.pk}", at=now, after=after)
+def _record(action: str, rows: Iterable[Alert], *, now: datetime) -> None:
+    changes = [audit.Change(action=action, target=f"alert:{row.pk}", after=_facts(row)) for row in rows]
+    audit.record_all(changes, actor=WATCH, at=now)
+
+
+def _facts(row: Alert) -> dict[str, Any]:
+    facts: dict[str, Any] = {"kind": row.kind, "subject": row.subject, "period": row.period, "words": row.summary}
+    return facts | {"threshold": row.threshold} if row.threshold else facts
 
 
 def _key(row: Alert) -> Key:

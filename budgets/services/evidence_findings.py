@@ -10,7 +10,7 @@ from telemetry.evidence.kinds import NoteKind
 
 _SUBJECTS: Final[Mapping[NoteKind, str]] = {NoteKind.LEAK: "evidence", NoteKind.FOREIGN: "evidence:foreign"}
 _SUMMARIES: Final[Mapping[NoteKind, str]] = {
-    NoteKind.LEAK: "Spans of today carry a prompt or a namespace of another tenant: see the evidence.",
+    NoteKind.LEAK: "Spans of {day} carry a prompt or a namespace of another tenant: see the evidence.",
     NoteKind.FOREIGN: "Spans that name another tenant were sent with a key of this one, and refused: see the evidence.",
 }
 #: The kinds of notes that are told.
@@ -24,7 +24,7 @@ def evidence_finding(kind: NoteKind, *, spans: int, scope_path: str, now: dateti
         subject=_SUBJECTS[kind],
         period=now.astimezone(UTC).date().isoformat(),
         severity=Severity.CRITICAL,
-        summary=_SUMMARIES[kind],
+        summary=_SUMMARIES[kind].format(day=f"{now.astimezone(UTC):%d %B}"),
         scope_path=scope_path,
         facts={"spans": spans},
     )

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection, transaction
+from django.db.models import Case, DateTimeField, F, Value, When
 from django.db.models.functions import Now
 
 from kernel.ids import Tag
@@ -144,9 +145,11 @@ def read_visit(*, tag: Tag) -> Visit:
 def note_standing(*, tag: Tag, note: StandingNote, inserts_seen: int | None) -> None:
     """Write down what a visit found, and as of which number of inserted rows; None where there is more to be read.
 
-    An older note never takes the place of a newer one.
+    An older note never takes the place of a newer one, and a look that was asked for meanwhile stays asked for.
     """
-    columns: dict[str, Any] = asdict(note) | {"quarters": list(note.quarters)}
+    asked_for = When(revisit_at__gt=note.as_of, revisit_at__lte=Now(), then=F("revisit_at"))
+    revisit_at = Case(asked_for, default=Value(note.revisit_at), output_field=DateTimeField())
+    columns: dict[str, Any] = asdict(note) | {"quarters": list(note.quarters), "revisit_at": revisit_at}
     if inserts_seen is not None:
         columns["inserts_seen"] = inserts_seen
     with in_public():
