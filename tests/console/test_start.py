@@ -155,4 +155,9 @@ class TestWhatYouCanDo:
         hold = books.ask("reserve", amount=CENT, suffixes=["", MARKETING], run="r-1")
         books.ask("commit", target=hold.id, amount=CENT)
 
-        assert "2 entries, balanced" in text_of(browser.get(address))
+        page = str(browser.get(address).content.decode())
+        fetched = re.search(r'hx-get="([^"]+)"\s+hx-trigger="load"', page)
+
+        assert fetched is not None
+        assert 'runs/r-1/">The whole run</a>' in page
+        assert "2 entries, balanced" in text_of(browser.get(fetched[1], headers={"HX-Request": "true"}))
