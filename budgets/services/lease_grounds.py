@@ -44,11 +44,15 @@ class LeaseRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grounds:
-    """A decision that holds until then, and the tool that it was made for; None where it was not for a tool."""
+    """A decision that holds until then, and the tool that it was made for; None where it was not for a tool.
+
+    `stopped_tools` are the names of tools that are stopped now.
+    """
 
     slug: str
     holds_until: datetime
     tool: str | None
+    stopped_tools: frozenset[str] = frozenset()
 
 
 def live_decision(decision_id: UUID, *, scope_filter: Sequence[str], now: datetime) -> Grounds:
@@ -75,18 +79,23 @@ def live_decision(decision_id: UUID, *, scope_filter: Sequence[str], now: dateti
     if status == TenantStatus.SUSPENDED:
         raise LeaseRefused(NoGrounds.TENANT_SUSPENDED)
     tool = _tool_of(hold.action)
-    if _is_stopped(decision_id, tool, now=now):
+    thrown = _thrown(now=now)
+    if _is_stopped(decision_id, tool, thrown):
         raise LeaseRefused(NoGrounds.KILL_SWITCH)
-    return Grounds(slug=slug, holds_until=hold.expires_at, tool=tool)
+    stopped_tools = frozenset(switch.name.lower() for switch in thrown if switch.level == SwitchLevel.TOOL)
+    return Grounds(slug=slug, holds_until=hold.expires_at, tool=tool, stopped_tools=stopped_tools)
 
 
 def require_tool(grounds: Grounds, *, pattern: str) -> None:
     """That the plan's tool policy allows the tool of the decision, and that it is one of those that `pattern` means.
 
-    A decision that was not for a tool leases what the policy allows for the whole of `pattern`. Raises `LeaseRefused`.
+    A decision that was not for a tool leases what the policy allows for the whole of `pattern`, while none of it is
+    stopped. Raises `LeaseRefused`.
     """
     if grounds.tool is not None and not fnmatchcase(grounds.tool.lower(), _literal(pattern)):
         raise LeaseRefused(NoGrounds.TOOL_OUTSIDE_SCOPE)
+    if grounds.tool is None and any(fnmatchcase(name, _literal(pattern)) for name in grounds.stopped_tools):
+        raise LeaseRefused(NoGrounds.KILL_SWITCH)
     rules = Ruleset.objects.filter(pk=1).values_list("document__tools", flat=True).first()
     if not rules:
         return
@@ -100,11 +109,16 @@ def _tool_of(action: dict[str, Any]) -> str | None:
     return str(action.get("name", "")) if kind == "tool" or kind.startswith("tool.") else None
 
 
-def _is_stopped(hold_id: UUID, tool: str | None, *, now: datetime) -> bool:
-    """Whether a switch would refuse what is held, were it asked for now."""
+def _thrown(*, now: datetime) -> list[KillSwitch | Any]:
+    """The tenant's switches and the platform's."""
     thrown: list[KillSwitch | Any] = list(thrown_switches(now=now))
     with in_public():
         thrown += list(thrown_platform_switches(now=now))
+    return thrown
+
+
+def _is_stopped(hold_id: UUID, tool: str | None, thrown: Sequence[KillSwitch | Any]) -> bool:
+    """Whether a switch would refuse what is held, were it asked for now."""
     return any(
         (switch.level == SwitchLevel.TOOL and tool is not None and switch.name.lower() == tool.lower())
         or covered_holds(level=SwitchLevel(switch.level), name=switch.name).filter(pk=hold_id).exists()

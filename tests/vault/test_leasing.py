@@ -215,6 +215,19 @@ class TestLease:
 
         assert lease(url, books, decision_id).status_code == 403
 
+    @pytest.mark.parametrize(("name", "status"), [("Slack.Post", 403), ("zendesk.read", 200)])
+    def test_of_a_model_s_call_is_refused_once_a_tool_of_the_scope_is_stopped(
+        self, books: Books, url: str, name: str, status: int
+    ) -> None:
+        decision_id = decided(url, books, None)
+        throw_switch(
+            tag=books.tenant.tag,
+            stop=Stop(level=SwitchLevel.TOOL, name=name, reason="It ran away"),
+            actor=TEST_ACTOR,
+        )
+
+        assert lease(url, books, decision_id).status_code == status
+
     def test_is_refused_to_a_tenant_that_is_suspended_or_closed(self, books: Books, url: str) -> None:
         decision_id = decided(url, books)
         suspend_tenant(tag=books.tenant.tag, actor=TEST_ACTOR)

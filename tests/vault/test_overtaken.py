@@ -20,6 +20,7 @@ from kernel.tenancy import in_tenant
 from telemetry.models import AuditEntry
 from tenants.models import Tenant
 from tests.support.books import TEST_ACTOR, Books
+from tests.support.bursts import until
 from vault.backends.options import CredentialOptions, OpenBaoOptions
 from vault.kinds import OPERATOR_BACK_ENDS, BackEnd
 from vault.locations import Location
@@ -136,7 +137,7 @@ def test_what_was_made_for_a_reference_that_was_revoked_meanwhile_is_given_back(
 
     assert answer.status_code == 404
     assert SECRET.encode() not in answer.content
-    assert store.given_back == [LEASE_ID]
+    until(lambda: store.given_back == [LEASE_ID])
     assert leases_written(books) == 0
 
 
@@ -154,7 +155,7 @@ def test_what_was_made_for_a_decision_that_ended_meanwhile_is_given_back(
 
     assert answer.status_code == 410
     assert SECRET.encode() not in answer.content
-    assert store.given_back == [LEASE_ID]
+    until(lambda: store.given_back == [LEASE_ID])
     assert leases_written(books) == 0
 
 
@@ -166,4 +167,4 @@ def test_no_lease_is_given_that_has_ended_already(books: Books, reference: Crede
     store.meanwhile = expire
 
     assert lease(books).status_code == 403
-    assert store.given_back == [LEASE_ID]
+    until(lambda: store.given_back == [LEASE_ID])

@@ -20,6 +20,7 @@ from vault.locations import Location
 from vault.paths import PathRefused, resolve
 
 BREAKER: Final = Breaker()
+_GIVING_BACK_SECONDS: Final = 0.2
 
 _doors: dict[tuple[int, BackEnd], tuple[CredentialOptions, Door | None]] = {}
 _doors_lock = threading.Lock()
@@ -37,11 +38,14 @@ def fetch(*, tag: Tag, back_end: BackEnd, location: Location) -> Fetched:
 
 
 def give_back(fetched: Fetched, *, tag: Tag, back_end: BackEnd) -> None:
-    """End what was made for a lease that nobody gets. It ends by itself too, so a store that fails is let be."""
+    """End what was made for a lease that nobody gets. It ends by itself too, so a store that fails is let be.
+
+    Whoever asked waits for an answer already: what takes longer goes on without them.
+    """
     if fetched.lease_id:
-        with contextlib.suppress(FetchFailed), BREAKER.guard(tag, back_end):
+        with contextlib.suppress(FetchFailed):
             door = _door(back_end)
-            bounded(lambda: door.give_back(tag=tag, lease_id=fetched.lease_id))
+            bounded(lambda: door.give_back(tag=tag, lease_id=fetched.lease_id), seconds=_GIVING_BACK_SECONDS)
 
 
 def probe(*, tag: Tag, back_end: BackEnd, location: Location) -> Health:
