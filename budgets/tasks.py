@@ -36,8 +36,6 @@ _TENANTS_MAX: Final = 500
 _VISIT_SECONDS_MAX: Final = 2.0
 #: Expiry writes under the lock that decisions take: after each batch it is theirs for half as long.
 EXPIRY_REST: Final = 0.5
-#: Tenants whose books one tick has checked: a night has ticks enough for all.
-_CHECKS_MAX: Final = 50
 
 _logger = logging.getLogger(__name__)
 
@@ -110,9 +108,13 @@ def sweep_standings() -> None:
 
 @shared_task(name="budgets.dispatch_checks", time_limit=30)
 def dispatch_checks() -> None:
-    """Have the books checked that were not checked for a day, some at a time."""
+    """Have the books checked that were not checked for a day, one tenant's after the other's."""
+    _ask_for_a_check()
+
+
+def _ask_for_a_check() -> None:
     try:
-        tags = checks.ask_for_checks(limit=_CHECKS_MAX)
+        tags = checks.ask_for_checks(limit=1)
     except OperationalError as error:
         _logger.warning("Nobody's books were checked: %s", str(error).partition("\n")[0])
         return
@@ -123,11 +125,18 @@ def dispatch_checks() -> None:
 # The limit is below `checks.RETRY_AFTER_S`: a check has ended, one way or the other, before it is asked for again.
 @shared_task(base=TenantTask, name="budgets.check_tenant", time_limit=3000)
 def check_tenant(*, tag: str) -> None:
-    """Prove one tenant's books, seals and rollups; what is found is noted, and an error in the log. May run twice."""
+    """Prove one tenant's books, seals and rollups; what is found is noted, and an error in the log. May run twice.
+
+    It has the next tenant's checked; while another check is under way it leaves its own to a later tick.
+    """
     try:
-        check_books(tag=Tag(tag))
+        with checks.alone(tag=Tag(tag)) as is_alone:
+            if not is_alone:
+                return
+            check_books(tag=Tag(tag))
     except OperationalError as error:
         _logger.warning("The check of tenant %s was cut off and will be tried again: %s", tag, type(error).__name__)
+    _ask_for_a_check()
 
 
 @shared_task(name="budgets.dispatch_alerts", time_limit=30)

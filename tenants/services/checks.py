@@ -1,5 +1,7 @@
 """Which tenants' books are to be checked, and by which seal. Each tenant once a night, whoever asks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
@@ -13,6 +15,7 @@ from tenants.models import LedgerCheck
 RETRY_AFTER_S: Final = 3600
 #: Less than a day, so that a night may begin a little earlier than the one before.
 AGAIN_AFTER_S: Final = 20 * 3600
+_LOCK: Final = 0x6C65_6467_6572
 
 _ENROL: Final = """
     INSERT INTO ledger_check (tag, sealed_seq, seal_hash)
@@ -45,6 +48,27 @@ def ask_for_checks(*, limit: int) -> list[Tag]:
         cursor.execute(_ENROL)
         cursor.execute(_ASK, parameters)
         return [Tag(tag) for (tag,) in cursor.fetchall()]
+
+
+@contextmanager
+def alone(*, tag: Tag) -> Iterator[bool]:
+    """Whether this check, and no other in the installation, may go on during the block; else it is due again at once.
+
+    A big tenant's takes most of an hour, and expiry and rollups wait for the same processes.
+    """
+    with connection.cursor() as cursor:
+        # It goes with the connection, so that a check that was killed stops nobody.
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        (is_alone,) = cursor.fetchone()
+    if not is_alone:
+        with in_public():
+            LedgerCheck.objects.filter(tag=tag).update(asked_at=None)
+    try:
+        yield is_alone
+    finally:
+        if is_alone:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def note_check(*, tag: Tag, at: datetime, sealed_seq: int, seal_hash: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
@@ -17,9 +18,12 @@ from budgets.services.seal_hashes import hash_entries
 from budgets.services.sealing import LedgerHasGap, Sealed, seal_closed
 from budgets.services.seals_proof import SealHead, broken_seals, seal_head
 from budgets.services.visits import visit_books
+from budgets.tasks import check_tenant, dispatch_checks
 from kernel.tenancy import in_public, in_tenant
 from tenants.models import LedgerCheck, Tenant, Verification
+from tenants.services import checks, standing
 from tenants.services.checks import ask_for_checks, last_check
+from tests.plugins.live_api import database_url
 from tests.support.books import Books
 from tests.support.owner import as_owner, let_time_pass
 from tests.support.scenes import last_seq
@@ -274,6 +278,39 @@ class TestNightlyCheck:
 
         assert (asked, checked) == ([True, False], False)
         assert tag in ask_for_checks(limit=1000)
+
+    def test_waits_while_another_tenants_is_under_way(self, books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Else two big ones would hold both of the worker's processes, and expiry would wait for most of an hour."""
+        monkeypatch.setattr(check_tenant, "apply_async", lambda **_: None)
+        tag = books.tenant.tag
+        visit_books(tag=tag, has_time=lambda: True)
+        assert tag in ask_for_checks(limit=1000)
+        with psycopg.connect(database_url("owner"), autocommit=True) as other:
+            other.execute("SELECT pg_advisory_lock(%s)", [checks._LOCK])
+
+            check_tenant(tag=tag)
+
+            assert last_check(tag=tag) is None
+            assert tag in ask_for_checks(limit=1000)
+        check_tenant(tag=tag)
+
+        assert last_check(tag=tag) is not None
+
+    def test_is_followed_by_the_next(self, books: Books, initech: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+        for tenant in (books.tenant, initech):
+            visit_books(tag=tenant.tag, has_time=lambda: True)
+        standing.forget_strangers()
+        with in_public():
+            LedgerCheck.objects.all().delete()
+        sent: list[str] = []
+        monkeypatch.setattr(check_tenant, "apply_async", lambda kwargs, expires: sent.append(kwargs["tag"]))
+
+        dispatch_checks()
+        for tag in sent:
+            check_tenant(tag=tag)
+
+        assert {books.tenant.tag, initech.tag} <= set(sent)
+        assert len(sent) == len(set(sent))
 
 
 def _at_once(*works: Callable[[], object]) -> None:
