@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import DatabaseError, InterfaceError, connection, connections
 from pytest_django import Settings
 
 from kernel.ids import mint_wire_id
@@ -58,3 +58,19 @@ class TestDeathOfTheServer:
             expected = [mint_wire_id("evt", hooks.owner.tag, event.pk) for event in events]
         assert list(dict.fromkeys(sink.ids)) == expected
         assert {delivery.status for delivery in hooks.deliveries()} == {"SUCCESS"}
+
+    def test_has_everybody_visited_once_more_whatever_it_counts(self, server: OwnServer, books: Books) -> None:
+        """It counts from nought again, and may come to the very number that was seen before it died."""
+        hooks = Hooks(books.tenant)
+        hooks.visit()
+        tag = hooks.owner.tag
+        server.kill()
+        connections.close_all()
+        server.start()
+        server.wait_until_it_answers()
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE webhook_due SET inserts_seen = pg_stat_get_tuples_inserted(outbox_table::oid)")
+
+        assert tag in webhook_due.ask_for_visits(limit=1_000)
+        hooks.visit()
+        assert tag not in webhook_due.ask_for_visits(limit=1_000)
