@@ -1039,4 +1039,5 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('tenants', '0011_verification', now()),
     ('tenants', '0012_webhook_due', now()),
     ('tenants', '0013_ledger_check', now()),
+    ('tenants', '0014_webhook_visited', now()),
     ('vault', '0001_credential_reference', now());

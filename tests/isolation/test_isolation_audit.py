@@ -24,8 +24,6 @@ from tests.support.books import TEST_ACTOR
 from tests.support.owner import as_owner, delete_shared
 from tests.support.spans import request_of, span
 
-NOW = datetime.now(UTC)
-
 
 @pytest.fixture
 def two(acme: Tenant, initech: Tenant) -> Iterator[list[Tenant]]:
@@ -35,7 +33,7 @@ def two(acme: Tenant, initech: Tenant) -> Iterator[list[Tenant]]:
 
 def keep(tenant: Tenant, **attributes: Any) -> None:
     sent = read_protobuf(request_of(span(**attributes)).SerializeToString())
-    keep_evidence(sent, owner=Owner(tag=tenant.tag, slug=tenant.slug), actor=TEST_ACTOR, now=NOW)
+    keep_evidence(sent, owner=Owner(tag=tenant.tag, slug=tenant.slug), actor=TEST_ACTOR, now=datetime.now(UTC))
 
 
 def database(two: list[Tenant]) -> dict[str, Surface]:
@@ -47,7 +45,9 @@ def doors(two: list[Tenant]) -> dict[str, Surface]:
 
 
 def traffic(two: list[Tenant]) -> dict[str, Surface]:
-    found = traffic_surfaces([(tenant.tag, tenant.slug) for tenant in two], now=NOW + timedelta(minutes=1))
+    found = traffic_surfaces(
+        [(tenant.tag, tenant.slug) for tenant in two], now=datetime.now(UTC) + timedelta(minutes=1)
+    )
     return {surface.name.split(":")[0]: surface for surface in found}
 
 
