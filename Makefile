@@ -4,8 +4,8 @@
 SHELL := /bin/sh
 
 PYTHON_IN_VENV := .venv/bin/python
-# More workers than cores only take turns; the database is shared by all of them.
-PYTEST_WORKERS ?= 2
+# One more than cores: tests wait as long as they compute. The database is shared by all of them.
+PYTEST_WORKERS ?= 3
 
 up: ## Start everything and print what to open (DETACH=1: return when it answers; API_PORT=, CONSOLE_PORT=)
 	@scripts/prepare run
