@@ -1,6 +1,6 @@
 """Subscriptions over the protocol's management endpoints: a tenant's own, and for operators everybody's."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -165,60 +165,53 @@ class OneWebhookView(WebhookView):
         return Response(status=204)
 
 
+# The same operations at a tenant's addresses and at the operators'; only their names must differ.
+_SHOWN: Final[dict[str, Any]] = {
+    "summary": "A subscription",
+    "tag": TAG,
+    "answer": WebhookFields,
+    "refusals": {404: NOT_FOUND},
+}
+_UPDATED: Final[dict[str, Any]] = {
+    "summary": "The subscription as it is now; what is left out stays",
+    "tag": TAG,
+    "body": WebhookUpdateFields,
+    "answer": WebhookFields,
+    "refusals": {404: NOT_FOUND, 409: CLOSED},
+}
+_DELETED: Final[dict[str, Any]] = {
+    "summary": "Gone for good; what waited for it is never sent",
+    "tag": TAG,
+    "answer": None,
+    "status": 204,
+    "refusals": {404: NOT_FOUND, 409: CLOSED},
+}
+
+
 class OneWebhook(OneWebhookView):
-    @described(name="get_webhook", summary="A subscription", tag=TAG, answer=WebhookFields, refusals={404: NOT_FOUND})
+    @described(name="get_webhook", **_SHOWN)
     def get(self, request: Request, subscription_id: str) -> Response:
         return self.shown(subscription_id)
 
-    @described(
-        name="update_webhook",
-        summary="The subscription as it is now; what is left out stays",
-        tag=TAG,
-        body=WebhookUpdateFields,
-        answer=WebhookFields,
-        refusals={404: NOT_FOUND, 409: CLOSED},
-    )
+    @described(name="update_webhook", **_UPDATED)
     def patch(self, request: Request, subscription_id: str) -> Response:
         return self.changed(subscription_id)
 
-    @described(
-        name="delete_webhook",
-        summary="Gone for good; what waited for it is never sent",
-        tag=TAG,
-        answer=None,
-        status=204,
-        refusals={404: NOT_FOUND, 409: CLOSED},
-    )
+    @described(name="delete_webhook", **_DELETED)
     def delete(self, request: Request, subscription_id: str) -> Response:
         return self.deleted(subscription_id)
 
 
 class AdminOneWebhook(OneWebhookView):
-    @described(
-        name="get_any_webhook", summary="A subscription", tag=TAG, answer=WebhookFields, refusals={404: NOT_FOUND}
-    )
+    @described(name="get_any_webhook", **_SHOWN)
     def get(self, request: Request, subscription_id: str) -> Response:
         return self.shown(subscription_id)
 
-    @described(
-        name="update_any_webhook",
-        summary="The subscription as it is now; what is left out stays",
-        tag=TAG,
-        body=WebhookUpdateFields,
-        answer=WebhookFields,
-        refusals={404: NOT_FOUND, 409: CLOSED},
-    )
+    @described(name="update_any_webhook", **_UPDATED)
     def patch(self, request: Request, subscription_id: str) -> Response:
         return self.changed(subscription_id)
 
-    @described(
-        name="delete_any_webhook",
-        summary="Gone for good; what waited for it is never sent",
-        tag=TAG,
-        answer=None,
-        status=204,
-        refusals={404: NOT_FOUND, 409: CLOSED},
-    )
+    @described(name="delete_any_webhook", **_DELETED)
     def delete(self, request: Request, subscription_id: str) -> Response:
         return self.deleted(subscription_id)
 
