@@ -2,8 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, pairwise
 from typing import Final
 
 import redis
@@ -15,7 +15,7 @@ from django.utils.module_loading import autodiscover_modules
 
 from accounts.console.pages import acts_of
 from budgets.isolation.surface import Surface, judged
-from budgets.services.isolation import isolation_of
+from budgets.services.isolation import Kept, isolation_of, name_of
 from kernel.ids import Tag, parse_tag
 from kernel.tasks import TenantTask
 from kernel.tenancy import in_tenant
@@ -25,8 +25,10 @@ _GUARDED: Final = ("ops/", "t/")
 _PLANE: Final = "console"
 #: Keys of Valkey that are looked at.
 _KEYS_MAX: Final = 100_000
-#: What belongs to nobody: the broker's own, and entries of the cache that are asked for outside of every tenant.
-_SHARED_KEYS: Final = ("_kombu", "celery", "unacked", "webhooks", "wm:public:", "pool:", "share:", "epoch:")
+#: How the names begin of what belongs to nobody: the broker's own, entries of the cache that are asked for outside of
+#: every tenant, the use of a provider's account by all, what all decisions of a minute took together.
+_SHARED_KEYS: Final = ("celery:", "wm:public:", "pool:{", "metrics:recent:")
+_ENTRY: Final = ("the same name",)
 
 
 def door_surfaces(tags: Sequence[Tag]) -> list[Surface]:
@@ -71,7 +73,7 @@ def _cache(tags: Sequence[Tag]) -> Surface:
         keys: dict[str, Tag] = {}
         for tag in tags:
             with in_tenant(tag):
-                key = caches[alias].make_key("the same name")
+                key = caches[alias].make_key(_ENTRY[0])
             if key in keys:
                 leaks.append(f"cache {alias}: one key for two tenants")
                 break
@@ -81,22 +83,20 @@ def _cache(tags: Sequence[Tag]) -> Surface:
 
 def _valkey(tags: Sequence[Tag]) -> Surface:
     """Every key that is there carries the tag of a tenant, or is one of those that belong to nobody."""
-    known, seen, strange = set(tags), 0, []
     try:
-        for raw in shared_valkey().scan_iter(count=1_000):
-            seen += 1
-            key = raw.decode("utf-8", "replace")
-            if not _is_somebodys(key, known) and not any(part in key for part in _SHARED_KEYS):
-                strange.append(key[:80])
-            if seen == _KEYS_MAX:
-                break
+        keys = [raw.decode("utf-8", "replace") for raw in islice(shared_valkey().scan_iter(count=1_000), _KEYS_MAX)]
     except redis.RedisError as error:
         return judged("Valkey: the tenant is in the key", "nothing", leaks=[], riddles=[type(error).__name__])
-    return judged("Valkey: the tenant is in the key", f"{seen} keys", leaks=[], riddles=strange)
+    strange = [key[:80] for key in strange_keys(keys, tags)]
+    return judged("Valkey: the tenant is in the key", f"{len(keys)} keys", leaks=[], riddles=strange)
 
 
-def _is_somebodys(key: str, known: set[Tag]) -> bool:
-    return any(parse_tag(part) in known for part in re.split(r"[:{}_]", key))
+def strange_keys(keys: Iterable[str], tags: Iterable[Tag]) -> Iterator[str]:
+    """Those that neither name one of the tenants nor are known to belong to nobody."""
+    known = set(tags)
+    for key in keys:
+        if not key.startswith(_SHARED_KEYS) and not any(parse_tag(part) in known for part in re.split(r"[:{}_]", key)):
+            yield key
 
 
 def _names(tags: Sequence[Tag]) -> Surface:
@@ -109,4 +109,7 @@ def _names(tags: Sequence[Tag]) -> Surface:
         # A name that begins with another's would let a search by prefix find both.
         if any(second.startswith(first) for first, second in pairwise(sorted(names))):
             leaks.append(f"{what}: one begins with another")
-    return judged("names for what is kept outside", f"three names of {len(tags)} tenants", leaks=leaks)
+    for kept in Kept:
+        if len({name_of(isolation_of(tag), kept, _ENTRY) for tag in tags}) != len(tags):
+            leaks.append(f"{kept}: two tenants make the same name of the same parts")
+    return judged("names for what is kept outside", f"seven names of {len(tags)} tenants", leaks=leaks)

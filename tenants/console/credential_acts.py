@@ -21,6 +21,7 @@ from vault.locations import Location
 from vault.selectors.references import ReferenceLine, reference_by_id
 from vault.services.reference_checks import InvalidReference, NewReference
 from vault.services.references import (
+    BackEndRefused,
     ReferenceChanged,
     ReferenceIsRevoked,
     add_reference,
@@ -32,7 +33,7 @@ from vault.services.references import (
 @page(Act.EDIT_CREDENTIALS, send=Act.EDIT_CREDENTIALS)
 def credential_new(request: HttpRequest, slug: str) -> HttpResponse:
     place = place_of(request)
-    allowed = OPERATOR_BACK_ENDS if place.is_ops else MEMBER_BACK_ENDS
+    allowed = _allowed(place)
     form = NewReferenceForm(_sent(request), allowed=allowed, time_zone=place.tenant.time_zone)
     if request.method == "POST" and form.is_valid():
         if place.tenant.status == TenantStatus.CLOSED:
@@ -59,6 +60,7 @@ def credential_rotate(request: HttpRequest, slug: str, reference_id: UUID) -> Ht
                 rotate_reference(
                     reference_id=reference_id,
                     to=form.location,
+                    allowed=_allowed(place),
                     seen=_read_seen(form.cleaned_data["seen"]),
                     overlap=timedelta(hours=int(form.cleaned_data["overlap"])),
                     actor=place.actor(form.cleaned_data["reason"]),
@@ -68,6 +70,8 @@ def credential_rotate(request: HttpRequest, slug: str, reference_id: UUID) -> Ht
             _refuse(form, refusal)
         except ReferenceIsRevoked:
             form.add_error(None, "This reference was revoked meanwhile, and stays so. Add another one.")
+        except BackEndRefused:
+            form.add_error(None, "It leads to the machine itself: that is for whoever runs the platform.")
         except ReferenceChanged:
             form.add_error(None, f"Nothing was changed: it was rotated meanwhile, and leads to {reference.path} now.")
             form.data = typed_with(form.data, seen=_seen(reference))
@@ -130,6 +134,11 @@ def _add(
         return None
     messages.success(request, f"{new.name} is added: a runtime may lease {new.scope}.")
     return redirect(place.url("credential_list"))
+
+
+def _allowed(place: Place) -> frozenset[BackEnd]:
+    """The back ends to which whoever is here may lead a reference."""
+    return OPERATOR_BACK_ENDS if place.is_ops else MEMBER_BACK_ENDS
 
 
 def _refuse(form: forms.Form, refusal: InvalidReference) -> None:

@@ -15,6 +15,7 @@ from kernel.across import TENANTS_MAX
 from kernel.pages.fragments import wants_fragment
 from kernel.tenancy import in_tenant
 from tenants.selectors.directory import TenantLine, directory_page
+from vault.kinds import MEMBER_BACK_ENDS, OPERATOR_BACK_ENDS, BackEnd
 from vault.selectors.references import Health, ReferenceLine, reference_lines, references_across
 
 _SHOWN_MAX: Final = 300
@@ -26,11 +27,15 @@ _REVOKED: Final = ("Revoked", "calm")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceRow:
-    """One line of a list: what the chip says and in which tone, and whether the place before is still leased."""
+    """One line of a list: what the chip says and in which tone, and whether the place before is still leased.
+
+    `may_rotate`: whoever looks may say where it leads.
+    """
 
     reference: ReferenceLine
     chip: tuple[str, str]
     has_overlap: bool
+    may_rotate: bool = True
 
 
 @page(Act.SEE_CREDENTIALS)
@@ -38,6 +43,7 @@ def credential_list(request: HttpRequest, slug: str) -> HttpResponse:
     """The tenant's own. One query."""
     place = place_of(request)
     now = datetime.now(UTC)
+    movable = OPERATOR_BACK_ENDS if place.is_ops else MEMBER_BACK_ENDS
     with in_tenant(place.tenant.tag):
         lines = reference_lines(limit=_SHOWN_MAX + 1)
     context = {
@@ -45,7 +51,7 @@ def credential_list(request: HttpRequest, slug: str) -> HttpResponse:
         "place": place,
         "tenant": place.tenant,
         "time_zone": place.tenant.time_zone,
-        "rows": [_row(line, now=now) for line in lines[:_SHOWN_MAX]],
+        "rows": [_row(line, now=now, movable=movable) for line in lines[:_SHOWN_MAX]],
         "is_cut": len(lines) > _SHOWN_MAX,
     }
     return render(request, "tenants/credential_list.html", context)
@@ -81,12 +87,13 @@ def credentials(request: HttpRequest) -> HttpResponse:
     return render(request, wants_fragment(request, "tenants/credentials.html", "references"), context)
 
 
-def _row(line: ReferenceLine, *, now: datetime) -> ReferenceRow:
+def _row(line: ReferenceLine, *, now: datetime, movable: frozenset[BackEnd] = OPERATOR_BACK_ENDS) -> ReferenceRow:
     health = line.health_now(now=now)
     return ReferenceRow(
         reference=line,
         chip=_REVOKED if line.is_revoked else (health.label, _TONES.get(health, "bad")),
         has_overlap=not line.is_revoked and line.previous_until is not None and line.previous_until > now,
+        may_rotate=line.back_end in movable,
     )
 
 

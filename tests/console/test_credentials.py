@@ -169,6 +169,27 @@ class TestRotate:
         # Where nothing was seen nothing can have changed.
         assert answer.status_code == (302 if "seen" in changes else 422)
 
+    def test_of_what_an_operator_bound_is_for_operators(self, acme: Tenant, member: Client, browser: Client) -> None:
+        new = NewReference(
+            name="Local",
+            provider="slack",
+            scope="slack:write",
+            back_end=BackEnd.FILE,
+            location=Location(path="wm/{tenant}/slack"),
+        )
+        with in_tenant(acme.tag):
+            reference = add_reference(new, allowed=OPERATOR_BACK_ENDS, actor=TEST_ACTOR, now=datetime.now(UTC))
+        form = {"path": "wm/{tenant}/other", "overlap": "1", "reason": "x", "seen": ""}
+
+        answer = member.post(f"{HERE}{reference.pk}/rotate/", form)
+
+        assert answer.status_code == 422
+        assert "whoever runs the platform" in text_of(answer)
+        assert "Rotate Local" not in text_of(member.get(HERE))
+        assert "Revoke Local" in text_of(member.get(HERE))
+        address = f"/ops/tenants/acme/credentials/{reference.pk}/rotate/"
+        assert browser.post(address, form).status_code == 302
+
 
 class TestRevoke:
     def test_ends_one_and_may_be_repeated(self, acme: Tenant, member: Client) -> None:

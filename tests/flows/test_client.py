@@ -15,6 +15,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatResult
 from langchain_core.tools import tool
 
+from budgets.services.isolation import Kept, isolation_of, name_of
 from routing.pricing.kinds import Kind
 from routing.pricing.price import Price, PriceSource
 from tenants.models import Tenant
@@ -113,6 +114,17 @@ class TestAdmit:
             assert books.budget().reserved == act.reserved.amount > 0
 
         assert books.budget().reserved == 0
+
+    def test_makes_the_names_that_the_server_makes(self, wm: Any, books: Books) -> None:
+        subject = {"tenant": "acme", "workspace": "prod"}
+        with wm.admit(action=COMPLETION, request=REQUEST, subject=subject) as act:
+            of_call = act.names
+
+        for names, suffixes in ((wm.names(), [""]), (of_call, ["", "/workspace:prod"])):
+            own = isolation_of(books.tenant.tag, suffixes=suffixes)
+            assert str(names.cache("a", "b")) == name_of(own, Kept.CACHE, ["a", "b"])
+            assert str(names.vectors("docs")) == name_of(own, Kept.VECTORS, ["docs"])
+        assert wm.names(workspace="prod").cache("a") == of_call.cache("a")
 
     def test_leaves_the_model_to_the_class_and_keeps_to_its_caps(self, wm: Any) -> None:
         with wm.admit(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +12,15 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from budgets.isolation.database import database_surfaces
-from budgets.isolation.doors import door_surfaces
+from budgets.isolation.doors import door_surfaces, strange_keys
+from budgets.isolation.secrets import secret_surfaces
 from budgets.isolation.surface import Surface, Verdict
 from budgets.isolation.traffic import traffic_surfaces
 from budgets.services.evidence import keep_evidence
 from budgets.services.isolation import isolation_of
+from kernel.ids import mint_tag
+from kernel.tenancy import in_tenant
+from kernel.valkey import shared_valkey
 from telemetry.evidence.otlp.protobuf import read_protobuf
 from telemetry.evidence.reading import Owner
 from telemetry.findings.models import EvidenceStanding
@@ -23,6 +28,12 @@ from tenants.models import Tenant
 from tests.support.books import TEST_ACTOR
 from tests.support.owner import as_owner, delete_shared
 from tests.support.spans import request_of, span
+from vault.backends.options import CredentialOptions
+from vault.kinds import OPERATOR_BACK_ENDS, BackEnd
+from vault.locations import Location
+from vault.models import CredentialReference
+from vault.services.reference_checks import NewReference
+from vault.services.references import add_reference
 
 
 @pytest.fixture
@@ -42,6 +53,23 @@ def database(two: list[Tenant]) -> dict[str, Surface]:
 
 def doors(two: list[Tenant]) -> dict[str, Surface]:
     return {surface.name.split(":")[0]: surface for surface in door_surfaces([tenant.tag for tenant in two])}
+
+
+def secrets(two: list[Tenant]) -> dict[str, Surface]:
+    found = secret_surfaces([(tenant.tag, tenant.slug) for tenant in two])
+    return {surface.name.split(": ")[1]: surface for surface in found}
+
+
+def refer(tenant: Tenant) -> CredentialReference:
+    new = NewReference(
+        name="Slack",
+        provider="slack",
+        scope="slack:write",
+        back_end=BackEnd.FILE,
+        location=Location(path="wm/{tenant}/slack"),
+    )
+    with in_tenant(tenant.tag):
+        return add_reference(new, allowed=OPERATOR_BACK_ENDS, actor=TEST_ACTOR, now=datetime.now(UTC))
 
 
 def traffic(two: list[Tenant]) -> dict[str, Surface]:
@@ -117,6 +145,83 @@ class TestDoors:
         assert (found.verdict, found.offenders) == (Verdict.LEAKY, ("tests.loose",))
 
 
+class TestValkey:
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "rate:{%s}:calls:x",
+            "wm:t_%s:1:x",
+            "pool:{openai}:17",
+            "metrics:recent:17",
+            "celery:unacked",
+            "wm:public:1:x",
+        ],
+    )
+    def test_knows_what_is_a_tenants_and_what_is_nobodys(self, key: str) -> None:
+        tag = mint_tag()
+
+        assert list(strange_keys([key.replace("%s", tag)], [tag])) == []
+
+    @pytest.mark.parametrize(
+        "key", ["answers:what-is-your-refund-policy", "my:celery:results", "rate:{%s}:x", "rate:{t}:x", "wm:1:x"]
+    )
+    def test_does_not_know_what_belongs_to_no_tenant_that_is_here(self, key: str) -> None:
+        key = key.replace("%s", mint_tag())
+
+        assert list(strange_keys([key], [mint_tag()])) == [key]
+
+    def test_is_looked_through(self, two: list[Tenant]) -> None:
+        key = f"answers:{mint_tag()}"
+        shared_valkey().set(key, "x", ex=60)
+        try:
+            found = doors(two)["Valkey"]
+        finally:
+            shared_valkey().delete(key)
+
+        assert found.verdict == Verdict.UNKNOWN
+
+
+class TestSecrets:
+    def test_with_each_path_in_its_tenants_place_are_isolated(
+        self, two: list[Tenant], settings: Settings, tmp_path: Path
+    ) -> None:
+        for tenant in two:
+            refer(tenant)
+            (tmp_path / "wm" / tenant.tag).mkdir(parents=True)
+        variables = {f"CREDENTIAL_{two[0].tag.upper()}_SLACK": "x"}
+        settings.CREDENTIALS = CredentialOptions(folder=tmp_path, variables=variables)
+
+        found = secrets(two)
+
+        assert {surface.verdict for surface in found.values()} == {Verdict.ISOLATED}
+        assert found["each path is the tenant's own"].seen == "2 places of 2 tenants"
+        assert found["stores of this machine"].seen == "3 folders and variables"
+
+    @pytest.mark.parametrize("path", ["wm/{{tenant}}/../{other}/slack", "wm/{other}/{{tenant}}", "wm/{{tenant}}/%2e"])
+    @pytest.mark.parametrize("column", ["path", "previous_path"])
+    def test_with_a_path_that_was_changed_past_the_checks_are_leaky(
+        self, column: str, path: str, two: list[Tenant]
+    ) -> None:
+        acme, initech = two
+        reference = refer(acme)
+        with in_tenant(acme.tag):
+            CredentialReference.objects.filter(pk=reference.pk).update(**{column: path.format(other=initech.tag)})
+
+        found = secrets(two)["each path is the tenant's own"]
+
+        assert (found.verdict, found.offenders) == (Verdict.LEAKY, ("acme: Slack leads out of its tenant's place",))
+
+    def test_with_a_folder_that_is_a_link_are_leaky_and_with_one_of_nobody_unknown(
+        self, two: list[Tenant], settings: Settings, tmp_path: Path
+    ) -> None:
+        settings.CREDENTIALS = CredentialOptions(folder=tmp_path)
+        (tmp_path / "wm" / mint_tag()).mkdir(parents=True)
+        assert secrets(two)["stores of this machine"].verdict == Verdict.UNKNOWN
+
+        (tmp_path / "wm" / two[0].tag).symlink_to(tmp_path)
+        assert secrets(two)["stores of this machine"].verdict == Verdict.LEAKY
+
+
 class TestTraffic:
     def test_that_says_all_is_isolated(self, two: list[Tenant]) -> None:
         for tenant in two:
@@ -181,4 +286,4 @@ class TestCommand:
 
         lines = output.getvalue().splitlines()
         assert any(line.startswith("leaky     prompts:") for line in lines)
-        assert sum(line.startswith(("isolated", "leaky", "unknown")) for line in lines) == 13
+        assert sum(line.startswith(("isolated", "leaky", "unknown")) for line in lines) == 15

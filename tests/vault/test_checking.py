@@ -113,7 +113,11 @@ class TestLook:
         now = datetime.now(UTC)
         with in_tenant(acme.tag):
             rotate_reference(
-                reference_id=reference.pk, to=Location(path="wm/{tenant}/other"), actor=TEST_ACTOR, now=now
+                reference_id=reference.pk,
+                allowed=OPERATOR_BACK_ENDS,
+                to=Location(path="wm/{tenant}/other"),
+                actor=TEST_ACTOR,
+                now=now,
             )
 
             assert not note_health(reference.pk, Health.GOOD, location=SLACK, actor=TEST_ACTOR, now=now)

@@ -311,7 +311,14 @@ class TestReference:
         now = datetime.now(UTC)
         with in_tenant(books.tenant.tag):
             for to in (pinned, SLACK):
-                rotate_reference(reference_id=slack.pk, to=to, overlap=timedelta(seconds=30), actor=TEST_ACTOR, now=now)
+                rotate_reference(
+                    reference_id=slack.pk,
+                    allowed=OPERATOR_BACK_ENDS,
+                    to=to,
+                    overlap=timedelta(seconds=30),
+                    actor=TEST_ACTOR,
+                    now=now,
+                )
 
         answer = lease(url, books, decision_id).json()
         assert answer["values"] == {"token": NEWER}

@@ -15,11 +15,13 @@ from tenants.models import Tenant
 from vault.kinds import MEMBER_BACK_ENDS, OPERATOR_BACK_ENDS, BackEnd
 from vault.locations import Location
 from vault.models import CredentialReference, Health, ReferenceStatus
+from vault.paths import EXAMPLES
 from vault.selectors.references import reference_by_id, reference_lines, references_across
 from vault.services.reference_checks import InvalidReference, NewReference
 from vault.services.references import (
     OVERLAP_MAX,
     REFERENCES_MAX,
+    BackEndRefused,
     OverlapTooLong,
     ReferenceChanged,
     ReferenceIsRevoked,
@@ -151,7 +153,7 @@ class TestRotate:
         reference = add()
         CredentialReference.objects.update(health=Health.GOOD, checked_at=NOW)
 
-        rotate_reference(reference_id=reference.pk, to=NEXT, seen=PLACE, actor=ADA, now=NOW)
+        rotate_reference(reference_id=reference.pk, allowed=OPERATOR_BACK_ENDS, to=NEXT, seen=PLACE, actor=ADA, now=NOW)
 
         reference.refresh_from_db()
         assert location_of(reference) == NEXT
@@ -170,7 +172,9 @@ class TestRotate:
     def test_without_overlap_forgets_the_place_before(self) -> None:
         reference = add()
 
-        rotate_reference(reference_id=reference.pk, to=NEXT, overlap=timedelta(0), actor=ADA, now=NOW)
+        rotate_reference(
+            reference_id=reference.pk, allowed=OPERATOR_BACK_ENDS, to=NEXT, overlap=timedelta(0), actor=ADA, now=NOW
+        )
 
         reference.refresh_from_db()
         assert (reference.previous_path, reference.previous_until) == ("", None)
@@ -178,38 +182,60 @@ class TestRotate:
     def test_is_safe_to_repeat(self) -> None:
         reference = add()
         for _ in range(2):
-            rotate_reference(reference_id=reference.pk, to=NEXT, seen=PLACE, actor=ADA, now=NOW)
+            rotate_reference(
+                reference_id=reference.pk, allowed=OPERATOR_BACK_ENDS, to=NEXT, seen=PLACE, actor=ADA, now=NOW
+            )
 
         assert AuditEntry.objects.filter(action="credential.rotated").count() == 1
 
     def test_of_what_somebody_else_rotated_is_refused(self) -> None:
         reference = add()
-        rotate_reference(reference_id=reference.pk, to=NEXT, actor=ADA, now=NOW)
+        rotate_reference(reference_id=reference.pk, allowed=OPERATOR_BACK_ENDS, to=NEXT, actor=ADA, now=NOW)
         third = Location(path="wm/{tenant}/slack", key="token", version="3")
 
         with pytest.raises(ReferenceChanged):
-            rotate_reference(reference_id=reference.pk, to=third, seen=PLACE, actor=ADA, now=NOW)
+            rotate_reference(
+                reference_id=reference.pk, allowed=OPERATOR_BACK_ENDS, to=third, seen=PLACE, actor=ADA, now=NOW
+            )
+
+    @pytest.mark.parametrize("back_end", sorted(OPERATOR_BACK_ENDS - MEMBER_BACK_ENDS))
+    def test_of_the_machine_itself_is_for_operators(self, back_end: BackEnd) -> None:
+        path = EXAMPLES[back_end]
+        reference = add(back_end=back_end, location=Location(path=path))
+        other = Location(path=f"{path}X" if back_end == BackEnd.ENVIRONMENT else f"{path}-2")
+
+        with pytest.raises(BackEndRefused):
+            rotate_reference(reference_id=reference.pk, to=other, allowed=MEMBER_BACK_ENDS, actor=ADA, now=NOW)
+
+        assert location_of(CredentialReference.objects.get()).path == path
+        rotate_reference(reference_id=reference.pk, to=other, allowed=OPERATOR_BACK_ENDS, actor=ADA, now=NOW)
 
     @pytest.mark.parametrize("overlap", [timedelta(seconds=-1), OVERLAP_MAX + timedelta(seconds=1)])
     def test_overlaps_for_a_week_at_most(self, overlap: timedelta) -> None:
         reference = add()
         with pytest.raises(OverlapTooLong):
-            rotate_reference(reference_id=reference.pk, to=NEXT, overlap=overlap, actor=ADA, now=NOW)
+            rotate_reference(
+                reference_id=reference.pk, allowed=OPERATOR_BACK_ENDS, to=NEXT, overlap=overlap, actor=ADA, now=NOW
+            )
 
     def test_to_a_place_that_is_not_the_tenants_is_refused(self) -> None:
         reference = add()
         with pytest.raises(InvalidReference):
             rotate_reference(
-                reference_id=reference.pk, to=Location(path=f"wm/{mint_tag()}/{{tenant}}/a"), actor=ADA, now=NOW
+                reference_id=reference.pk,
+                allowed=OPERATOR_BACK_ENDS,
+                to=Location(path=f"wm/{mint_tag()}/{{tenant}}/a"),
+                actor=ADA,
+                now=NOW,
             )
 
     def test_of_a_revoked_one_or_of_none_is_refused(self) -> None:
         reference = add()
         revoke_reference(reference_id=reference.pk, actor=ADA, now=NOW)
         with pytest.raises(ReferenceIsRevoked):
-            rotate_reference(reference_id=reference.pk, to=NEXT, actor=ADA, now=NOW)
+            rotate_reference(reference_id=reference.pk, allowed=OPERATOR_BACK_ENDS, to=NEXT, actor=ADA, now=NOW)
         with pytest.raises(ReferenceNotFound):
-            rotate_reference(reference_id=uuid4(), to=NEXT, actor=ADA, now=NOW)
+            rotate_reference(reference_id=uuid4(), allowed=OPERATOR_BACK_ENDS, to=NEXT, actor=ADA, now=NOW)
 
 
 @pytest.mark.usefixtures("inside")

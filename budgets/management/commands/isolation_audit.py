@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from budgets.isolation.database import database_surfaces
 from budgets.isolation.doors import door_surfaces
+from budgets.isolation.secrets import secret_surfaces
 from budgets.isolation.surface import Verdict
 from budgets.isolation.traffic import traffic_surfaces
 from budgets.selectors.standing import whose_books
@@ -23,7 +24,12 @@ class Command(BaseCommand):
             with in_tenant(tag):
                 tenants.append((tag, whose_books().slug))
         tags = [tag for tag, _ in tenants]
-        surfaces = [*database_surfaces(tags), *door_surfaces(tags), *traffic_surfaces(tenants, now=datetime.now(UTC))]
+        surfaces = [
+            *database_surfaces(tags),
+            *door_surfaces(tags),
+            *secret_surfaces(tenants),
+            *traffic_surfaces(tenants, now=datetime.now(UTC)),
+        ]
         for surface in surfaces:
             self.stdout.write(f"{surface.verdict:<9} {surface.name} ({surface.seen})")
             for offender in surface.offenders:

@@ -11,6 +11,9 @@ from typing import Any
 ADMIT = "/v1/x-watermaster/admit"
 SETTLE = "/v1/x-watermaster/settle"
 TOOLS = "/v1/x-watermaster/tools"
+ISOLATION = "/v1/x-watermaster/isolation"
+#: What the server says of a tenant for names.
+OWN = {"cache_key_prefix": f"wm:{'0a' * 16}:", "vector_namespace": f"wm_{'abcdefghij' * 2}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def admission(**fields: Any) -> dict[str, Any]:
         "explain_url": "http://console/explain/dec_1/",
         "reasons": [],
         "checks": 9,
-        "isolation": {"cache_key_prefix": "p", "vector_namespace": "n"},
+        "isolation": OWN,
         **fields,
     }
 
@@ -116,6 +119,8 @@ class FakeServer:
             lines = [{"kind": "input", "quantity": 10, "unit_price": 2, "amount": 20}]
             known = {"status": "COMMITTED", "charged": amount, "cost": amount, "lines": lines}
             return Reply(body={**known, "reservation_id": call.body["reservation_id"]})
+        if call.path.startswith(ISOLATION):
+            return Reply(body={"tenant": "acme", **OWN, "credential_scopes": []})
         if call.path == TOOLS:
             return Reply(body={"tools": call.body["tools"]})
         if call.path.endswith("/commit"):
@@ -131,8 +136,13 @@ class _Handler(BaseHTTPRequestHandler):
     fake: FakeServer
     protocol_version = "HTTP/1.1"
 
+    def do_GET(self) -> None:
+        self._reply({})
+
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def _reply(self, body: dict[str, Any]) -> None:
         reply = Reply(drop=True) if self.fake.is_away else self.fake.answer(Call(self.path, body, dict(self.headers)))
         time.sleep(reply.delay_s)
         if reply.drop:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.conftest import KEY, QUICK
-from tests.fake_server import ADMIT, SETTLE, TOOLS, FakeServer, Reply, admission, denial, refusal
+from tests.fake_server import ADMIT, OWN, SETTLE, TOOLS, FakeServer, Reply, admission, denial, refusal
 from watermaster_client import Action, Amount, ApiError, Denied, Unavailable, Watermaster, WatermasterError
 
 COMPLETION: Action = {"kind": "llm.completion", "name": "openai:gpt-4o-mini"}
@@ -53,7 +53,7 @@ class TestAdmit:
         assert (act.caps.trim(None), act.caps.trim(200), act.caps.trim(400)) == (300, 200, 300)
         assert (act.caps.permits_tool("search"), act.caps.permits_tool("wire_money")) == (True, False)
         assert (act.timeouts.total_ms, act.timeouts.tools, act.timeouts.model_ms) == (9000, {"search": 3000}, None)
-        assert (act.isolation.cache_key_prefix, act.limits_left.iterations) == ("p", 4)
+        assert (act.isolation.cache_key_prefix, act.limits_left.iterations) == (OWN["cache_key_prefix"], 4)
 
     def test_raises_a_denial_with_its_reasons_and_the_way_out(self, wm: Watermaster, server: FakeServer) -> None:
         end = {"code": "MAX_ITERATIONS_REACHED", "fallback": "escalate"}

@@ -23,7 +23,7 @@ def test_blocks_run_in_order(
     for block in BLOCKS:
         exec(compile(block, "README.md", "exec"), names)
 
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7
     assert capsys.readouterr().out.endswith("COMMITTED\n")
     assert [call.path for call in server.calls] == [ADMIT, SETTLE] * 2
     assert names["pydantic_agent"](None)  # type: ignore[operator]  # a function of the README

@@ -10,7 +10,16 @@ from kernel.across import rows_across
 from kernel.ids import Tag
 from vault.models import BackEnd, CredentialReference, Health, ReferenceStatus
 
-__all__ = ["BackEnd", "Health", "ReferenceLine", "reference_by_id", "reference_lines", "references_across"]
+__all__ = [
+    "BackEnd",
+    "Health",
+    "Place",
+    "ReferenceLine",
+    "known_places",
+    "reference_by_id",
+    "reference_lines",
+    "references_across",
+]
 
 _FIELDS: Final = (
     *("id", "name", "provider", "scope", "tools", "back_end", "path", "key", "version", "note", "status"),
@@ -45,6 +54,26 @@ class ReferenceLine:
     def health_now(self, *, now: datetime) -> Health:
         """As the worker found it, but what is over is over at once."""
         return Health.EXPIRED if self.expires_at is not None and self.expires_at <= now else self.health
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place that a reference leads to, or led to before it was rotated; `path` is the template."""
+
+    name: str
+    back_end: BackEnd
+    path: str
+
+
+def known_places() -> list[Place]:
+    """Of every reference in the connection's schema, revoked ones too. One query."""
+    rows = CredentialReference.objects.order_by("pk").values_list("name", "back_end", "path", "previous_path")
+    return [
+        Place(name, BackEnd(back_end), path)
+        for name, back_end, current, previous in rows
+        for path in dict.fromkeys((current, previous))
+        if path
+    ]
 
 
 def reference_lines(*, limit: int) -> tuple[ReferenceLine, ...]:

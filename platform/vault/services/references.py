@@ -35,6 +35,10 @@ class ReferenceChanged(Exception):
     """Somebody rotated it since it was looked at."""
 
 
+class BackEndRefused(Exception):
+    """Whoever asks may not say where a reference of this back end leads: an operator has bound it."""
+
+
 class OverlapTooLong(Exception):
     """The place before a rotation may be asked for `OVERLAP_MAX` at most, and not for less than no time."""
 
@@ -78,6 +82,7 @@ def rotate_reference(
     *,
     reference_id: UUID,
     to: Location,
+    allowed: Collection[BackEnd],
     seen: Location | None = None,
     overlap: timedelta = OVERLAP_DEFAULT,
     actor: Actor,
@@ -85,8 +90,9 @@ def rotate_reference(
 ) -> CredentialReference:
     """Let the reference lead to another place or version. A lease may ask for the one before until `overlap` is over.
 
-    `seen` is where it led when somebody looked. Safe to repeat: leading where it leads already changes nothing.
-    Raises `ReferenceNotFound`, `ReferenceIsRevoked`, `ReferenceChanged`, `OverlapTooLong` or `InvalidReference`.
+    `allowed` are the back ends that whoever rotates it may bind; `seen` is where it led when somebody looked. Safe to
+    repeat: leading where it leads already changes nothing. Raises `ReferenceNotFound`, `ReferenceIsRevoked`,
+    `BackEndRefused`, `ReferenceChanged`, `OverlapTooLong` or `InvalidReference`.
     """
     if not timedelta(0) <= overlap <= OVERLAP_MAX:
         raise OverlapTooLong
@@ -94,6 +100,8 @@ def rotate_reference(
         reference = _locked(reference_id)
         if reference.status == ReferenceStatus.REVOKED:
             raise ReferenceIsRevoked(reference.name)
+        if reference.back_end not in allowed:
+            raise BackEndRefused(reference.back_end)
         current = location_of(reference)
         if current == to:
             return reference

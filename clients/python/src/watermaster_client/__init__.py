@@ -4,6 +4,15 @@ from watermaster_client.act import Outcome, Question
 from watermaster_client.aio import AsyncAct, AsyncWatermaster
 from watermaster_client.client import Act, Watermaster
 from watermaster_client.errors import ApiError, Denied, Failure, Unavailable, WatermasterError
+from watermaster_client.isolation import (
+    CacheKey,
+    ConversationId,
+    NoTenant,
+    SessionKey,
+    TenantCache,
+    TenantNames,
+    VectorNamespace,
+)
 from watermaster_client.outbox import Outbox
 from watermaster_client.transport import Retry
 from watermaster_client.wire import (
@@ -31,10 +40,13 @@ __all__ = [
     "AsyncAct",
     "AsyncWatermaster",
     "Attempt",
+    "CacheKey",
     "Caps",
     "ClassHint",
+    "ConversationId",
     "Denied",
     "Failure",
+    "NoTenant",
     "Outbox",
     "Outcome",
     "Question",
@@ -43,10 +55,14 @@ __all__ = [
     "Retry",
     "Route",
     "Run",
+    "SessionKey",
     "Settlement",
     "Subject",
+    "TenantCache",
+    "TenantNames",
     "ToolList",
     "Unavailable",
+    "VectorNamespace",
     "Watermaster",
     "WatermasterError",
 ]

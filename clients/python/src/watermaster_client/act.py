@@ -5,6 +5,7 @@ from typing import Any, Final, TypedDict, Unpack
 from uuid import uuid4
 
 from watermaster_client.errors import ApiError, Denied, WatermasterError
+from watermaster_client.isolation import TenantNames
 from watermaster_client.outbox import Record
 from watermaster_client.usage import raw_usage
 from watermaster_client.wire import (
@@ -27,6 +28,7 @@ from watermaster_client.wire import (
 ADMIT: Final = "/v1/x-watermaster/admit"
 SETTLE: Final = "/v1/x-watermaster/settle"
 TOOLS: Final = "/v1/x-watermaster/tools"
+ISOLATION: Final = "/v1/x-watermaster/isolation"
 TTL_MS: Final = 60_000
 #: What settling an admission gives that held nothing.
 UNHELD: Final = Settlement(status="UNHELD")
@@ -125,6 +127,11 @@ class Admitted:
         return self.admission.isolation
 
     @property
+    def names(self) -> TenantNames:
+        """Makes names for what the call keeps outside: cache entries, vectors, sessions, conversations."""
+        return TenantNames(self.isolation)
+
+    @property
     def limits_left(self) -> LimitsLeft:
         return self.admission.limits_left
 
@@ -165,6 +172,10 @@ class Admitted:
         if self.settlement is not None:
             raise WatermasterError(f"The call {self.decision_id} is settled already.")
         return Record(self.reservation_id, path, {"idempotency_key": self.idempotency_key, **body})
+
+
+def names_query(workspace: str) -> dict[str, str]:
+    return {"workspace": workspace} if workspace else {}
 
 
 def commit_path(reservation_id: str) -> str:

@@ -16,6 +16,7 @@ import msgspec
 from watermaster_client import guards
 from watermaster_client.act import (
     ADMIT,
+    ISOLATION,
     TOOLS,
     UNHELD,
     Admitted,
@@ -23,14 +24,16 @@ from watermaster_client.act import (
     Question,
     denial_of,
     extend_path,
+    names_query,
     release_path,
 )
 from watermaster_client.base import Base
 from watermaster_client.errors import ApiError, Denied, Failure, Unavailable, WatermasterError
+from watermaster_client.isolation import TenantNames
 from watermaster_client.keeper import Keeper
 from watermaster_client.outbox import Record
 from watermaster_client.transport import T, answer_of, unreachable
-from watermaster_client.wire import Action, Admission, Extension, Settlement, Subject, ToolList
+from watermaster_client.wire import Action, Admission, Extension, Isolation, Settlement, Subject, ToolList
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +64,11 @@ class AsyncWatermaster(Base):
     ) -> ToolList:
         """The schemas that may be shown to the model, in their order; a denied tool is absent. Raises `Failure`."""
         return await self._post(TOOLS, self._tools_body(tools, subject, tool_choice), ToolList)
+
+    async def names(self, *, workspace: str = "") -> TenantNames:
+        """As `Watermaster.names`. Raises `Failure`."""
+        query = names_query(workspace)
+        return TenantNames(await self._repeated(lambda: self._client.get(ISOLATION, params=query), Isolation))
 
     def guard(
         self,
@@ -131,10 +139,20 @@ class AsyncWatermaster(Base):
         self, path: str, body: Mapping[str, Any], kind: type[T], *, on_failure: Callable[[Failure], None] | None = None
     ) -> T:
         """The answer of success, after as many attempts as `retry` allows. Raises `Failure`."""
-        content, begun_at = msgspec.json.encode(body), time.monotonic()
+        content = msgspec.json.encode(body)
+        return await self._repeated(lambda: self._client.post(path, content=content), kind, on_failure=on_failure)
+
+    async def _repeated(
+        self,
+        send: Callable[[], Awaitable[httpx.Response]],
+        kind: type[T],
+        *,
+        on_failure: Callable[[Failure], None] | None = None,
+    ) -> T:
+        begun_at = time.monotonic()
         for attempt in count(1):
             try:
-                return await self._post_async(path, content, kind)
+                return await self._answer(send, kind)
             except Failure as failure:
                 if on_failure is not None:
                     # Shielded by its thread: a cancelled caller does not stop the write.
@@ -145,9 +163,9 @@ class AsyncWatermaster(Base):
             await asyncio.sleep(wait_s)
         raise AssertionError("count() has no end")
 
-    async def _post_async(self, path: str, content: bytes, kind: type[T]) -> T:
+    async def _answer(self, send: Callable[[], Awaitable[httpx.Response]], kind: type[T]) -> T:
         try:
-            response = await self._client.post(path, content=content)
+            response = await send()
         except httpx.TransportError as error:
             raise unreachable(error) from error
         return answer_of(response, kind)

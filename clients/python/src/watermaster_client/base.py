@@ -88,6 +88,13 @@ class Base:
             raise unreachable(error) from error
         return answer_of(response, kind)
 
+    def _get_once(self, path: str, query: Mapping[str, str], kind: type[T]) -> T:
+        try:
+            response = self._http().get(path, params=query)
+        except httpx.TransportError as error:
+            raise unreachable(error) from error
+        return answer_of(response, kind)
+
     def _http(self) -> httpx.Client:
         """Made at its first use: the asynchronous client needs it only for the outbox."""
         with self._guard:

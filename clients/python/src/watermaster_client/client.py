@@ -13,6 +13,7 @@ import msgspec
 from watermaster_client import guards
 from watermaster_client.act import (
     ADMIT,
+    ISOLATION,
     TOOLS,
     UNHELD,
     Admitted,
@@ -20,14 +21,16 @@ from watermaster_client.act import (
     Question,
     denial_of,
     extend_path,
+    names_query,
     release_path,
 )
 from watermaster_client.base import Base
 from watermaster_client.errors import ApiError, Denied, Failure, Unavailable, WatermasterError
+from watermaster_client.isolation import TenantNames
 from watermaster_client.keeper import Keeper
 from watermaster_client.outbox import Record
 from watermaster_client.transport import T
-from watermaster_client.wire import Action, Admission, Extension, Settlement, Subject, ToolList
+from watermaster_client.wire import Action, Admission, Extension, Isolation, Settlement, Subject, ToolList
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +66,13 @@ class Watermaster(Base):
     ) -> ToolList:
         """The schemas that may be shown to the model, in their order; a denied tool is absent. Raises `Failure`."""
         return self._post(TOOLS, self._tools_body(tools, subject, tool_choice), ToolList)
+
+    def names(self, *, workspace: str = "") -> TenantNames:
+        """Makes names that are this tenant's alone, or this workspace's, without a call. Raises `Failure`.
+
+        They stay good until the server's own secret changes; an act has its own (`act.names`).
+        """
+        return TenantNames(self._repeated(lambda: self._get_once(ISOLATION, names_query(workspace), Isolation)))
 
     def guard(
         self,
@@ -134,10 +144,14 @@ class Watermaster(Base):
         self, path: str, body: Mapping[str, Any], kind: type[T], *, on_failure: Callable[[Failure], None] | None = None
     ) -> T:
         """The answer of success, after as many attempts as `retry` allows. Raises `Failure`."""
-        content, begun_at = msgspec.json.encode(body), time.monotonic()
+        content = msgspec.json.encode(body)
+        return self._repeated(lambda: self._post_once(path, content, kind), on_failure=on_failure)
+
+    def _repeated(self, send: Callable[[], T], *, on_failure: Callable[[Failure], None] | None = None) -> T:
+        begun_at = time.monotonic()
         for attempt in count(1):
             try:
-                return self._post_once(path, content, kind)
+                return send()
             except Failure as failure:
                 if on_failure is not None:
                     on_failure(failure)

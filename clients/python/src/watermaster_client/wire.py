@@ -122,7 +122,7 @@ class Timeouts(msgspec.Struct, frozen=True):
 
 
 class Isolation(msgspec.Struct, frozen=True):
-    """Put the prefix before every cache key and use the namespace for every vector look-up."""
+    """Whose the call is, for names of what is kept outside: `TenantNames` makes them."""
 
     cache_key_prefix: str = ""
     vector_namespace: str = ""
