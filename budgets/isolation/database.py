@@ -34,16 +34,18 @@ _CROSSING: Final = """
     JOIN pg_class AS t ON t.oid = d.refobjid JOIN pg_namespace AS tn ON tn.oid = t.relnamespace
     WHERE n.nspname = ANY (%(schemas)s) AND tn.nspname <> n.nspname AND starts_with(tn.nspname, 't_')
 """
-# A function that names a schema of a tenant would find that one, whoever calls it.
+# A function that names a schema of another tenant would find that one, whoever calls it. One that runs with its owner's
+# rights finds its own schema alone, for it is set to, and whoever calls it cannot set it otherwise.
 _FUNCTIONS: Final = """
     SELECT format('function %%s.%%s names a tenant', n.nspname, p.proname)
     FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
-    WHERE (n.nspname = ANY (%(schemas)s) OR n.nspname = 'public')
-        AND (p.prosrc ~ '\\mt_[a-z2-7]{20}\\M' OR p.proconfig::text ~ '\\mt_[a-z2-7]{20}\\M')
+    CROSS JOIN LATERAL replace(p.prosrc || coalesce(p.proconfig::text, ''), n.nspname, '') AS said
+    WHERE (n.nspname = ANY (%(schemas)s) OR n.nspname = 'public') AND said ~ '\\mt_[a-z2-7]{20}\\M'
     UNION ALL
     SELECT format('function %%s.%%s runs with its owner''s rights', n.nspname, p.proname)
     FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE (n.nspname = ANY (%(schemas)s) OR n.nspname = 'public') AND p.prosecdef
+        AND NOT coalesce(p.proconfig, '{}') @> ARRAY[format('search_path=%%s, pg_temp', n.nspname)]
 """
 _OWNED: Final = """
     SELECT format('the processes own %%s.%%s', n.nspname, c.relname)

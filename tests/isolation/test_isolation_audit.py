@@ -104,6 +104,10 @@ class TestDatabase:
                 "CREATE FUNCTION mighty() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
                 "functions name no schema",
             ),
+            (
+                "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = {other} AS 'SELECT 1'",
+                "functions name no schema",
+            ),
         ],
     )
     def test_with_a_way_into_another_schema_is_leaky(self, damage: str, surface: str, two: list[Tenant]) -> None:
@@ -119,6 +123,16 @@ class TestDatabase:
 
         assert found.verdict == Verdict.LEAKY
         assert any(acme.schema_name in offender for offender in found.offenders)
+
+    def test_with_a_mighty_function_that_finds_its_own_schema_alone_is_isolated(self, two: list[Tenant]) -> None:
+        acme, _ = two
+        as_owner(
+            acme.tag,
+            "CREATE FUNCTION mighty() RETURNS int LANGUAGE sql SECURITY DEFINER"
+            f" SET search_path = {acme.schema_name}, pg_temp AS 'SELECT 1'",
+        )
+
+        assert database(two)["functions name no schema"].verdict == Verdict.ISOLATED
 
 
 class TestDoors:
