@@ -19,10 +19,11 @@ from budgets.console.stopping import BUSY, act_answer
 from budgets.selectors.evidence_reach import AGENTS_MAX, LOOKED_AT_MAX, Reached, reach_of
 from budgets.services.evidence_stops import Extent, stop_reached
 from kernel.switches import SwitchLevel
-from telemetry.findings.selectors.standing import standings_of_evidence
+from telemetry.findings.selectors.standing import count_with_evidence, standings_of_evidence
 from tenants.selectors.directory import TenantLine, tenants_by_tag
 
 _TEXT_MAX: Final = 256
+_SKIP_DIGITS_MAX: Final = 9
 _EXTENTS: Final = (
     (Extent.AGENTS.value, "The agents that used it, and nothing else"),
     (Extent.TENANTS.value, "The tenants that used it, as a whole"),
@@ -42,14 +43,16 @@ class ReachStopForm(StopForm):
 
     extent = forms.ChoiceField(label="What", choices=_EXTENTS, initial=Extent.AGENTS.value)
     text = forms.CharField(max_length=_TEXT_MAX, widget=forms.HiddenInput)
+    skip = forms.CharField(max_length=9, widget=forms.HiddenInput, required=False)
     seen = forms.CharField(max_length=20, widget=forms.HiddenInput)
 
 
 @page(Act.SEE_PLATFORM)
 def reach(request: HttpRequest) -> HttpResponse:
-    """Up to six queries."""
-    text = _text(request.GET.get("text", ""))
-    found = _reached(text)
+    """A page of tenants at a time, those with the latest leaks first. Up to seven queries."""
+    text, skip = _text(request.GET.get("text", "")), _skip(request.GET.get("skip", ""))
+    found = _reached(text, skip)
+    with_evidence = count_with_evidence()
     tenants = tenants_by_tag([each.tag for each in found])
     context = {
         "section": "evidence",
@@ -58,7 +61,11 @@ def reach(request: HttpRequest) -> HttpResponse:
         "rows": [ReachRow(tenants[each.tag], each) for each in found if each.tag in tenants],
         "spans": sum(each.spans for each in found),
         "query": urlencode({"text": text}),
-        "looked_at_max": LOOKED_AT_MAX,
+        "query_of_page": urlencode({"text": text, "skip": skip}),
+        "first": skip + 1,
+        "last": min(skip + LOOKED_AT_MAX, with_evidence),
+        "with_evidence": with_evidence,
+        "next_skip": skip + LOOKED_AT_MAX if skip + LOOKED_AT_MAX < with_evidence else 0,
     }
     return render(request, "operate/evidence_reach.html", context)
 
@@ -67,11 +74,13 @@ def reach(request: HttpRequest) -> HttpResponse:
 def reach_stop(request: HttpRequest) -> HttpResponse:
     """Throws a kill switch for each that was reached. Safe to repeat."""
     place = place_of(request)
-    text = _text((request.POST if request.method == "POST" else request.GET).get("text", ""))
-    found = _reached(text)
-    back = f"{reverse('ops:evidence_reach')}?{urlencode({'text': text})}"
+    asked = request.POST if request.method == "POST" else request.GET
+    text, skip = _text(asked.get("text", "")), _skip(asked.get("skip", ""))
+    found = _reached(text, skip)
+    back = f"{reverse('ops:evidence_reach')}?{urlencode({'text': text, 'skip': skip})}"
     seen = str(_parts(found))
-    form = ReachStopForm(request.POST if request.method == "POST" else None, initial={"text": text, "seen": seen})
+    initial = {"text": text, "skip": skip, "seen": seen}
+    form = ReachStopForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form.is_valid():
         if form.cleaned_data["seen"] != seen:
             form.add_error(None, _CHANGED)
@@ -104,12 +113,18 @@ def reach_stop(request: HttpRequest) -> HttpResponse:
     return act_answer(request, place, context, form)
 
 
-def _reached(text: str) -> list[Reached]:
-    return reach_of(text, [each.tag for each in standings_of_evidence(limit=LOOKED_AT_MAX)]) if text else []
+def _reached(text: str, skip: int) -> list[Reached]:
+    if not text:
+        return []
+    return reach_of(text, [each.tag for each in standings_of_evidence(skip=skip, limit=LOOKED_AT_MAX)])
 
 
 def _parts(found: list[Reached]) -> int:
     return sum(1 + len(each.agents) for each in found)
+
+
+def _skip(said: str) -> int:
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= _SKIP_DIGITS_MAX else 0
 
 
 def _text(said: str) -> str:

@@ -147,6 +147,26 @@ class TestReach:
         assert "planner" in text
         assert "initech" not in text_of(browser.get("/ops/evidence/reach/?text=nothing"))
 
+    def test_looks_at_every_tenant_a_page_at_a_time(
+        self, acme: Tenant, initech: Tenant, browser: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("budgets.console.reach.LOOKED_AT_MAX", 1)
+        for tenant in (acme, initech):
+            keep(tenant, span(watermaster__cache_key="shared"))
+
+        first = text_of(browser.get("/ops/evidence/reach/?text=shared"))
+        second = text_of(browser.get("/ops/evidence/reach/?text=shared&skip=1"))
+
+        assert "Tenants 1 to 1 of 2" in first
+        assert "text=shared&amp;skip=1" in first
+        assert "Tenants 2 to 2 of 2" in second
+        assert "the next ones" not in second
+        found = {slug for slug in ("acme", "initech") for text in (first, second) if f"/ops/tenants/{slug}/" in text}
+        assert found == {"acme", "initech"}
+        assert "All 2 tenants" in text_of(browser.get("/ops/evidence/reach/?text=shared&skip=500"))
+        for wrong in ("-1", "x", "9" * 30, "%00", "²"):
+            assert "Tenants 1 to 1 of 2" in text_of(browser.get(f"/ops/evidence/reach/?text=shared&skip={wrong}"))
+
     def test_stops_just_the_agents_that_used_it(self, acme: Tenant, initech: Tenant, browser: Client) -> None:
         keep(acme, span(watermaster__vector_namespace="docs", gen_ai__agent__name="planner"))
         keep(acme, span(watermaster__vector_namespace="own", gen_ai__agent__name="other"))

@@ -1,10 +1,12 @@
 """Which spans are the same call, seen through several instrumentations. Pure: no database, no clock.
 
 The innermost span that knows what was used is counted. Around it lie the spans of frameworks, and beside it those of a
-second instrumentation of the same client, which tell of the same answer by its id.
+second instrumentation of the same client, which tell of the same answer by its id; or, where one of them does not know
+the id, by the same usage in the same moment.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,12 +14,17 @@ from telemetry.evidence.kinds import SpanKind
 
 #: Kinds that cost something, so that counting one twice would be wrong.
 BILLED: Final = frozenset({SpanKind.INFERENCE, SpanKind.EMBEDDING, SpanKind.TOOL})
+#: Kinds that have an answer with an id.
+_ANSWERED: Final = frozenset({SpanKind.INFERENCE, SpanKind.EMBEDDING})
 _DEPTH_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """What is needed of a span to tell whether it is the same call as another one. `is_counted` None: not judged."""
+    """What is needed of a span to tell whether it is the same call as another one. `is_counted` None: not judged.
+
+    `began_us` and `ended_us` are on one clock. `same_as` is the span that is counted in its place, or empty.
+    """
 
     trace_id: str
     span_id: str
@@ -27,6 +34,15 @@ class Sighting:
     response_id: str
     has_usage: bool
     is_counted: bool | None
+    instrumentation: str = ""
+    tokens: tuple[int, int] = (0, 0)
+    began_us: int = 0
+    ended_us: int = 0
+    same_as: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.trace_id, self.span_id
 
     def may_be(self, other: "Sighting") -> bool:
         """Whether both can be the same call, when one lies in the other."""
@@ -53,7 +69,54 @@ def judge(family: Sequence[Sighting], *, counted_answers: Mapping[str, str]) -> 
             known = answers.setdefault(span.response_id, span.span_id)
             if known != span.span_id:
                 same_as[key] = known
-    return same_as
+    return same_as | _beside(spans.values(), same_as)
+
+
+def _beside(family: Collection[Sighting], same_as: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+    """Unjudged spans beside one of another instrumentation that is the same call; one of the two does not know its id.
+
+    An instrumentation sees a call once: of two calls at once that used the same, each is counted.
+    """
+    groups: defaultdict[tuple[object, ...], list[Sighting]] = defaultdict(list)
+    seen_by: defaultdict[str, set[str]] = defaultdict(set)
+    for span in family:
+        if span.kind in _ANSWERED and span.has_usage and span.instrumentation:
+            groups[span.trace_id, span.parent_id, span.kind, span.tokens].append(span)
+            seen_by[_counted_as(span, same_as)].add(span.instrumentation)
+    found: dict[tuple[str, str], str] = {}
+    for group in groups.values():
+        for span in group:
+            if span.is_counted is not None or span.key in same_as:
+                continue
+            others = [
+                other
+                for other in group
+                if _is_same_moment(span, other)
+                and span.instrumentation not in seen_by[_counted_as(other, same_as)]
+                # Of two that wait the one with the id is counted.
+                and (other.is_counted is not None or other.key in same_as or not span.response_id)
+            ]
+            if others:
+                found[span.key] = _counted_as(min(others, key=lambda other: _gap(span, other)), same_as)
+                seen_by[found[span.key]].add(span.instrumentation)
+    return found
+
+
+def _counted_as(span: Sighting, same_as: Mapping[tuple[str, str], str]) -> str:
+    return same_as.get(span.key) or span.same_as or span.span_id
+
+
+def _is_same_moment(span: Sighting, other: Sighting) -> bool:
+    """Whether one lies within the other's time, of two instrumentations of which one knows the answer's id."""
+    is_within = span.began_us <= other.began_us and other.ended_us <= span.ended_us
+    is_around = other.began_us <= span.began_us and span.ended_us <= other.ended_us
+    is_other = span.instrumentation != other.instrumentation
+    return is_other and bool(span.response_id) != bool(other.response_id) and (is_within or is_around)
+
+
+def _gap(span: Sighting, other: Sighting) -> tuple[int, str]:
+    """How much the times of both differ, in microseconds."""
+    return abs(span.began_us - other.began_us) + abs(span.ended_us - other.ended_us), other.span_id
 
 
 def _nesting(

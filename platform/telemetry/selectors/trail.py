@@ -13,11 +13,16 @@ from telemetry.models import AuditEntry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrailFilter:
-    """What is empty or None does not narrow; words are found anywhere, in either case. `until` is exclusive."""
+    """What is empty or None does not narrow; words are found anywhere, in either case. `until` is exclusive.
+
+    `reference` is a request's or a trace's id, whole; `reason` is found anywhere as well.
+    """
 
     actor: str = ""
     action: str = ""
     target: str = ""
+    reason: str = ""
+    reference: str = ""
     since: datetime | None = None
     until: datetime | None = None
 
@@ -36,6 +41,8 @@ class TrailLine:
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
     source_ip: str
+    request_id: str
+    trace_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,10 @@ def _matching(wanted: TrailFilter) -> QuerySet[AuditEntry]:
         found = found.filter(action__icontains=wanted.action)
     if wanted.target:
         found = found.filter(target__icontains=wanted.target)
+    if wanted.reason:
+        found = found.filter(reason__icontains=wanted.reason)
+    if wanted.reference:
+        found = found.filter(Q(request_id=wanted.reference) | Q(trace_id=wanted.reference))
     if wanted.since is not None:
         found = found.filter(at__gte=wanted.since)
     if wanted.until is not None:
@@ -92,6 +103,8 @@ def _line(entry: AuditEntry) -> TrailLine:
         before=entry.before,
         after=entry.after,
         source_ip=entry.source_ip,
+        request_id=entry.request_id,
+        trace_id=entry.trace_id,
     )
 
 

@@ -6,7 +6,7 @@ nothing, and a span is added exactly once. What a call costs, somebody above say
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -23,8 +23,10 @@ STEP: Final = 2_000
 FAMILY_MAX: Final = 20_000
 _SEEN: Final = (
     *("trace_id", "span_id", "parent_id", "kind", "tool"),
-    *("response_id", "tokens_input", "tokens_output", "is_counted"),
+    *("response_id", "tokens_input", "tokens_output", "is_counted", "instrumentation"),
+    *("started_at", "duration_us", "same_as"),
 )
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _JUDGE: Final = read_sql("telemetry.evidence", "judge_spans")
 _ADD: Final = read_sql("telemetry.evidence", "add_rollups")
 
@@ -107,19 +109,26 @@ def _family(spans: Iterable[Span]) -> list[Sighting]:
     if not traces:
         return []
     found = Span.objects.filter(trace_id__in=traces).order_by("started_at", "span_id")
-    return [
-        Sighting(
-            trace_id=row["trace_id"],
-            span_id=row["span_id"],
-            parent_id=row["parent_id"],
-            kind=SpanKind(row["kind"]),
-            tool=row["tool"],
-            response_id=row["response_id"],
-            has_usage=bool(row["tokens_input"] or row["tokens_output"]),
-            is_counted=row["is_counted"],
-        )
-        for row in found.values(*_SEEN)[:FAMILY_MAX]
-    ]
+    return [_sighting(row) for row in found.values(*_SEEN)[:FAMILY_MAX]]
+
+
+def _sighting(row: Mapping[str, Any]) -> Sighting:
+    began_us = (row["started_at"] - _EPOCH) // timedelta(microseconds=1)
+    return Sighting(
+        trace_id=row["trace_id"],
+        span_id=row["span_id"],
+        parent_id=row["parent_id"],
+        kind=SpanKind(row["kind"]),
+        tool=row["tool"],
+        response_id=row["response_id"],
+        has_usage=bool(row["tokens_input"] or row["tokens_output"]),
+        is_counted=row["is_counted"],
+        instrumentation=row["instrumentation"],
+        tokens=(row["tokens_input"], row["tokens_output"]),
+        began_us=began_us,
+        ended_us=began_us + row["duration_us"],
+        same_as=row["same_as"] or "",
+    )
 
 
 def _counted_answers(spans: Iterable[Span]) -> dict[str, str]:

@@ -31,8 +31,8 @@ class EvidenceTotals:
     foreign_spans: int
 
 
-def standings_of_evidence(*, only_findings: bool = False, limit: int) -> list[StandingOfEvidence]:
-    """The latest leaks first, then the latest refusals, then whoever sent last. One query."""
+def standings_of_evidence(*, only_findings: bool = False, skip: int = 0, limit: int) -> list[StandingOfEvidence]:
+    """The latest leaks first, then the latest refusals, then whoever sent last; `skip` of them left out. One query."""
     found = EvidenceStanding.objects.all()
     if only_findings:
         found = found.filter(Q(leaks__gt=0) | Q(foreign_spans__gt=0))
@@ -47,7 +47,7 @@ def standings_of_evidence(*, only_findings: bool = False, limit: int) -> list[St
                 foreign_spans=row.foreign_spans,
                 last_foreign_at=row.last_foreign_at,
             )
-            for row in found.order_by(*order, "tag")[:limit]
+            for row in found.order_by(*order, "tag")[skip : skip + limit]
         ]
 
 
@@ -58,6 +58,12 @@ def totals_of_evidence() -> EvidenceTotals:
         return EvidenceTotals(
             tenants=EvidenceStanding.objects.count(), leaks=sums["leaks"] or 0, foreign_spans=sums["foreign"] or 0
         )
+
+
+def count_with_evidence() -> int:
+    """How many have ever sent a span. One query."""
+    with in_public():
+        return EvidenceStanding.objects.count()
 
 
 def tenants_with_evidence() -> list[Tag]:
