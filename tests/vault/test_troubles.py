@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from kernel.ids import Tag, mint_tag
 from tests.support.bursts import until
+from vault.backends import timed
 from vault.backends.bounded import SECONDS_MAX, UNDER_WAY_MAX, bounded
 from vault.backends.breaker import FAILURES_MAX, OPEN_SECONDS, Breaker
 from vault.backends.breaker import UNDER_WAY_MAX as UNDER_WAY_OF_TENANT_MAX
@@ -131,6 +132,36 @@ def test_has_a_cause_within_a_bounded_time(settings: Settings, trouble: str) -> 
     assert PLANTED not in repr(failure.value)
     # What libraries raise carries what was answered.
     assert failure.value.__context__ is None
+
+
+@pytest.mark.parametrize("part", ["status line", "headers", "body", "chunks"])
+def test_holds_no_thread_for_longer_than_an_answer_may_take(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """However it drips: a byte every twentieth of a second, which no timeout of a socket notices."""
+    monkeypatch.setattr(timed, "ANSWER_SECONDS_MAX", 0.5)
+    heads = {
+        "status line": b"HTTP/1.1 200 ",
+        "headers": b"HTTP/1.1 200 OK\r\nX: ",
+        "body": b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n",
+        "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    }
+    before, is_over = set(threading.enumerate()), threading.Event()
+
+    def drip_on(request: BaseHTTPRequestHandler) -> None:
+        request.wfile.write(heads[part])
+        while not is_over.wait(0.05):
+            request.wfile.write(b"1\r\n \r\n" if part == "chunks" else b" ")
+            request.wfile.flush()
+
+    with stand_in(settings, drip_on):
+        try:
+            with pytest.raises(FetchFailed) as failure:
+                fetch(tag=mint_tag(), back_end=BackEnd.KV, location=SLACK)
+            assert failure.value.health == Health.UNREACHABLE
+            until(lambda: not any(each.name == "vault" for each in set(threading.enumerate()) - before))
+        finally:
+            is_over.set()
 
 
 def test_nobody_there_has_a_cause(settings: Settings) -> None:

@@ -5,8 +5,12 @@ from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ReadTimeoutError
 
-#: Of connecting, and of each wait for more; the whole is bounded by `bounded`.
+from vault.backends.timed import POOLS
+
+#: Of connecting, and of each wait for more. Whoever asks waits as long as `bounded` lets them, and the thread that is
+#: left behind is held for as long as `timed` lets an answer take.
 TIMEOUT_SECONDS: Final = (1.0, 1.4)
 _BYTES_MAX: Final = 1_048_576
 
@@ -16,10 +20,18 @@ class AnswerTooLarge(requests.RequestException):
 
 
 class _SmallAnswers(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **named: Any) -> None:
+        super().init_poolmanager(*args, **named)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
     def send(self, request: requests.PreparedRequest, *args: Any, **named: Any) -> requests.Response:
         response = super().send(request, *args, **named | {"stream": True})
-        content = response.raw.read(_BYTES_MAX + 1, decode_content=True)
-        response.close()
+        try:
+            content = response.raw.read(_BYTES_MAX + 1, decode_content=True)
+        except ReadTimeoutError:
+            raise requests.ReadTimeout from None
+        finally:
+            response.close()
         if len(content) > _BYTES_MAX:
             raise AnswerTooLarge
         response._content = content  # what `requests` itself does after it has read a whole answer
