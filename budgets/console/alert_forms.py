@@ -78,6 +78,9 @@ MEASURES: Final[Mapping[AlertKind, Measure]] = {
         "Percentages", "Of the calls of the last hour that were refused, from 20 refusals on.", 10_000, "%"
     ),
     AlertKind.KEY_EXPIRING: Measure("Days", "Before a key expires. The shortest one warns.", 86_400, " d"),
+    AlertKind.CREDENTIAL_EXPIRING: Measure(
+        "Days", "Before a credential reference expires. The shortest one warns.", 86_400, " d"
+    ),
 }
 
 

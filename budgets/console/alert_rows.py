@@ -17,6 +17,7 @@ KIND_WORDS: Final[Mapping[AlertKind, str]] = {
     AlertKind.DENIAL_SPIKE: "Many denials",
     AlertKind.ROUTER_ACCURACY: "Router accuracy",
     AlertKind.KEY_EXPIRING: "Key expires",
+    AlertKind.CREDENTIAL_EXPIRING: "Credential expires",
     AlertKind.LEDGER_DIFFERENCE: "Ledger differs",
     AlertKind.EVIDENCE_LEAK: "Evidence of a leak",
     AlertKind.WEBHOOK_PAUSED: "Webhook paused",

@@ -127,6 +127,8 @@ class AlertKind(models.TextChoices):
     ROUTER_ACCURACY = "router_accuracy"
     #: Seconds until the key expires.
     KEY_EXPIRING = "key_expiring"
+    #: Seconds until the reference expires.
+    CREDENTIAL_EXPIRING = "credential_expiring"
     LEDGER_DIFFERENCE = "ledger_difference"
     EVIDENCE_LEAK = "evidence_leak"
     WEBHOOK_PAUSED = "webhook_paused"

@@ -14,6 +14,7 @@ _OWN: Final[Mapping[AlertKind, str]] = {
     AlertKind.EXHAUSTION_FORECAST: "custom.budget.exhaustion_forecast",
     AlertKind.ROUTER_ACCURACY: "custom.router.accuracy_low",
     AlertKind.KEY_EXPIRING: "custom.api_key.expiring",
+    AlertKind.CREDENTIAL_EXPIRING: "custom.credential.expiring",
     AlertKind.LEDGER_DIFFERENCE: "custom.ledger.difference",
     AlertKind.EVIDENCE_LEAK: "custom.evidence.leak",
     AlertKind.WEBHOOK_PAUSED: "custom.webhook.auto_paused",

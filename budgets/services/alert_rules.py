@@ -26,6 +26,7 @@ DEFAULTS: Final[Mapping[AlertKind, tuple[int, ...]]] = {
     AlertKind.BURN_RATE: (3 * _PPM,),
     AlertKind.DENIAL_SPIKE: (100_000,),
     AlertKind.KEY_EXPIRING: (3 * _DAY_S, 14 * _DAY_S),
+    AlertKind.CREDENTIAL_EXPIRING: (3 * _DAY_S, 14 * _DAY_S),
 }
 #: What a threshold of each kind may be, both ends included.
 BOUNDS: Final[Mapping[AlertKind, tuple[int, int]]] = {
@@ -34,6 +35,7 @@ BOUNDS: Final[Mapping[AlertKind, tuple[int, int]]] = {
     AlertKind.BURN_RATE: (1_500_000, 1_000 * _PPM),
     AlertKind.DENIAL_SPIKE: (10_000, _PPM),
     AlertKind.KEY_EXPIRING: (_HOUR_S, 365 * _DAY_S),
+    AlertKind.CREDENTIAL_EXPIRING: (_HOUR_S, 365 * _DAY_S),
 }
 THRESHOLDS_MAX: Final = 10
 

@@ -60,6 +60,16 @@ class ExpiringKey:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiringCredential:
+    """A reference that is handed out, and until when."""
+
+    reference_id: str
+    name: str
+    scope: str
+    expires_at: datetime
+
+
 def tenant_findings(sight: TenantSight, *, rules: Rules, is_open: frozenset[Key]) -> Iterator[Finding]:
     """Forecast, unusual spend, refusals."""
     for kind, judge in _JUDGES:
@@ -85,6 +95,26 @@ def key_findings(keys: Iterable[ExpiringKey], *, rules: Rules, now: datetime) ->
                 severity=Severity.WARNING if threshold == thresholds[0] else Severity.NOTICE,
                 summary=f"The key {name} expires within {_span(threshold)}. Make a new one in time.",
                 facts={"key_id": key.key_id, "expires_at": key.expires_at.isoformat()},
+            )
+
+
+def credential_findings(credentials: Iterable[ExpiringCredential], *, rules: Rules, now: datetime) -> Iterator[Finding]:
+    """References that expire within one of the rule's times; the shortest one warns."""
+    thresholds = rules.thresholds(AlertKind.CREDENTIAL_EXPIRING)
+    for each in credentials:
+        for threshold in thresholds:
+            if (each.expires_at - now).total_seconds() > threshold:
+                continue
+            yield Finding(
+                kind=AlertKind.CREDENTIAL_EXPIRING,
+                subject=f"credential:{each.reference_id}",
+                threshold=threshold,
+                period=each.expires_at.isoformat(),
+                period_ends_at=each.expires_at,
+                severity=Severity.WARNING if threshold == thresholds[0] else Severity.NOTICE,
+                summary=f"The credential {each.name} for {each.scope} expires within {_span(threshold)}."
+                " Add its successor in time.",
+                facts={"reference_id": each.reference_id, "expires_at": each.expires_at.isoformat()},
             )
 
 

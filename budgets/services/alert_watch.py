@@ -15,12 +15,20 @@ from budgets.selectors.router_labels import ROUTER_WATCH, router_switch
 from budgets.services.alert_findings import BUDGET_MARGIN_PPM, BudgetSight, Finding, Key, budget_findings
 from budgets.services.alert_neighbours import neighbour_findings
 from budgets.services.alert_rules import Rules, alert_rules
-from budgets.services.alert_tenant_findings import ExpiringKey, TenantSight, key_findings, tenant_findings
+from budgets.services.alert_tenant_findings import (
+    ExpiringCredential,
+    ExpiringKey,
+    TenantSight,
+    credential_findings,
+    key_findings,
+    tenant_findings,
+)
 from budgets.services.alerts import settle_findings
 from kernel.ids import Tag
 from kernel.sql_files import read_sql
 from kernel.tenancy import in_tenant
 from tenants.services.standing import StandingNote
+from vault.selectors.references import next_reference_expiry_behind, references_expiring
 
 #: What is looked for here; the other kinds are raised by whoever finds them.
 WATCHED: Final = (
@@ -31,6 +39,7 @@ WATCHED: Final = (
     AlertKind.DENIAL_SPIKE,
     AlertKind.ROUTER_ACCURACY,
     AlertKind.KEY_EXPIRING,
+    AlertKind.CREDENTIAL_EXPIRING,
     AlertKind.WEBHOOK_PAUSED,
     AlertKind.CREDENTIAL_UNHEALTHY,
 )
@@ -38,6 +47,7 @@ WATCHED: Final = (
 LASTING: Final = (AlertKind.EVIDENCE_LEAK, AlertKind.LEDGER_DIFFERENCE, AlertKind.USAGE_DIFFERENCE)
 #: Keys that expire soon and are told of at one look.
 _KEYS_MAX: Final = 500
+_REFERENCES_MAX: Final = 500
 
 
 def look_for_alerts(*, tag: Tag, note: StandingNote) -> datetime | None:
@@ -54,12 +64,16 @@ def look_for_alerts(*, tag: Tag, note: StandingNote) -> datetime | None:
             yield from tenant_findings(_sight(note, head), rules=rules, is_open=is_open)
             yield from _router(rules, head)
             yield from key_findings(_keys(rules, now=now), rules=rules, now=now)
+            yield from credential_findings(_credentials(rules, now=now), rules=rules, now=now)
             scope_path = f"tenant:{head.slug}"
             yield from neighbour_findings(rules=rules, scope_path=scope_path, now=now, looked_at=looked_at())
 
         settle_findings(kinds=WATCHED, lasting=LASTING, find=find)
-        spans = [timedelta(seconds=each) for each in rules.thresholds(AlertKind.KEY_EXPIRING)]
-        return _earliest(next_ending(), next_expiry_behind(spans, now=note.as_of))
+        return _earliest(
+            next_ending(),
+            next_expiry_behind(_spans(rules, AlertKind.KEY_EXPIRING), now=note.as_of),
+            next_reference_expiry_behind(_spans(rules, AlertKind.CREDENTIAL_EXPIRING), now=note.as_of),
+        )
 
 
 def _budgets(rules: Rules, *, now: datetime) -> Iterator[BudgetSight]:
@@ -117,6 +131,21 @@ def _keys(rules: Rules, *, now: datetime) -> Iterator[ExpiringKey]:
         for line in keys_expiring(until=now + timedelta(seconds=thresholds[-1]), now=now, limit=_KEYS_MAX):
             if line.expires_at is not None:
                 yield ExpiringKey(key_id=line.key_id, name=line.name, expires_at=line.expires_at)
+
+
+def _credentials(rules: Rules, *, now: datetime) -> Iterator[ExpiringCredential]:
+    thresholds = rules.thresholds(AlertKind.CREDENTIAL_EXPIRING)
+    if thresholds:
+        until = now + timedelta(seconds=thresholds[-1])
+        for line in references_expiring(until=until, now=now, limit=_REFERENCES_MAX):
+            if line.expires_at is not None:
+                yield ExpiringCredential(
+                    reference_id=str(line.id), name=line.name, scope=line.scope, expires_at=line.expires_at
+                )
+
+
+def _spans(rules: Rules, kind: AlertKind) -> list[timedelta]:
+    return [timedelta(seconds=each) for each in rules.thresholds(kind)]
 
 
 def _earliest(*times: datetime | None) -> datetime | None:

@@ -33,6 +33,10 @@ from tenants.services import standing
 from tests.support.books import TEST_ACTOR, Books
 from tests.support.console import day_bounds, noted
 from tests.support.owner import as_owner
+from vault.kinds import OPERATOR_BACK_ENDS, BackEnd
+from vault.locations import Location
+from vault.services.reference_checks import NewReference
+from vault.services.references import add_reference, revoke_reference
 
 LEAK = Finding(
     kind=AlertKind.EVIDENCE_LEAK,
@@ -304,6 +308,35 @@ class TestKeysAndRouter:
         noted(books)
 
         assert {alert.state for alert in alerts(books, kind=AlertKind.KEY_EXPIRING)} == {AlertState.RECOVERED}
+
+    def test_a_credential_that_expires_soon_is_told_once_for_each_time(self, books: Books) -> None:
+        expires_at = datetime.now(UTC) + timedelta(days=10)
+        new = NewReference(
+            name="Slack",
+            provider="slack",
+            scope="slack:write",
+            back_end=BackEnd.KV,
+            location=Location(path="wm/{tenant}/slack"),
+            expires_at=expires_at,
+        )
+        with in_tenant(books.tenant.tag):
+            reference = add_reference(new, allowed=OPERATOR_BACK_ENDS, actor=TEST_ACTOR, now=datetime.now(UTC))
+        noted(books)
+        noted(books)
+
+        (alert,) = alerts(books, kind=AlertKind.CREDENTIAL_EXPIRING)
+        assert alert.subject == f"credential:{reference.pk}"
+        assert (
+            alert.summary == "The credential Slack for slack:write expires within 14 days. Add its successor in time."
+        )
+        note = TenantStanding.objects.get(tag=books.tenant.tag)
+        assert note.revisit_at == expires_at - timedelta(days=3)
+
+        with in_tenant(books.tenant.tag):
+            revoke_reference(reference_id=reference.pk, actor=TEST_ACTOR, now=datetime.now(UTC))
+        noted(books)
+        (alert,) = alerts(books, kind=AlertKind.CREDENTIAL_EXPIRING)
+        assert alert.state == AlertState.RECOVERED
 
     @pytest.mark.parametrize(("by", "is_told"), [(ROUTER_WATCH, True), ("olive", False)])
     def test_the_router_is_told_of_when_it_was_taken_out_for_being_wrong(
