@@ -1,4 +1,4 @@
-"""`…/audit/`: who did what, why and what changed; of one tenant, or of the platform. Search, pages and a file."""
+"""`…/audit/`: who did what, why and what changed; of one tenant, or of the platform. Search, pages and files."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ from accounts.console.place import Place, place_of
 from accounts.roles import Act
 from kernel.money import Unit
 from kernel.pages.amounts import exact_amount_text
-from kernel.pages.exports import csv_response
+from kernel.pages.exports import csv_response, json_lines_response
 from kernel.pages.fragments import wants_fragment
 from kernel.tenancy import in_public, in_tenant
 from telemetry.selectors.trail import TrailFilter, TrailLine, trail_page
@@ -28,12 +28,17 @@ _LINES_PER_PAGE: Final = 50
 _LINES_A_READ: Final = 1_000
 _LENGTH_MAX: Final = 200
 _CHANGE_LENGTH_MAX: Final = 400
-_FIELDS: Final = ("actor", "action", "target", "from", "to")
+_FIELDS: Final = ("actor", "action", "target", "reason", "reference", "from", "to")
+#: What `form` may say of a file; everything else is CSV.
+_JSON_LINES: Final = "jsonl"
 #: Facts that are amounts in the unit of their entry. The file has them as they are booked.
 _AMOUNTS: Final = frozenset(
     {"allocated", "remaining", "reserved", "spent", "debt", "overdraft_limit", "amount", "period_allocation"}
 )
-_HEADS: Final = ("at", "actor", "actor_type", "action", "target", "reason", "before", "after", "source_ip")
+_HEADS: Final = (
+    *("at", "actor", "actor_type", "action", "target", "reason", "before", "after", "source_ip"),
+    *("request_id", "trace_id", "id"),
+)
 
 type _Books = Callable[[], AbstractContextManager[None]]
 
@@ -64,12 +69,12 @@ def platform_audit(request: HttpRequest) -> HttpResponse:
 def audit_export(request: HttpRequest, slug: str) -> HttpResponseBase:
     tenant = place_of(request).tenant
     wanted = filter_of(request.GET, time_zone=tenant.time_zone)
-    return csv_response(f"audit-{tenant.slug}", _HEADS, _cells(wanted, books=lambda: in_tenant(tenant.tag)))
+    return _file(request, f"audit-{tenant.slug}", _lines(wanted, books=lambda: in_tenant(tenant.tag)))
 
 
 @page(Act.EXPORT)
 def platform_audit_export(request: HttpRequest) -> HttpResponseBase:
-    return csv_response("audit", _HEADS, _cells(filter_of(request.GET, time_zone="UTC"), books=in_public))
+    return _file(request, "audit", _lines(filter_of(request.GET, time_zone="UTC"), books=in_public))
 
 
 def filter_of(query: QueryDict, *, time_zone: str) -> TrailFilter:
@@ -80,6 +85,8 @@ def filter_of(query: QueryDict, *, time_zone: str) -> TrailFilter:
         actor=words["actor"],
         action=words["action"],
         target=words["target"],
+        reason=words["reason"],
+        reference=words["reference"],
         since=_midnight(_day(words["from"]), time_zone),
         until=_midnight(last + timedelta(days=1) if last and last < date.max else None, time_zone),
     )
@@ -101,23 +108,33 @@ def _list(request: HttpRequest, place: Place, *, books: _Books, context: Mapping
     return render(request, wants_fragment(request, "tenants/audit.html", "trail"), {**shared, **context})
 
 
-def _cells(wanted: TrailFilter, *, books: _Books) -> Iterator[list[object]]:
+def _lines(wanted: TrailFilter, *, books: _Books) -> Iterator[TrailLine]:
     before = ""
     while True:
         # The connection is in these books only while a page is read: the answer is sent meanwhile.
         with books():
             found = trail_page(wanted, before=before, limit=_LINES_A_READ)
-        for line in found.lines:
-            changes = [_text(line.before), _text(line.after)]
-            who = [line.at.astimezone(UTC), line.actor, line.actor_type]
-            yield [*who, line.action, line.target, line.reason, *changes, line.source_ip]
+        yield from found.lines
         if not found.next_before:
             return
         before = found.next_before
 
 
-def _text(facts: Mapping[str, Any] | None) -> str:
-    return "" if facts is None else json.dumps(facts, ensure_ascii=False, sort_keys=True)
+def _file(request: HttpRequest, name: str, lines: Iterator[TrailLine]) -> HttpResponseBase:
+    """What was done as it is told, the newest first: with JSON lines `before` and `after` are objects."""
+    if request.GET.get("form") == _JSON_LINES:
+        return json_lines_response(name, (dict(zip(_HEADS, _cells(line), strict=True)) for line in lines))
+    return csv_response(name, _HEADS, ([_plain_cell(value) for value in _cells(line)] for line in lines))
+
+
+def _cells(line: TrailLine) -> list[object]:
+    who = [line.at.astimezone(UTC), line.actor, line.actor_type]
+    what = [line.action, line.target, line.reason, line.before, line.after]
+    return [*who, *what, line.source_ip, line.request_id, line.trace_id, str(line.id)]
+
+
+def _plain_cell(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True) if isinstance(value, Mapping) else value
 
 
 def _unit_of(line: TrailLine) -> str:

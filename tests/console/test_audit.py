@@ -1,6 +1,8 @@
 """The audit trail in the console, of a tenant and of the platform."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -85,6 +87,20 @@ class TestTrail:
         assert "plan.changed" not in text_of(browser, f"{HERE}?target=k1")
         assert "matches this search" in text_of(browser, f"{HERE}?actor=nobody")
 
+    def test_is_searched_by_reason_and_by_request_or_trace(self, books: Books, browser: Client) -> None:
+        for number, reason in enumerate(("Quarter is over", "It leaked")):
+            actor = Actor(
+                name="ada", actor_type="admin", reason=reason, request_id=f"req_{number}", trace_id=f"{number}" * 32
+            )
+            with in_tenant(books.tenant.tag):
+                record(actor=actor, action=f"act.no{number}", target="x", at=datetime.now(UTC))
+
+        for query in ("reason=QUARTER", "reference=req_0", f"reference={'0' * 32}"):
+            text = text_of(browser, f"{HERE}?{query}")
+            assert ("act.no0</code>" in text, "act.no1</code>" in text) == (True, False)
+        # An id is whole, or another one.
+        assert "matches this search" in text_of(browser, f"{HERE}?reference=req_")
+
     def test_takes_days_of_the_tenants_time_zone_and_both_ends(self, books: Books, browser: Client) -> None:
         # Half past midnight in Kolkata is the evening before in UTC.
         early = datetime(2026, 3, 10, 0, 30, tzinfo=ZoneInfo("Asia/Kolkata"))
@@ -124,6 +140,24 @@ class TestTrail:
 
         assert len(text.splitlines()) == 3
         assert "'=1+1" in text
+
+    def test_is_a_file_of_json_lines_with_what_changed_as_it_was(
+        self, books: Books, browser: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tenants.console.audit._LINES_A_READ", 1)
+        at = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
+        write(books, "one.act", at=at)
+        write(books, "two.act", at=at + timedelta(seconds=1))
+
+        answer = browser.get("/ops/tenants/acme/audit.csv?action=.act&form=jsonl")
+        text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]  # it streams
+
+        assert answer["Content-Disposition"] == 'attachment; filename="audit-acme.jsonl"'
+        newest, oldest = (json.loads(line) for line in text.splitlines())
+        assert (newest["action"], oldest["action"], oldest["at"]) == ("two.act", "one.act", at.isoformat())
+        assert (oldest["reason"], oldest["before"], oldest["after"]) == ("=1+1", None, {"n": 1, "<b>": "x"})
+        assert UUID(oldest["id"]).version == 7
+        assert csv_of(browser, "/ops/audit.csv?action=.act&form=jsonl") == ""
 
     def test_is_each_tenants_own(self, books: Books, ada: User) -> None:
         write(books, "key.rotated")
