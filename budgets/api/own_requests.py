@@ -145,3 +145,15 @@ class LeaseRequest(Wire, frozen=True, kw_only=True):
     scope: Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9_.:-]{0,255}\Z", description="a scope, as in slack:write")]
     decision_id: Annotated[str, Meta(max_length=128)]
     previous: bool = False
+
+
+class HeldLeaseRequest(Wire, frozen=True, kw_only=True):
+    """Which lease, by the id that leasing answered."""
+
+    lease_id: Annotated[
+        str,
+        Meta(
+            pattern=r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z",
+            description="the id of a lease, as leasing answered it",
+        ),
+    ]

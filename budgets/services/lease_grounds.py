@@ -55,6 +55,16 @@ class Grounds:
     stopped_tools: frozenset[str] = frozenset()
 
 
+def decision_slug(decision_id: UUID, *, scope_filter: Sequence[str]) -> str:
+    """The slug of the tenant, if a key that is confined to these scopes reaches the decision. Raises `LeaseRefused`."""
+    decision = Decision.objects.filter(pk=decision_id).only("scope_path").first()
+    if decision is None:
+        raise LeaseRefused(NoGrounds.DECISION_NOT_FOUND)
+    if not ScopePath(decision.scope_path or "").is_within(tuple(scope_filter)):
+        raise LeaseRefused(NoGrounds.DECISION_OUTSIDE_KEY)
+    return LedgerHead.objects.values_list("slug", flat=True).get(pk=1)
+
+
 def live_decision(decision_id: UUID, *, scope_filter: Sequence[str], now: datetime) -> Grounds:
     """The decision, if it allowed something, still holds it, and nothing has been stopped since.
 

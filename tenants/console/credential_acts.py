@@ -103,8 +103,8 @@ def credential_revoke(request: HttpRequest, slug: str, reference_id: UUID) -> Ht
         return redirect(place.url("credential_list"))
     context = {
         "title": f"Revoke {reference.name}",
-        "words": "The next lease is refused; other references are untouched. What was leased before works until it"
-        " expires there. A revoked reference stays revoked.",
+        "words": "The next lease is refused; other references are untouched. A login that was made for a lease alone is"
+        " ended within minutes; what else was leased before works until it expires there. What is revoked stays so.",
         "button": "Revoke the reference",
         "is_stop": True,
     }

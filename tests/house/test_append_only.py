@@ -21,6 +21,7 @@ GRANTS: Final = {
     "audit_entry": {"SELECT", "INSERT"},
     "budget": {"SELECT", "INSERT", "UPDATE"},
     "budget_request": {"SELECT", "INSERT", "UPDATE"},
+    "credential_lease": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "credential_reference": {"SELECT", "INSERT", "UPDATE"},
     "decision": {"SELECT", "INSERT"},
     "decision_rollup": {"SELECT", "INSERT", "UPDATE", "DELETE"},

@@ -6,6 +6,7 @@ from typing import Final
 from budgets.services.lease_grounds import NoGrounds
 from kernel.http.errors import ErrorCode, ProtocolError
 from vault.kinds import Health
+from vault.services.leasing import LIVE_MAX
 
 _REFUSALS: Final[Mapping[NoGrounds, tuple[ErrorCode, str]]] = {
     NoGrounds.DECISION_NOT_FOUND: (ErrorCode.NOT_FOUND, "There is no such decision."),
@@ -42,6 +43,26 @@ def no_reference() -> ProtocolError:
     """None, a revoked one, and one whose place before is over, are the same to whoever asks."""
     return ProtocolError(
         ErrorCode.NOT_FOUND, "There is no active reference for this scope.", details={"reason_code": "NO_REFERENCE"}
+    )
+
+
+def no_lease() -> ProtocolError:
+    return ProtocolError(ErrorCode.NOT_FOUND, "There is no such lease.", details={"reason_code": "NO_LEASE"})
+
+
+def lease_over() -> ProtocolError:
+    return ProtocolError(
+        ErrorCode.RESERVATION_EXPIRED,
+        "The lease is over: drop the secret, and lease anew if you need it still.",
+        details={"reason_code": "LEASE_OVER"},
+    )
+
+
+def too_many_leases() -> ProtocolError:
+    return ProtocolError(
+        ErrorCode.LIMIT_EXCEEDED,
+        f"{LIVE_MAX} leases of this decision live already. Give one back that is not needed any more.",
+        details={"reason_code": "TOO_MANY_LEASES", "limit": LIVE_MAX},
     )
 
 

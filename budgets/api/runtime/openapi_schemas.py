@@ -23,6 +23,7 @@ _REQUESTS: Final = (
     own_requests.SettleRequest,
     own_requests.ToolsRequest,
     own_requests.LeaseRequest,
+    own_requests.HeldLeaseRequest,
 )
 _ANSWERS: Final = (
     bodies.DecideBody,
@@ -36,6 +37,8 @@ _ANSWERS: Final = (
     own_bodies.ToolsBody,
     own_bodies.IsolationBody,
     own_bodies.LeaseBody,
+    own_bodies.RenewedBody,
+    own_bodies.GivenBackBody,
     bodies.ReservationBody,
     bodies.ReservationListBody,
     bodies.BalanceListBody,
@@ -64,6 +67,7 @@ _CLOSER: Final[dict[tuple[str, str], JsonSchema]] = {
     ("Reason", "numbers"): {"type": "object"},
     ("CommitBody", "status"): {"enum": ["COMMITTED"]},
     ("SettleBody", "status"): {"enum": ["COMMITTED", "BOOKED_LATE"]},
+    ("GivenBackBody", "status"): {"enum": ["GIVEN_BACK"]},
     ("ReleaseBody", "status"): {"enum": ["RELEASED"]},
     ("ExtendBody", "status"): {"enum": ["ACTIVE"]},
     ("EventBody", "status"): {"enum": ["APPLIED"]},

@@ -150,3 +150,18 @@ class LeaseBody(msgspec.Struct, omit_defaults=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"LeaseBody({self.lease_id})"
+
+
+class RenewedBody(msgspec.Struct, kw_only=True):
+    """The secret is good until then; it was told when it was leased, and is not told again."""
+
+    lease_id: str
+    scope: str
+    expires_at_ms: int
+
+
+class GivenBackBody(msgspec.Struct, kw_only=True):
+    """Nobody may use the secret any more; what its store made for this lease alone is ended there."""
+
+    lease_id: str
+    status: str

@@ -4,6 +4,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import path
 
 from budgets.api.runtime.health import LivenessView, ReadinessView
+from budgets.api.runtime.lease_acts import GiveBackView, RenewView
 from budgets.api.runtime.leases import LeaseView
 from budgets.api.runtime.openapi import OpenApiView
 from budgets.api.runtime.reads import BalanceListView, ReservationListView, ReservationView
@@ -34,6 +35,8 @@ urlpatterns = [
     path("v1/events", EventView.as_view()),
     path("v1/balances", BalanceListView.as_view()),
     path("v1/x-watermaster/credentials/lease", LeaseView.as_view()),
+    path("v1/x-watermaster/credentials/renew", RenewView.as_view()),
+    path("v1/x-watermaster/credentials/give-back", GiveBackView.as_view()),
     path("v1/x-watermaster/openapi.json", OpenApiView.as_view()),
     path("actuator/health", ReadinessView.as_view()),
     path("actuator/health/readiness", ReadinessView.as_view()),

@@ -47,6 +47,9 @@ class Door(Protocol):
     def fetch(self, *, tag: Tag, path: str, version: str) -> Fetched:
         """The secret at a resolved path, newest where `version` is empty."""
 
+    def renew(self, *, tag: Tag, lease_id: str, seconds: int) -> int:
+        """Prolong a lease, where the back end makes secrets for each; for how many seconds it is good then."""
+
     def give_back(self, *, tag: Tag, lease_id: str) -> None:
         """End a lease before its time, where the back end makes secrets for each lease."""
 

@@ -54,9 +54,15 @@ class OpenBao:
 
     def renew(self, *, tag: Tag, lease_id: str, seconds: int) -> int:
         """Prolong a lease of an engine; for how many seconds it is good then. Raises `FetchFailed`."""
-        return self._asked(
-            tag, lambda client: int(client.sys.renew_lease(lease_id, increment=seconds)["lease_duration"])
-        )
+        failure: Health | None = None
+        try:
+            return self._asked(
+                tag, lambda client: int(client.sys.renew_lease(lease_id, increment=seconds)["lease_duration"])
+            )
+        except FetchFailed as failed:
+            failure = failed.health
+        # So a lease is answered that is not there any more, or may not be prolonged.
+        raise FetchFailed(Health.NOT_THERE if failure == Health.GARBAGE else failure)
 
     def give_back(self, *, tag: Tag, lease_id: str) -> None:
         """End a lease of an engine before its time. Raises `FetchFailed`."""

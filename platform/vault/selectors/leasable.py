@@ -32,6 +32,12 @@ def leasable(scope: str, *, now: datetime) -> Leasable | None:
     return _leasable(reference, now=now) if reference else None
 
 
+def active_by_id(reference_id: UUID, *, now: datetime) -> Leasable | None:
+    """The reference with this id if it is active, also one that has expired. One query."""
+    reference = CredentialReference.objects.filter(pk=reference_id, status=ReferenceStatus.ACTIVE).first()
+    return _leasable(reference, now=now) if reference else None
+
+
 def all_leasable(*, now: datetime, before: datetime, limit: int) -> tuple[Leasable, ...]:
     """The active references that were not looked at since `before`, the longest waiting first. One query."""
     found = CredentialReference.objects.filter(Q(checked_at=None) | Q(checked_at__lt=before))

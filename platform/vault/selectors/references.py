@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
+
+from django.db.models import Min, Q
 
 from kernel.across import rows_across
 from kernel.ids import Tag
@@ -16,9 +18,11 @@ __all__ = [
     "Place",
     "ReferenceLine",
     "known_places",
+    "next_reference_expiry_behind",
     "reference_by_id",
     "reference_lines",
     "references_across",
+    "references_expiring",
 ]
 
 _FIELDS: Final = (
@@ -74,6 +78,26 @@ def known_places() -> list[Place]:
         for path in dict.fromkeys((current, previous))
         if path
     ]
+
+
+def references_expiring(*, until: datetime, now: datetime, limit: int) -> tuple[ReferenceLine, ...]:
+    """Active ones that expire until then, the first to expire first. One query."""
+    found = CredentialReference.objects.filter(
+        status=ReferenceStatus.ACTIVE, expires_at__gt=now, expires_at__lte=until
+    ).order_by("expires_at", "pk")
+    return tuple(_line(row) for row in found.values(*_FIELDS)[:limit])
+
+
+def next_reference_expiry_behind(spans: Sequence[timedelta], *, now: datetime) -> datetime | None:
+    """The next moment at which an active one has only one of these spans left; None without any. One query."""
+    if not spans:
+        return None
+    wanted = {
+        f"within_{number}": Min("expires_at", filter=Q(expires_at__gt=now + span)) for number, span in enumerate(spans)
+    }
+    found = CredentialReference.objects.filter(status=ReferenceStatus.ACTIVE).aggregate(**wanted)
+    times = [found[f"within_{number}"] - span for number, span in enumerate(spans) if found[f"within_{number}"]]
+    return min(times, default=None)
 
 
 def reference_lines(*, limit: int) -> tuple[ReferenceLine, ...]:

@@ -48,6 +48,20 @@ def give_back(fetched: Fetched, *, tag: Tag, back_end: BackEnd) -> None:
             bounded(lambda: door.give_back(tag=tag, lease_id=fetched.lease_id), seconds=_GIVING_BACK_SECONDS)
 
 
+def renew(*, tag: Tag, store_lease_id: str, seconds: int) -> int:
+    """Have the store keep what it made for so long; for how many seconds it does. Raises `FetchFailed`."""
+    door = _door(BackEnd.DYNAMIC)
+    with BREAKER.guard(tag, BackEnd.DYNAMIC):
+        return bounded(lambda: door.renew(tag=tag, lease_id=store_lease_id, seconds=seconds))
+
+
+def end_at_store(*, tag: Tag, store_lease_id: str) -> None:
+    """End what the store made for a lease. Raises `FetchFailed`."""
+    door = _door(BackEnd.DYNAMIC)
+    with BREAKER.guard(tag, BackEnd.DYNAMIC):
+        bounded(lambda: door.give_back(tag=tag, lease_id=store_lease_id))
+
+
 def probe(*, tag: Tag, back_end: BackEnd, location: Location) -> Health:
     """How the place is now, without the secret."""
     try:
