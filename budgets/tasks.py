@@ -127,7 +127,8 @@ def _ask_for_a_check() -> None:
 def check_tenant(*, tag: str) -> None:
     """Prove one tenant's books, seals and rollups; what is found is noted, and an error in the log. May run twice.
 
-    It has the next tenant's checked; while another check is under way it leaves its own to a later tick.
+    It has the next tenant's checked while it is night; while another check is under way it leaves its own to a later
+    tick.
     """
     try:
         with checks.alone(tag=Tag(tag)) as is_alone:
@@ -136,7 +137,8 @@ def check_tenant(*, tag: str) -> None:
             check_books(tag=Tag(tag))
     except OperationalError as error:
         _logger.warning("The check of tenant %s was cut off and will be tried again: %s", tag, type(error).__name__)
-    _ask_for_a_check()
+    if checks.may_begin(now=datetime.now(UTC)):
+        _ask_for_a_check()
 
 
 @shared_task(name="budgets.dispatch_alerts", time_limit=30)

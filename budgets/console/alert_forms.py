@@ -69,7 +69,7 @@ MEASURES: Final[Mapping[AlertKind, Measure]] = {
         "Percentages", "Of a budget's limit, held or spent. For example 80, 95, 100.", 10_000, "%"
     ),
     AlertKind.EXHAUSTION_FORECAST: Measure(
-        "Hours", "When the tenant's own budget lasts no longer than this at the pace of the last hour.", 3_600, " h"
+        "Hours", "When a budget lasts no longer than this at the pace of the last hour.", 3_600, " h"
     ),
     AlertKind.BURN_RATE: Measure(
         "Times", "So many times the mean hour of the last seven days.", 1_000_000, "\N{MULTIPLICATION SIGN}"

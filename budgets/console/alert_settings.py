@@ -91,8 +91,8 @@ def alert_budget_rule_drop(request: HttpRequest, slug: str, budget_id: UUID) -> 
     form = ResolveForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            with in_tenant(place.tenant.tag):
-                drop_budget_rule(budget_id=budget_id, actor=place.actor(form.cleaned_data["reason"]))
+            actor = place.actor(form.cleaned_data["reason"])
+            drop_budget_rule(tag=place.tenant.tag, budget_id=budget_id, actor=actor)
         except OperationalError:
             form.add_error(None, BUSY)
         else:
@@ -117,14 +117,14 @@ def _form(request: HttpRequest, kind: AlertKind, rule: Rule) -> RuleForm:
 def _set(form: RuleForm, place: Place, kind: AlertKind, *, budget_id: UUID | None = None) -> bool:
     values = form.cleaned_data
     try:
-        with in_tenant(place.tenant.tag):
-            set_rule(
-                kind=kind,
-                thresholds=values.get("thresholds", ()),
-                is_on=values["watch"] == "on",
-                budget_id=budget_id,
-                actor=place.actor(values["reason"]),
-            )
+        set_rule(
+            tag=place.tenant.tag,
+            kind=kind,
+            thresholds=values.get("thresholds", ()),
+            is_on=values["watch"] == "on",
+            budget_id=budget_id,
+            actor=place.actor(values["reason"]),
+        )
     except OperationalError:
         form.add_error(None, BUSY)
         return False

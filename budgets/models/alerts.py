@@ -12,7 +12,7 @@ class Alert(models.Model):
     """Something that somebody should know. One row for each kind, subject, threshold and period, never deleted.
 
     OPEN -> RECOVERED (it went away by itself) or RESOLVED (a person says so). RECOVERED -> OPEN where it comes back in
-    the same period: then nobody is told a second time.
+    the same period: then nobody is told a second time, and whoever was not told the first time is.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -30,6 +30,11 @@ class Alert(models.Model):
     period_ends_at = models.DateTimeField(null=True, help_text="After it the alert is over, whatever the numbers are.")
     snoozed_until = models.DateTimeField(null=True)
     tell_at = models.DateTimeField(help_text="Since when the channels may tell of it: opened, or back after a snooze.")
+    for_channels = ArrayField(
+        models.UUIDField(),
+        null=True,
+        help_text="The channels that had not told it when it recovered in its period; NULL: it is for all.",
+    )
     ended_at = models.DateTimeField(null=True)
     ended_by = models.TextField(blank=True, default="")
     end_reason = models.TextField(blank=True, default="")
@@ -89,7 +94,8 @@ class AlertRule(models.Model):
 class AlertChannel(models.Model):
     """Where alerts are told: an address that is sealed, because it holds a secret; `hint` is what may be shown of it.
 
-    `told_at` is how far it has told: alerts with a later `tell_at` are still to be told.
+    `told_at` is how far it has told: alerts with a later `tell_at` are still to be told. A mail that only some of its
+    readers took is told; the others are `behind`, and hear by themselves of what came after `behind_since`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -106,6 +112,10 @@ class AlertChannel(models.Model):
     test_asked_at = models.DateTimeField(null=True, help_text="Somebody waits for a message that is a test.")
     sent_at = models.DateTimeField(null=True)
     retry_at = models.DateTimeField(null=True)
+    behind = ArrayField(models.TextField(), default=list, db_default=[], help_text="Readers who did not take a mail.")
+    behind_since = models.DateTimeField(null=True, help_text="How far all of those were told.")
+    behind_at = models.DateTimeField(null=True, help_text="When they are told again.")
+    behind_tries = models.IntegerField(default=0, db_default=0)
     failures = models.IntegerField(default=0, help_text="One behind the other.")
     failed_at = models.DateTimeField(null=True)
     failure = models.TextField(blank=True, default="", help_text="In our own words, without any part of the address.")

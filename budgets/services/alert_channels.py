@@ -1,6 +1,7 @@
 """Whom alerts are told: channels are made, switched and removed, each with a reason. Addresses are kept sealed."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.sealing import seal, unseal
 from kernel.tenancy import in_tenant
-from telemetry.services import audit
+from telemetry.services import audit, outbox
 
 CHANNELS_MAX: Final = 20
 _PURPOSE: Final = "alert channel"
@@ -61,7 +62,7 @@ def add_channel(new: NewChannel, *, actor: Actor) -> bool:
             told_at=now,
         )
         row.save(force_insert=True)
-        audit.record(actor=actor, action="alert_channel.added", target=_target(row), at=now, after=_facts(row))
+        _note(actor, "alert_channel.added", row, now=now, after=_facts(row))
     return True
 
 
@@ -76,9 +77,10 @@ def switch_channel(*, channel_id: UUID, is_on: bool, actor: Actor) -> bool:
         row.is_on = is_on
         if is_on:
             row.told_at, row.failures, row.retry_at, row.failure = now, 0, None, ""
+            row.behind, row.behind_since, row.behind_at, row.behind_tries = [], None, None, 0
         row.save()
         action = "alert_channel.switched_on" if is_on else "alert_channel.switched_off"
-        audit.record(actor=actor, action=action, target=_target(row), at=now, before=before, after=_facts(row))
+        _note(actor, action, row, now=now, before=before, after=_facts(row))
     return True
 
 
@@ -90,7 +92,7 @@ def remove_channel(*, channel_id: UUID, actor: Actor) -> bool:
         if row is None:
             return False
         AlertChannel.objects.filter(pk=channel_id).delete()
-        audit.record(actor=actor, action="alert_channel.removed", target=_target(row), at=now, before=_facts(row))
+        _note(actor, "alert_channel.removed", row, now=now, before=_facts(row))
     return True
 
 
@@ -101,7 +103,7 @@ def ask_for_test(*, tag: Tag, channel_id: UUID, actor: Actor) -> None:
         row = _row(channel_id)
         row.test_asked_at = now
         row.save(update_fields=["test_asked_at"])
-        audit.record(actor=actor, action="alert_channel.tested", target=_target(row), at=now)
+        _note(actor, "alert_channel.tested", row, now=now)
     note_open_alerts(tag=tag)
 
 
@@ -117,8 +119,20 @@ def _row(channel_id: UUID) -> AlertChannel:
     return row
 
 
-def _target(row: AlertChannel) -> str:
-    return f"alert_channel:{row.pk}"
+def _note(
+    actor: Actor,
+    action: str,
+    row: AlertChannel,
+    *,
+    now: datetime,
+    before: dict[str, object] | None = None,
+    after: dict[str, object] | None = None,
+) -> None:
+    target = f"alert_channel:{row.pk}"
+    audit.record(actor=actor, action=action, target=target, at=now, before=before, after=after)
+    # The protocol has no event for it. Where it leads is for the tenant's own people, who read the trail.
+    content = {"channel_id": str(row.pk), "kind": row.kind, "name": row.name, "is_on": row.is_on}
+    outbox.announce(outbox.Event(event_type=f"custom.{action}", content=content), actor=actor, at=now)
 
 
 def _facts(row: AlertChannel) -> dict[str, object]:

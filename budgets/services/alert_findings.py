@@ -31,7 +31,10 @@ type Key = tuple[str, str, int, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something that holds now. `period` is empty where it is told again each time that it comes back."""
+    """Something that holds now. `period` is empty where it is told again each time that it comes back.
+
+    What `outlasts_resolving` is told again when it is found after somebody has said that it was dealt with.
+    """
 
     kind: AlertKind
     subject: str
@@ -43,6 +46,7 @@ class Finding:
     unit: str = ""
     period_ends_at: datetime | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    outlasts_resolving: bool = False
 
     @property
     def key(self) -> Key:

@@ -14,7 +14,10 @@ from budgets.models.choices import AlertKind
 from budgets.services.alert_lock import lock_alerts
 from budgets.services.journal import BudgetNotFound
 from kernel.actor import Actor
-from telemetry.services import audit
+from kernel.ids import Tag
+from kernel.tenancy import in_tenant
+from telemetry.services import audit, outbox
+from tenants.services.standing import look_soon
 
 _PPM: Final = 1_000_000
 _HOUR_S: Final = 3_600
@@ -91,14 +94,14 @@ def alert_rules() -> Rules:
 
 
 def set_rule(
-    *, kind: AlertKind, thresholds: Sequence[int], is_on: bool, actor: Actor, budget_id: UUID | None = None
+    *, tag: Tag, kind: AlertKind, thresholds: Sequence[int], is_on: bool, actor: Actor, budget_id: UUID | None = None
 ) -> bool:
     """Change a kind's rule, or with `budget_id` the percentages of one budget; False where it is so already.
 
-    Raises `ThresholdOutOfRange` or `BudgetNotFound`. The next look at the books follows it.
+    Raises `ThresholdOutOfRange` or `BudgetNotFound`. The next look at the books follows it, which is soon.
     """
     wanted = Rule(thresholds=_checked(kind, thresholds), is_on=is_on)
-    with transaction.atomic():
+    with in_tenant(tag), transaction.atomic():
         now = lock_alerts()
         target = f"alert_rule:{kind}"
         if budget_id is not None:
@@ -115,12 +118,14 @@ def set_rule(
         row.changed_by, row.changed_at = actor.name, now
         row.save()
         _note(actor, "alert_rule.changed", target, before=before, after=wanted, now=now)
+    # An idle tenant is visited by nobody.
+    look_soon(tags=[tag])
     return True
 
 
-def drop_budget_rule(*, budget_id: UUID, actor: Actor) -> bool:
+def drop_budget_rule(*, tag: Tag, budget_id: UUID, actor: Actor) -> bool:
     """Have a budget follow the tenant's percentages again; False where it does."""
-    with transaction.atomic():
+    with in_tenant(tag), transaction.atomic():
         now = lock_alerts()
         found = AlertRule.objects.select_related("budget").filter(budget_id=budget_id).first()
         if found is None or found.budget is None:
@@ -129,6 +134,7 @@ def drop_budget_rule(*, budget_id: UUID, actor: Actor) -> bool:
         before = Rule(tuple(found.thresholds), found.is_on)
         AlertRule.objects.filter(pk=found.pk).delete()
         _note(actor, "alert_rule.dropped", target, before=before, after=None, now=now)
+    look_soon(tags=[tag])
     return True
 
 
@@ -144,3 +150,6 @@ def _checked(kind: AlertKind, thresholds: Sequence[int]) -> tuple[int, ...]:
 def _note(actor: Actor, action: str, target: str, *, before: Rule | None, after: Rule | None, now: datetime) -> None:
     texts = [{"is_on": rule.is_on, "thresholds": list(rule.thresholds)} if rule else None for rule in (before, after)]
     audit.record(actor=actor, action=action, target=target, at=now, before=texts[0], after=texts[1])
+    # The protocol has no event for it.
+    event = outbox.Event(event_type=f"custom.{action}", content={"rule": target, "before": texts[0], "after": texts[1]})
+    outbox.announce(event, actor=actor, at=now)

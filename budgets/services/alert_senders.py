@@ -28,6 +28,7 @@ _ASSET: Final[dict[str, Any]] = {
     "secure_logging": True,
     "http_redirects": False,
 }
+_HEADERS: Final = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "Watermaster"}
 # It has hardly any types.
 _Mail: Final[Any] = NotifyEmail
 _Slack: Final[Any] = NotifySlack
@@ -48,8 +49,11 @@ class Message:
     document: Mapping[str, Any]
 
 
-def tell(kind: ChannelKind, address: str, message: Message) -> None:
-    """Raises `ChannelNotAllowed` or `NotTold`; a message of which that is said may have arrived all the same."""
+def tell(kind: ChannelKind, address: str, message: Message) -> tuple[str, ...]:
+    """Who of several readers did not take it though others did.
+
+    Raises `ChannelNotAllowed` or `NotTold`; a message of which that is said may have arrived all the same.
+    """
     if kind not in allowed_kinds():
         raise ChannelNotAllowed(kind)
     try:
@@ -63,6 +67,7 @@ def tell(kind: ChannelKind, address: str, message: Message) -> None:
         raise NotTold(_FAILED[kind]) from None
     if not is_told:
         raise NotTold(getattr(service, "failure", "") or _FAILED[kind])
+    return service.missed if isinstance(service, _Letter) else ()
 
 
 class _Webhook(NotifyBase):  # type: ignore[no-untyped-call]
@@ -84,32 +89,51 @@ class _Webhook(NotifyBase):  # type: ignore[no-untyped-call]
         return "watermaster://"
 
     def send(self, body: str, title: str = "", notify_type: NotifyType = NotifyType.INFO, **_: Any) -> bool:
-        content = msgspec.json.encode({"title": title, "text": body, **self._document})
-        rules = address_rules()
-        try:
-            with Receiver(read_url(self._url, rules), rules) as receiver:
-                answer = receiver.post(content, {"Content-Type": "application/json", "User-Agent": "Watermaster"})
-        except InvalidUrl:
-            self.failure = "The address is not allowed any more."
-            return False
-        except NoAnswer as nothing:
-            self.failure = str(nothing)
-            return False
-        self.failure = "" if answer.is_success else f"It answered {answer.status}."
-        return answer.is_success
+        self.failure = _posted(self._url, {"title": title, "text": body, **self._document})
+        return not self.failure
+
+
+class _Workspace(_Slack):  # type: ignore[misc]
+    """An incoming webhook of Slack's, spoken to like any receiver: past proxies of the environment, in bounded time."""
+
+    failure = ""
+
+    def _send(self, url: str, payload: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        self.failure = _posted(url, payload)
+        return {} if self.failure else {"ok": True}
+
+
+def _posted(url: str, document: Mapping[str, Any]) -> str:
+    """What went wrong, without any part of the address; empty where nothing did."""
+    rules = address_rules()
+    try:
+        with Receiver(read_url(url, rules), rules) as receiver:
+            answer = receiver.post(msgspec.json.encode(document), _HEADERS)
+    except InvalidUrl:
+        return "The address is not allowed any more."
+    except NoAnswer as nothing:
+        return str(nothing)
+    return "" if answer.is_success else f"It answered {answer.status}."
 
 
 class _Letter(_Mail):  # type: ignore[misc]
     """A mail to some people. It counts as taken where one of them took it: told again, the others read it again."""
 
-    is_taken = False
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._taken: set[str] = set()
 
-    def mark_delivered(self, *args: Any, **named: Any) -> None:
-        self.is_taken = True
-        super().mark_delivered(*args, **named)
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Who did not take it; a server that is not sure of somebody yet says that it should be sent again later."""
+        return tuple(each for _, each in self.targets if each not in self._taken)
+
+    def mark_delivered(self, key: Any, *args: Any, **named: Any) -> None:
+        self._taken.add(key)
+        super().mark_delivered(key, *args, **named)
 
     def send(self, *args: Any, **named: Any) -> bool:
-        return super().send(*args, **named) or self.is_taken
+        return super().send(*args, **named) or bool(self._taken)
 
 
 def _mail_service(address: str, _: Message) -> NotifyBase:
@@ -136,7 +160,7 @@ def _slack_service(address: str, _: Message) -> NotifyBase:
         raise NotTold("The address is not allowed any more.")
     tokens = dict(zip(("token_a", "token_b", "token_c"), found.groups(), strict=True))
     parts = {"include_image": False, "include_footer": False, "asset": AppriseAsset(**_ASSET)}
-    service: NotifyBase = _Slack(**tokens, **parts)
+    service: NotifyBase = _Workspace(**tokens, **parts)
     return service
 
 

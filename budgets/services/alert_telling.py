@@ -1,53 +1,69 @@
 """Telling channels of alerts: many together, in one message, and not too often; nothing is held while it is sent.
 
 A channel is taken for a minute, spoken to outside of any transaction, and then it is written down how far it was told.
-Killed in between, it is told again after that minute: at least once.
+Killed in between, it is told again after that minute: at least once. Readers of a mail who did not take it though
+others did are told by themselves until they do: the others read it once.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import Any, Final
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q
 
-from budgets.models import Alert, AlertChannel, LedgerHead
-from budgets.models.choices import AlertState, ChannelKind, Severity
-from budgets.selectors.alerts import due_channels
+from budgets.models import Alert, AlertChannel
+from budgets.models.choices import ChannelKind
+from budgets.selectors.alerts import GATHER, PACE, due_channels
 from budgets.services.alert_addresses import ChannelNotAllowed
 from budgets.services.alert_channels import address_of
+from budgets.services.alert_messages import message_of, message_of_test, untold_alerts
 from budgets.services.alert_senders import Message, NotTold, tell
 from budgets.services.alerts import WATCH, note_open_alerts
 from kernel.ids import Tag
-from kernel.pages.amounts import counted_text
 from kernel.tenancy import in_tenant
-from telemetry.services import audit
+from telemetry.services import audit, outbox
 
 #: How long a channel is nobody else's. Longer than any service may take.
 _TAKEN_FOR: Final = timedelta(minutes=1)
-_LINES_MAX: Final = 20
 #: Failures one behind the other after which a channel is switched off.
 FAILURES_MAX: Final = 12
+#: Mails after which a reader who takes none is left behind.
+TRIES_MAX: Final = 8
 _RETRY_FIRST: Final = timedelta(minutes=1)
 _RETRY_MAX: Final = timedelta(hours=6)
 _LOST: Final = "The address cannot be read any more: make the channel anew."
 _FORBIDDEN: Final = "This installation does not speak to this kind of channel any more."
+_NOT_ALL: Final = "Not all of its readers took it: the others are told again."
+
+
+class _Round(Enum):
+    """What a message is for: a test, what the channel does not know, or what some of its readers do not."""
+
+    TEST = auto()
+    NEWS = auto()
+    BEHIND = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """A channel that is ours for now, and what it is to be told. `until` is the newest alert that it knows then.
-
-    `until` is None where the message is a test.
-    """
+    """A channel that is ours for now, and what it is to be told. `until` is the newest alert that it knows then."""
 
     channel: AlertChannel
+    round: _Round
     message: Message
-    until: datetime | None
+    until: datetime
     busy_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """What went wrong, empty where nothing did; and who of several readers did not take what others took."""
+
+    failure: str = ""
+    missed: tuple[str, ...] = ()
 
 
 def tell_channels(*, tag: Tag, has_time: Callable[[], bool], chance: Callable[[], float]) -> int:
@@ -72,10 +88,10 @@ def _tell_one(tag: Tag, channel_id: UUID, chance: float) -> int:
         taken = _take(channel_id)
     if taken is None:
         return 0
-    failure = _spoken(taken.channel, taken.message)
+    spoken = _speak(taken)
     with in_tenant(tag):
-        _settle(taken, failure, chance)
-    return 0 if failure else 1
+        _settle(taken, spoken, chance)
+    return 0 if spoken.failure else 1
 
 
 def _take(channel_id: UUID) -> _Taken | None:
@@ -85,88 +101,55 @@ def _take(channel_id: UUID) -> _Taken | None:
         if channel is None or (channel.busy_until is not None and channel.busy_until > now):
             return None
         if channel.test_asked_at is not None:
-            return _taken(channel, _test(channel), until=None, now=now)
+            return _taken(channel, _Round.TEST, message_of_test(channel), until=now, now=now)
+        if not channel.is_on:
+            return None
+        if channel.behind_at is not None and channel.behind_at <= now:
+            after = channel.behind_since or channel.told_at
+            if lines := untold_alerts(channel, after=after, until=channel.told_at):
+                return _taken(channel, _Round.BEHIND, message_of(lines), until=channel.told_at, now=now)
+            # What they missed is over: they know as much as the others.
+            _catch_up(channel)
+            channel.save()
         # Whoever opens alerts holds the tenant's mark and reads the clock behind it: what cannot be seen yet is newer
         # than all that can.
         newest = Alert.objects.order_by("-tell_at").values_list("tell_at", flat=True).first()
-        lines = _lines(channel)
-        if newest is None or not lines or not channel.is_on:
+        lines = untold_alerts(channel, after=channel.told_at)
+        if newest is None or not lines or not _is_time(channel, lines, now=now):
             return None
-        return _taken(channel, _message(lines), until=newest, now=now)
+        return _taken(channel, _Round.NEWS, message_of(lines), until=newest, now=now)
 
 
-def _taken(channel: AlertChannel, message: Message, *, until: datetime | None, now: datetime) -> _Taken:
+def _is_time(channel: AlertChannel, lines: list[Alert], *, now: datetime) -> bool:
+    """As the list of due channels has it: this one may have been due for those of its readers who are behind alone."""
+    not_before = [min(each.tell_at for each in lines) + GATHER, channel.retry_at]
+    not_before.append(channel.sent_at + PACE if channel.sent_at else None)
+    return all(at is None or at <= now for at in not_before)
+
+
+def _taken(channel: AlertChannel, what: _Round, message: Message, *, until: datetime, now: datetime) -> _Taken:
     channel.busy_until = now + _TAKEN_FOR
     channel.save(update_fields=["busy_until"])
-    return _Taken(channel=channel, message=message, until=until, busy_until=channel.busy_until)
+    return _Taken(channel=channel, round=what, message=message, until=until, busy_until=channel.busy_until)
 
 
-def _lines(channel: AlertChannel) -> list[Alert]:
-    """What it is to be told, the worst first; of each subject only the worst."""
-    untold = Alert.objects.filter(
-        Q(tell_at__gt=channel.told_at, severity__gte=channel.severity_min), state=AlertState.OPEN, snoozed_until=None
-    )
-    worst = untold.order_by("kind", "subject", "-severity", "-opened_at", "-id").distinct("kind", "subject")
-    return sorted(worst, key=lambda alert: (alert.severity, alert.opened_at), reverse=True)
-
-
-def _message(alerts: list[Alert]) -> Message:
-    slug = _slug()
-    shown = alerts[:_LINES_MAX]
-    lines = [f"{Severity(alert.severity).label}: {_one_line(alert.summary)}" for alert in shown]
-    more = len(alerts) - len(shown)
-    page = f"{settings.CONSOLE_URL}/t/{slug}/alerts/"
-    lines += [f"… and {counted_text(more, 'more alert')}."] if more else []
-    document: dict[str, Any] = {
-        "type": "watermaster.alerts",
-        "tenant": slug,
-        "count": len(alerts),
-        "url": page,
-        "alerts": [_document(alert) for alert in shown],
-    }
-    return Message(
-        title=f"{slug}: {counted_text(len(alerts), 'alert')}", body="\n".join([*lines, "", page]), document=document
-    )
-
-
-def _test(channel: AlertChannel) -> Message:
-    slug = _slug()
-    body = f"This is a test of the channel {_one_line(channel.name)}. Alerts of {slug} will be told here."
-    document = {"type": "watermaster.alerts.test", "tenant": slug, "alerts": []}
-    return Message(title=f"{slug}: a test", body=body, document=document)
-
-
-def _slug() -> str:
-    return LedgerHead.objects.values_list("slug", flat=True).get(pk=1)
-
-
-def _document(alert: Alert) -> dict[str, Any]:
-    return {
-        "id": str(alert.pk),
-        "kind": alert.kind,
-        "severity": Severity(alert.severity).name.lower(),
-        "scope": alert.scope_path,
-        "summary": alert.summary,
-        "opened_at": alert.opened_at.isoformat(),
-        "facts": alert.facts,
-    }
-
-
-def _spoken(channel: AlertChannel, message: Message) -> str:
-    """What went wrong; empty where nothing did."""
+def _speak(taken: _Taken) -> _Spoken:
+    channel = taken.channel
     address = address_of(channel)
     if address is None:
-        return _LOST
+        return _Spoken(_LOST)
+    if channel.behind and taken.round != _Round.TEST:
+        is_behind = taken.round == _Round.BEHIND
+        address = ",".join(each for each in address.split(",") if (each in channel.behind) == is_behind)
     try:
-        tell(ChannelKind(channel.kind), address, message)
+        return _Spoken(missed=tell(ChannelKind(channel.kind), address, taken.message))
     except ChannelNotAllowed:
-        return _FORBIDDEN
+        return _Spoken(_FORBIDDEN)
     except NotTold as failure:
-        return str(failure)
-    return ""
+        return _Spoken(str(failure))
 
 
-def _settle(taken: _Taken, failure: str, chance: float) -> None:
+def _settle(taken: _Taken, spoken: _Spoken, chance: float) -> None:
     with transaction.atomic():
         ours = AlertChannel.objects.select_for_update().filter(pk=taken.channel.pk, busy_until=taken.busy_until)
         channel = ours.first()
@@ -175,28 +158,67 @@ def _settle(taken: _Taken, failure: str, chance: float) -> None:
             return
         now = _now()
         channel.busy_until = None
-        if taken.until is None:
-            channel.test_asked_at, channel.failure = None, failure
-            channel.failed_at = now if failure else channel.failed_at
-            # A test says nothing of when alerts were told: it does not put off the next ones.
-        elif not failure:
-            channel.told_at, channel.sent_at = max(taken.until, channel.told_at), now
-            channel.failures, channel.retry_at, channel.failure = 0, None, ""
-        else:
-            channel.failures += 1
-            channel.failed_at, channel.failure = now, failure
-            wait = min(_RETRY_FIRST * 2 ** (channel.failures - 1), _RETRY_MAX)
-            channel.retry_at = now + wait * (1 + chance / 2)
-            if channel.failures >= FAILURES_MAX:
-                channel.is_on = False
-                facts = {"failures": channel.failures, "failure": failure}
-                target = f"alert_channel:{channel.pk}"
-                audit.record(actor=WATCH, action="alert_channel.gave_up", target=target, at=now, after=facts)
+        match taken.round:
+            case _Round.TEST:
+                # A test says nothing of when alerts were told: it does not put off the next ones.
+                channel.test_asked_at = None
+                channel.failure = spoken.failure or (_NOT_ALL if spoken.missed else "")
+                channel.failed_at = now if channel.failure else channel.failed_at
+            case _Round.BEHIND:
+                _settle_behind(channel, spoken, chance, now=now)
+            case _Round.NEWS if spoken.failure:
+                _settle_failure(channel, spoken.failure, chance, now=now)
+            case _Round.NEWS:
+                _settle_news(channel, taken.until, spoken.missed, now=now)
         channel.save()
 
 
-def _one_line(text: str) -> str:
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+def _settle_news(channel: AlertChannel, until: datetime, missed: tuple[str, ...], *, now: datetime) -> None:
+    if missed:
+        channel.behind_since = min(channel.behind_since or channel.told_at, channel.told_at)
+        channel.behind_at = channel.behind_at or now + PACE
+        channel.behind = sorted({*channel.behind, *missed})
+        channel.failed_at = now
+    channel.told_at, channel.sent_at = max(until, channel.told_at), now
+    channel.failures, channel.retry_at = 0, None
+    channel.failure = _NOT_ALL if channel.behind else ""
+
+
+def _settle_behind(channel: AlertChannel, spoken: _Spoken, chance: float, *, now: datetime) -> None:
+    still = list(channel.behind) if spoken.failure else sorted(spoken.missed)
+    channel.behind, channel.behind_tries = still, channel.behind_tries + 1
+    if still and channel.behind_tries >= TRIES_MAX:
+        _give_up(channel, "left_behind", {"readers": still, "tries": channel.behind_tries}, now=now)
+        still = []
+    if not still:
+        _catch_up(channel)
+        return
+    channel.behind_at = now + min(PACE * 2**channel.behind_tries, _RETRY_MAX) * (1 + chance / 2)
+    channel.failed_at, channel.failure = now, _NOT_ALL
+
+
+def _catch_up(channel: AlertChannel) -> None:
+    channel.behind, channel.behind_since, channel.behind_at, channel.behind_tries = [], None, None, 0
+    if channel.failure == _NOT_ALL:
+        channel.failure = ""
+
+
+def _settle_failure(channel: AlertChannel, failure: str, chance: float, *, now: datetime) -> None:
+    channel.failures += 1
+    channel.failed_at, channel.failure = now, failure
+    wait = min(_RETRY_FIRST * 2 ** (channel.failures - 1), _RETRY_MAX)
+    channel.retry_at = now + wait * (1 + chance / 2)
+    if channel.failures >= FAILURES_MAX:
+        channel.is_on = False
+        _give_up(channel, "gave_up", {"failures": channel.failures, "failure": failure}, now=now)
+
+
+def _give_up(channel: AlertChannel, what: str, facts: dict[str, Any], *, now: datetime) -> None:
+    action = f"alert_channel.{what}"
+    audit.record(actor=WATCH, action=action, target=f"alert_channel:{channel.pk}", at=now, after=facts)
+    # Who reads a mail is for the tenant's own people, who read the trail.
+    content = {"channel_id": str(channel.pk), "kind": channel.kind, "name": channel.name}
+    outbox.announce(outbox.Event(event_type=f"custom.{action}", content=content), actor=WATCH, at=now)
 
 
 def _now() -> datetime:

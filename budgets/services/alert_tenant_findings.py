@@ -8,17 +8,16 @@ from typing import Any, Final
 from budgets.models.choices import AlertKind, Severity
 from budgets.services.alert_findings import Finding, Key
 from budgets.services.alert_rules import Rules
+from budgets.services.alert_spans import LASTS, span_text
 from kernel.pages.amounts import amount_text, share_text
-from kernel.pages.moments import duration_text
 
 #: Fewer refusals than this in an hour are no spike; it is over below half of them.
 DENIED_MIN: Final = 20
 #: Less than this share of the allocation in an hour is no unusual spend, however quiet the week was.
 UNUSUAL_MIN_PPM: Final = 10_000
 _PPM: Final = 1_000_000
-#: What is open recovers below four fifths of what opens it; a forecast, beyond five quarters.
+#: What is open recovers below four fifths of what opens it.
 _LEAVE: Final = (4, 5)
-_LASTS: Final = (5, 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +92,7 @@ def key_findings(keys: Iterable[ExpiringKey], *, rules: Rules, now: datetime) ->
                 period=key.expires_at.isoformat(),
                 period_ends_at=key.expires_at,
                 severity=Severity.WARNING if threshold == thresholds[0] else Severity.NOTICE,
-                summary=f"The key {name} expires within {_span(threshold)}. Make a new one in time.",
+                summary=f"The key {name} expires within {span_text(threshold)}. Make a new one in time.",
                 facts={"key_id": key.key_id, "expires_at": key.expires_at.isoformat()},
             )
 
@@ -128,11 +127,11 @@ def _forecast(sight: TenantSight, threshold: int, is_open: frozenset[Key]) -> Fi
         kind=AlertKind.EXHAUSTION_FORECAST,
         threshold=threshold,
         severity=Severity.WARNING,
-        summary=f"The tenant's own budget lasts {_span(lasts_s)} more at the pace of the last hour: {left} left.",
+        summary=f"The tenant's own budget lasts {span_text(lasts_s)} more at the pace of the last hour: {left} left.",
         facts={"lasts_s": lasts_s, "remaining": sight.remaining, "spent_hour": sight.spent_hour},
         **_of_tenant(sight) | {"period": sight.period, "period_ends_at": sight.period_ends_at},
     )
-    ratio, whole = _LASTS if found.key in is_open else (1, 1)
+    ratio, whole = LASTS if found.key in is_open else (1, 1)
     return found if lasts_s * whole <= threshold * ratio else None
 
 
@@ -186,13 +185,6 @@ def _of_tenant(sight: TenantSight) -> dict[str, Any]:
         "scope_path": sight.scope_path,
         "unit": sight.unit,
     }
-
-
-def _span(seconds: int) -> str:
-    """Whole days from two on, else by the two largest units, at least a minute."""
-    if seconds >= 172_800:
-        return f"{seconds // 86_400} days"
-    return duration_text(max(seconds // 60, 1) * 60_000)
 
 
 _JUDGES: Final = (

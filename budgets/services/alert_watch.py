@@ -14,6 +14,7 @@ from budgets.selectors.alerts import looked_at, next_ending
 from budgets.selectors.router_labels import ROUTER_WATCH, router_switch
 from budgets.services.alert_findings import BUDGET_MARGIN_PPM, BudgetSight, Finding, Key, budget_findings
 from budgets.services.alert_neighbours import neighbour_findings
+from budgets.services.alert_paces import pace_findings, paces
 from budgets.services.alert_rules import Rules, alert_rules
 from budgets.services.alert_tenant_findings import (
     ExpiringCredential,
@@ -61,7 +62,11 @@ def look_for_alerts(*, tag: Tag, note: StandingNote) -> datetime | None:
 
         def find(now: datetime, is_open: frozenset[Key]) -> Iterator[Finding]:
             yield from budget_findings(_budgets(rules, now=now), rules=rules, is_open=is_open)
-            yield from tenant_findings(_sight(note, head), rules=rules, is_open=is_open)
+            sight = _sight(note, head)
+            yield from tenant_findings(sight, rules=rules, is_open=is_open)
+            below = paces(rules=rules, now=now)
+            today: dict[str, Any] = {"day": sight.day, "day_ends_at": sight.day_ends_at}
+            yield from pace_findings(below, rules=rules, now=now, is_open=is_open, **today)
             yield from _router(rules, head)
             yield from key_findings(_keys(rules, now=now), rules=rules, now=now)
             yield from credential_findings(_credentials(rules, now=now), rules=rules, now=now)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Q
 
-from budgets.models import Alert, AlertMark
+from budgets.models import Alert, AlertChannel, AlertMark
 from budgets.models.choices import AlertKind, AlertState
 from budgets.selectors.alerts import next_telling, open_summary
 from budgets.services.alert_events import event_of
@@ -29,6 +29,7 @@ _IN_A_GO: Final = 500
 _REOPENED: Final = (
     "state",
     "ended_at",
+    "ended_by",
     "end_reason",
     "reopened",
     "summary",
@@ -36,8 +37,9 @@ _REOPENED: Final = (
     "severity",
     "opened_at",
     "tell_at",
+    "for_channels",
 )
-_RECOVERED: Final = ("state", "snoozed_until", "ended_at", "ended_by", "end_reason")
+_RECOVERED: Final = ("state", "snoozed_until", "ended_at", "ended_by", "end_reason", "for_channels")
 
 
 def raise_alert(*, tag: Tag, finding: Finding) -> bool:
@@ -120,7 +122,7 @@ def _open_or_reopen(rows: list[Alert], findings: Iterable[Finding], *, now: date
         if row is None:
             row = known[finding.key] = _alert(finding, now=now)
             new.append(row)
-        elif row.state == AlertState.RECOVERED:
+        elif row.state == AlertState.RECOVERED or (row.state == AlertState.RESOLVED and finding.outlasts_resolving):
             back.append((row, finding))
     Alert.objects.bulk_create(new, batch_size=_IN_A_GO)
     told = new + [row for row, finding in back if _reopen(row, finding, now=now)]
@@ -148,13 +150,19 @@ def _alert(finding: Finding, *, now: datetime) -> Alert:
 
 
 def _reopen(row: Alert, finding: Finding, *, now: datetime) -> bool:
-    """Whether it is told again: within one period it was told before. Not saved here."""
-    row.state, row.ended_at, row.end_reason = AlertState.OPEN, None, ""
+    """Whether it is told again to all. Not saved here.
+
+    Within one period it was told before, but for the channels that had not got to it when it recovered.
+    """
+    row.state, row.ended_at, row.ended_by, row.end_reason = AlertState.OPEN, None, "", ""
     row.reopened += 1
     is_told = not finding.period
     if is_told:
         row.summary, row.facts, row.severity = finding.summary, dict(finding.facts), finding.severity
         row.opened_at = row.tell_at = now
+        row.for_channels = None
+    elif row.for_channels:
+        row.tell_at = now
     return is_told
 
 
@@ -168,12 +176,19 @@ def _recover(rows: list[Alert], *, holding: set[Key], now: datetime) -> int:
         row.end_reason = "Its period ended." if is_over else "It no longer holds."
         if row.kind == AlertKind.BUDGET_THRESHOLD and not is_over and not (row.period and row.reopened):
             events.append(event_of(row, is_rising=False))
+    channels = list(AlertChannel.objects.filter(is_on=True)) if gone else []
     for row in gone:
         row.state, row.snoozed_until = AlertState.RECOVERED, None
+        row.for_channels = [each.pk for each in channels if _is_untold(row, each)]
     Alert.objects.bulk_update(gone, _RECOVERED, batch_size=_IN_A_GO)
     _record("alert.recovered", were_open, now=now)
     outbox.announce_all(events, actor=WATCH, at=now)
     return len(gone)
+
+
+def _is_untold(row: Alert, channel: AlertChannel) -> bool:
+    is_for_it = row.for_channels is None or channel.pk in row.for_channels
+    return is_for_it and channel.severity_min <= row.severity and channel.told_at < row.tell_at
 
 
 def _end_snoozes(rows: list[Alert], *, now: datetime) -> None:
@@ -184,7 +199,7 @@ def _end_snoozes(rows: list[Alert], *, now: datetime) -> None:
         if row.state == AlertState.OPEN and row.snoozed_until is not None and row.snoozed_until <= now
     ]
     if back:
-        Alert.objects.filter(pk__in=back).update(snoozed_until=None, tell_at=now)
+        Alert.objects.filter(pk__in=back).update(snoozed_until=None, tell_at=now, for_channels=None)
 
 
 def _record(action: str, rows: Iterable[Alert], *, now: datetime) -> None:

@@ -51,6 +51,8 @@ def _finding(differences: list[str], *, now: datetime) -> Finding:
         severity=Severity.CRITICAL,
         summary=f"The nightly check found {number} in the books. First: {differences[0]}.",
         facts={"differences": len(differences), "checked_at": now.isoformat()},
+        # Who resolved it was mistaken: the books do not add up for being said to.
+        outlasts_resolving=True,
     )
 
 

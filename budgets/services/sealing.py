@@ -53,6 +53,12 @@ def seal_closed(
                 return Sealed(seals=seals, entries=entries, next_at=next_at)
 
 
+def seal_overdue_since() -> datetime:
+    """Since when the current schema's ledger should have been sealed further, where it cannot be."""
+    last = LedgerSeal.objects.order_by("-number").values_list("last_at", flat=True).first()
+    return _now() if last is None else last + CLOSES_AFTER
+
+
 def _seal_one(segment: int, closes_after: timedelta) -> tuple[LedgerSeal | None, datetime | None]:
     """The seal that was made, and when the next segment closes as far as is known."""
     with transaction.atomic(durable=True):

@@ -16,7 +16,7 @@ from budgets.services.alert_watch import look_for_alerts
 from budgets.services.alerts import note_open_alerts
 from budgets.services.periods import BooksBusy, next_period_at, open_periods_that_wait
 from budgets.services.rollups import RolledUp, roll_up
-from budgets.services.sealing import LedgerHasGap, seal_closed
+from budgets.services.sealing import LedgerHasGap, seal_closed, seal_overdue_since
 from budgets.services.standing_notes import standing_note
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
@@ -38,11 +38,12 @@ def visit_books(*, tag: Tag, has_time: Callable[[], bool]) -> RolledUp:
     with in_tenant(tag), suppress(BooksBusy):
         open_periods_that_wait(has_time=has_time)
     done = roll_up(tag=tag, has_time=has_time)
-    seal_at = _seal(tag, has_time)
+    sealed, seal_at = _seal(tag, has_time)
     with in_tenant(tag):
         note = standing_note(mean_known=visit.mean_hour_7d, mean_until=visit.quarters_until)
-        later = [next_period_at(), seal_at]
-    later.append(look_for_alerts(tag=tag, note=note))
+        period_at = next_period_at()
+        note = replace(note, period_due_at=period_at, seal_due_at=seal_at if sealed else seal_overdue_since())
+    later = [period_at, seal_at, look_for_alerts(tag=tag, note=note)]
     note = replace(note, revisit_at=_earliest(note.revisit_at, later, not_before=note.as_of + _AGAIN_AFTER))
     # First what the alerts say: a visit that is killed before its last line is made again.
     note_open_alerts(tag=tag)
@@ -50,14 +51,14 @@ def visit_books(*, tag: Tag, has_time: Callable[[], bool]) -> RolledUp:
     return done
 
 
-def _seal(tag: Tag, has_time: Callable[[], bool]) -> datetime | None:
-    """When there is something to seal again."""
+def _seal(tag: Tag, has_time: Callable[[], bool]) -> tuple[bool, datetime | None]:
+    """Whether it could be sealed, and when there is something to seal again."""
     try:
-        return seal_closed(tag=tag, has_time=has_time).next_at
+        return True, seal_closed(tag=tag, has_time=has_time).next_at
     except LedgerHasGap as gap:
         # The nightly check raises the alarm; sums and notes go on.
         _logger.error("The ledger of tenant %s is not sealed any further: %s", tag, gap)
-        return None
+        return False, None
 
 
 def _earliest(first: datetime | None, others: Iterable[datetime | None], *, not_before: datetime) -> datetime | None:

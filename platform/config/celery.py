@@ -14,6 +14,7 @@ from django.conf import settings
 from kernel.metrics import tasks as task_metrics
 from kernel.metrics.process import serve_as
 from kernel.traces.start import start_traces
+from tenants.check_hours import CHECK_HOURS
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -35,7 +36,7 @@ app.conf.beat_schedule = {
     "sweep webhooks": {"task": "tenants.sweep_webhooks", "schedule": 3600.0, "options": {"expires": 3600}},
     "dispatch checks": {
         "task": "budgets.dispatch_checks",
-        "schedule": crontab(minute="*", hour="1-4"),
+        "schedule": crontab(minute="*", hour=",".join(map(str, CHECK_HOURS))),
         "options": {"expires": 60},
     },
     "dispatch alerts": {"task": "budgets.dispatch_alerts", "schedule": 10.0, "options": {"expires": 10}},

@@ -29,6 +29,8 @@ _MARKS: Final = {
     "rollups": "Sums of the books",
     "webhooks": "Webhooks",
     "evidence": "Evidence spans",
+    "periods": "New periods",
+    "seals": "Seals",
 }
 
 

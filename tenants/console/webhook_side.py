@@ -13,6 +13,7 @@ from django.urls import reverse
 from accounts.console.place import Place, place_of
 from telemetry.event_owner import PLATFORM, Owner
 from telemetry.selectors.webhooks import subscription_by_id
+from telemetry.services.webhooks.addresses import shown_url
 from tenants.selectors.directory import TenantStatus
 from tenants.services.webhook_visits import in_schema_of
 
@@ -61,4 +62,4 @@ class Side:
 
 
 def name_of(subscription: "WebhookSubscription") -> str:
-    return subscription.name or subscription.url
+    return subscription.name or shown_url(subscription.url)

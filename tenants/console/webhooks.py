@@ -12,6 +12,7 @@ from accounts.roles import Act
 from kernel.pages.fragments import wants_fragment
 from telemetry.selectors.outbox import WAITING_COUNTED_MAX, event_page, waiting_count
 from telemetry.selectors.webhooks import delivery_page, subscription_lines
+from telemetry.services.webhooks.addresses import shown_url
 from telemetry.webhook_states import DeliveryStatus, WebhookStatus
 from tenants.console.webhook_side import Side, name_of
 
@@ -107,6 +108,7 @@ def _detail(request: HttpRequest, webhook_id: UUID) -> HttpResponse:
     acts = ("edit", "pause", "resume", "ping", "replay", "rotate", "delete")
     context = side.context() | {
         "webhook": subscription,
+        "leads_to": shown_url(subscription.url),
         "name": name_of(subscription),
         "chip": _TONES[WebhookStatus(subscription.status)],
         "why": _REASONS.get(subscription.status_reason, ""),

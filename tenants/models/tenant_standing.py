@@ -64,6 +64,8 @@ class TenantStanding(models.Model):
     top_agent_ppm = models.BigIntegerField(default=0, help_text="Its share of what was charged.")
     holds_open = models.BigIntegerField(default=0)
     oldest_hold_at = models.DateTimeField(null=True)
+    period_due_at = models.DateTimeField(null=True, help_text="When a budget's next period is to be opened.")
+    seal_due_at = models.DateTimeField(null=True, help_text="When the open end of its ledger is to be sealed.")
     alerts_open = models.IntegerField(default=0, db_default=0, help_text="Those that nobody has snoozed.")
     alert_severity = models.SmallIntegerField(default=0, db_default=0, help_text="Of the worst one; zero without any.")
     alert_words = models.TextField(default="", db_default="", help_text="The worst one as a sentence.")

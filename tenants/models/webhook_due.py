@@ -14,6 +14,9 @@ class WebhookDue(models.Model):
     outbox_table = models.BigIntegerField(help_text="The oid of its outbox_event.")
     inserts_seen = models.BigIntegerField(default=-1, help_text="Rows ever inserted there, when it was visited.")
     due_at = models.DateTimeField(null=True, help_text="When a delivery is to be tried; NULL while none waits.")
+    oldest_at = models.DateTimeField(
+        null=True, help_text="Since when the oldest of its events waits, as its last visit left it."
+    )
     visited_at = models.DateTimeField(null=True, help_text="When its last visit began.")
     asked_at = models.DateTimeField(null=True, help_text="When a visit was asked for that has not ended.")
 

@@ -11,14 +11,16 @@ from kernel.metrics import catalogue
 from kernel.metrics.catalogue import Metric
 from kernel.metrics.tally import Numbers, Series
 from kernel.tenancy import in_public
+from telemetry.findings.selectors.standing import totals_of_evidence
 from telemetry.selectors.outbox import waiting_events
-from tenants.selectors.marks import marks
+from tenants.selectors.marks import late_outboxes, marks
 from tenants.selectors.platform_state import queue_state, seconds_since, versions
 from tenants.selectors.standing import standing_totals
 from tenants.selectors.verifications import verification_totals
 
-#: Whose outbox: the platform's own.
+#: Whose outbox: the platform's own, or of all tenants the one that is worst off.
 _PLATFORM = "platform"
+_TENANTS = "tenants"
 
 
 def platform_gauges(*, now: datetime) -> dict[Series, Numbers]:
@@ -57,6 +59,12 @@ class _Gauges:
             waiting = waiting_events()
         self.put(catalogue.OUTBOX_WAITING, waiting.count, _PLATFORM)
         self.put(catalogue.OUTBOX_AGE, seconds_since(waiting.since, now=now) or 0, _PLATFORM)
+        late = late_outboxes(now=now)
+        self.put(catalogue.OUTBOX_AGE, seconds_since(late.oldest_at, now=now) or 0, _TENANTS)
+        self.put(catalogue.OUTBOX_BEHIND, late.behind)
+        evidence = totals_of_evidence()
+        self.put(catalogue.EVIDENCE_LEAKS, evidence.leaks)
+        self.put(catalogue.EVIDENCE_FOREIGN, evidence.foreign_spans)
         proven = verification_totals()
         self.put(catalogue.LEDGER_UNVERIFIED, proven.never)
         self.put(catalogue.LEDGER_UNSOUND, proven.unsound)

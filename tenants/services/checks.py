@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from django.db import connection
 
 from kernel.ids import Tag
 from kernel.tenancy import in_public
+from tenants.check_hours import CHECK_HOURS
 from tenants.models import LedgerCheck
 
 #: A check that was asked for and never ended is asked for again.
@@ -39,6 +40,11 @@ _ASK: Final = """
 _FORGET_STRANGERS: Final = """
     DELETE FROM ledger_check AS c WHERE NOT EXISTS (SELECT FROM tenant AS t WHERE t.schema_name = 't_' || c.tag)
 """
+
+
+def may_begin(*, now: datetime) -> bool:
+    """Whether it is night. Whose turn did not come is the first one of the next."""
+    return now.astimezone(UTC).hour in CHECK_HOURS
 
 
 def ask_for_checks(*, limit: int) -> list[Tag]:

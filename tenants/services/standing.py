@@ -92,6 +92,8 @@ class StandingNote:
     top_agent_ppm: int
     holds_open: int
     oldest_hold_at: datetime | None
+    period_due_at: datetime | None = None
+    seal_due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

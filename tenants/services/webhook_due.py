@@ -23,7 +23,8 @@ _BEGIN: Final = """
 _FINISH: Final = """
     UPDATE webhook_due
     SET asked_at = NULL, visited_at = %(began_at)s, inserts_seen = coalesce(%(inserts)s, inserts_seen),
-        due_at = CASE WHEN due_at = %(mark)s THEN %(due_at)s ELSE least(due_at, %(due_at)s) END
+        due_at = CASE WHEN due_at = %(mark)s THEN %(due_at)s ELSE least(due_at, %(due_at)s) END,
+        oldest_at = %(oldest_at)s
     WHERE tag = %(tag)s
 """
 _LOWER: Final = """
@@ -76,9 +77,12 @@ def begin_visit(*, tag: Tag) -> Visit | None:
     return Visit(inserts=-1 if inserts is None else inserts, mark=mark, began_at=began_at)
 
 
-def finish_visit(*, tag: Tag, visit: Visit | None, is_all: bool, due_at: datetime | None) -> None:
+def finish_visit(
+    *, tag: Tag, visit: Visit | None, is_all: bool, due_at: datetime | None, oldest_at: datetime | None
+) -> None:
     """Say what the visit has found; not `is_all` where there is more to be handed out.
 
+    `oldest_at` is when the oldest event was written that nobody was told of yet, None where none waits.
     Whatever became due meanwhile stays due.
     """
     if visit is None:
@@ -89,6 +93,7 @@ def finish_visit(*, tag: Tag, visit: Visit | None, is_all: bool, due_at: datetim
         "mark": visit.mark,
         "began_at": visit.began_at,
         "due_at": due_at,
+        "oldest_at": oldest_at,
     }
     with in_public(), connection.cursor() as cursor:
         cursor.execute(_FINISH, parameters)

@@ -12,6 +12,7 @@ from uuid import UUID
 from kernel.ids import PLATFORM_TAG, Tag
 from kernel.tenancy import in_public, in_tenant
 from telemetry.event_owner import PLATFORM, Owner
+from telemetry.selectors.outbox import oldest_waiting_at
 from telemetry.services.webhooks.delivering import Visit, deliver_due, due_subscriptions, next_due_at
 from telemetry.services.webhooks.fan_out import BATCH_MAX, hand_out
 from telemetry.services.webhooks.forgetting import forget_old_deliveries
@@ -55,11 +56,12 @@ def hand_out_events(*, tag: Tag, has_time: Callable[[], bool]) -> list[UUID]:
         forget_old_deliveries(now=now)
         due = due_subscriptions(now=now)
         next_at = next_due_at()
+        oldest_at = oldest_waiting_at()
     if due:
         # They are delivered to in a moment; should that never happen, a later visit finds them.
         next_at = now + timedelta(seconds=webhook_due.RETRY_AFTER_S)
     # Before anything is delivered: whoever delivers lowers the time again.
-    webhook_due.finish_visit(tag=tag, visit=visit, is_all=is_all, due_at=next_at)
+    webhook_due.finish_visit(tag=tag, visit=visit, is_all=is_all, due_at=next_at, oldest_at=oldest_at)
     return due
 
 

@@ -1,6 +1,6 @@
 -- Tenants with new events or with deliveries to be tried, those first whose last visit is longest ago; each once until its visit ends, or again after a
 -- while. Counters are lost when PostgreSQL dies, and may come to the very number that was seen: whoever was visited before that is visited once more.
-UPDATE webhook_due AS w SET asked_at = clock_timestamp()
+UPDATE webhook_due AS w SET asked_at = clock_timestamp(), oldest_at = coalesce(w.oldest_at, clock_timestamp())
 FROM (
     SELECT tag
     FROM webhook_due

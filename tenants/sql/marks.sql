@@ -30,3 +30,14 @@ UNION ALL
 SELECT 'evidence', count(*), coalesce(extract(epoch FROM clock_timestamp() - min(due_at)), 0)::float8
 FROM evidence_standing
 WHERE due_at <= clock_timestamp()
+UNION ALL
+-- As the last visits left them: the next visit opens and seals, and puts the next time.
+SELECT
+    'periods', count(*) FILTER (WHERE period_due_at <= clock_timestamp()),
+    coalesce(extract(epoch FROM clock_timestamp() - min(period_due_at) FILTER (WHERE period_due_at <= clock_timestamp())), 0)::float8
+FROM tenant_standing
+UNION ALL
+SELECT
+    'seals', count(*) FILTER (WHERE seal_due_at <= clock_timestamp()),
+    coalesce(extract(epoch FROM clock_timestamp() - min(seal_due_at) FILTER (WHERE seal_due_at <= clock_timestamp())), 0)::float8
+FROM tenant_standing

@@ -906,6 +906,11 @@ ALTER TABLE "usage_day" ALTER COLUMN "first_token_ms" DROP DEFAULT;
 ALTER TABLE "usage_day" ADD COLUMN "first_token_counts" bigint[] DEFAULT '{0,0,0,0,0,0,0,0,0,0,0,0,0}'::int8[] NOT NULL;
 ALTER TABLE "usage_day" ALTER COLUMN "first_token_counts" DROP DEFAULT;
 ALTER TABLE "rollup_mark" ADD COLUMN "decisions_kept_since" timestamp with time zone NULL;
+ALTER TABLE "alert" ADD COLUMN "for_channels" uuid[] NULL;
+ALTER TABLE "alert_channel" ADD COLUMN "behind" text[] DEFAULT '{}'::text[] NOT NULL;
+ALTER TABLE "alert_channel" ADD COLUMN "behind_since" timestamp with time zone NULL;
+ALTER TABLE "alert_channel" ADD COLUMN "behind_at" timestamp with time zone NULL;
+ALTER TABLE "alert_channel" ADD COLUMN "behind_tries" integer DEFAULT 0 NOT NULL;
 CREATE TABLE "evidence_note" ("day" date NOT NULL, "kind" text NOT NULL, "about" text NOT NULL, "count" bigint NOT NULL, "first_at" timestamp with time zone NOT NULL, "last_at" timestamp with time zone NOT NULL, "trace_id" text NOT NULL, PRIMARY KEY ("day", "kind", "about"));
 CREATE TABLE "span" ("trace_id" text NOT NULL, "span_id" text NOT NULL, "parent_id" text NOT NULL, "received_at" timestamp with time zone NOT NULL, "started_at" timestamp with time zone NOT NULL, "duration_us" bigint NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "service" text NOT NULL, "instrumentation" text NOT NULL, "is_error" boolean NOT NULL, "error_type" text NOT NULL, "tenant" text NOT NULL, "prompt_source_tenant" text NULL, "namespace_tenant" text NULL, "namespace" text NOT NULL, "cache_key" text NOT NULL, "agent" text NOT NULL, "tool" text NOT NULL, "run_id" text NOT NULL, "decision_id" text NOT NULL, "provider" text NOT NULL, "model" text NOT NULL, "response_id" text NOT NULL, "tokens_input" bigint NOT NULL, "tokens_output" bigint NOT NULL, "tokens_cached" bigint NOT NULL, "tokens_cache_write" bigint NOT NULL, "tokens_reasoning" bigint NOT NULL, "first_token_us" bigint NULL, "is_counted" boolean NULL, "same_as" text NULL, "cost" bigint NULL, "is_fallback_price" boolean NULL, CONSTRAINT "span_duration_not_negative" CHECK ("duration_us" >= 0), PRIMARY KEY ("trace_id", "span_id"));
 CREATE INDEX span_leak ON span (started_at DESC) WHERE prompt_source_tenant <> tenant OR namespace_tenant <> tenant;
@@ -1022,6 +1027,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0016_first_token', now()),
     ('budgets', '0017_decisions_kept', now()),
     ('budgets', '0018_credential_expiring', now()),
+    ('budgets', '0019_alert_readers', now()),
     ('evidence', '0001_initial', now()),
     ('evidence', '0002_counting', now()),
     ('findings', '0001_initial', now()),
@@ -1047,5 +1053,6 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('tenants', '0012_webhook_due', now()),
     ('tenants', '0013_ledger_check', now()),
     ('tenants', '0014_webhook_visited', now()),
+    ('tenants', '0015_waiting_since', now()),
     ('vault', '0001_credential_reference', now()),
     ('vault', '0002_credential_lease', now());

@@ -22,14 +22,14 @@ from budgets.services.alert_channels import (
     switch_channel,
 )
 from budgets.services.alert_findings import Finding
-from budgets.services.alert_telling import FAILURES_MAX, tell_channels
+from budgets.services.alert_telling import FAILURES_MAX, TRIES_MAX, tell_channels
 from budgets.services.alerts import clear_alert, raise_alert
 from budgets.tasks import dispatch_alerts
 from config.celery import app
 from config.sign_in import mail_server
 from kernel.ids import uuid7
 from kernel.tenancy import in_public, in_tenant
-from telemetry.models import AuditEntry
+from telemetry.models import AuditEntry, OutboxEvent
 from tenants.models import Tenant, TenantStanding
 from tenants.services import standing
 from tests.support.books import TEST_ACTOR, Books
@@ -182,6 +182,64 @@ class TestMessage:
         assert sink.received == []
 
 
+class TestBack:
+    """An alert that went away and came back within its period."""
+
+    def again(self, books: Books, subject: str = "a") -> None:
+        finding = Finding(
+            kind=AlertKind.EVIDENCE_LEAK,
+            subject=subject,
+            period="p",
+            severity=Severity.WARNING,
+            summary=f"Something about {subject}.",
+        )
+        raise_alert(tag=books.tenant.tag, finding=finding)
+
+    def over(self, books: Books, subject: str = "a") -> None:
+        clear_alert(tag=books.tenant.tag, kind=AlertKind.EVIDENCE_LEAK, subject=subject)
+
+    def test_is_told_where_it_was_not_told_before(self, books: Books, sink: Sink) -> None:
+        channel(books, sink.url)
+        found(books, "a")
+        self.over(books)
+        found(books, "b")
+        assert told(books) == 1
+        self.again(books)
+
+        assert told(books, PACED) == 1
+        assert told(books, PACED) == 0
+
+        assert [[each["summary"] for each in message.event["alerts"]] for message in sink.received] == [
+            ["Something about b."],
+            ["Something about a."],
+        ]
+
+    def test_is_not_told_twice(self, books: Books, sink: Sink) -> None:
+        channel(books, sink.url)
+        found(books, "a")
+        assert told(books) == 1
+        for _ in range(2):
+            self.over(books)
+            self.again(books)
+
+        assert told(books, PACED) == 0
+
+    def test_is_told_by_the_one_channel_that_had_not_told_it(self, books: Books, sink: Sink) -> None:
+        channel(books, sink.url)
+        sink.answer = lambda _: 503 if sink.received[-1].path.endswith("&second") else 204
+        channel(books, f"{sink.url}&second")
+        found(books, "a")
+        assert told(books) == 1
+        sink.answer = lambda _: 204
+        self.over(books)
+        self.again(books)
+
+        assert told(books, PACED) == 1
+
+        assert [each.path.endswith("&second") for each in sink.received][-1]
+        assert sum(not each.path.endswith("&second") for each in sink.received) == 1
+
+
 class TestFailure:
     def test_is_tried_again_later_and_later(self, books: Books, sink: Sink) -> None:
         sink.answer = lambda _: 503
@@ -284,6 +342,67 @@ class TestMail:
 
         assert len(mail.wait_for(1)) == 1
 
+    def test_comes_later_to_whom_the_server_was_not_sure_of(self, books: Books, mail: MailServer) -> None:
+        mail.unsure = {"ben@example.test"}
+        channel(books, "ann@example.test,ben@example.test", ChannelKind.EMAIL)
+        found(books, "a")
+        assert told(books) == 1
+        assert kept(books).behind == ["ben@example.test"]
+        assert kept(books).failure == "Not all of its readers took it: the others are told again."
+        mail.unsure = set()
+
+        assert told(books, PACED) == 1
+        assert told(books, PACED) == 0
+
+        assert mail.readers == ["ann@example.test", "ben@example.test"]
+        assert all("Something about a." in str(each.get_content()) for each in mail.received)
+        assert (kept(books).behind, kept(books).behind_at, kept(books).failure) == ([], None, "")
+
+    def test_with_news_does_not_wait_for_whom_the_server_is_not_sure_of(self, books: Books, mail: MailServer) -> None:
+        mail.unsure = {"ben@example.test"}
+        channel(books, "ann@example.test,ben@example.test", ChannelKind.EMAIL)
+        found(books, "a")
+        told(books)
+        found(books, "b")
+        for _ in range(4):
+            told(books, PACED)
+        assert mail.readers == ["ann@example.test"] * 2
+        mail.unsure = set()
+
+        told(books, timedelta(hours=2))
+
+        assert mail.readers == ["ann@example.test"] * 2 + ["ben@example.test"]
+        text = str(mail.received[-1].get_content())
+        assert "Something about a." in text
+        assert "Something about b." in text
+
+    def test_of_what_is_over_comes_to_nobody_later(self, books: Books, mail: MailServer) -> None:
+        mail.unsure = {"ben@example.test"}
+        channel(books, "ann@example.test,ben@example.test", ChannelKind.EMAIL)
+        found(books, "a")
+        told(books)
+        clear_alert(tag=books.tenant.tag, kind=AlertKind.EVIDENCE_LEAK, subject="a")
+        mail.unsure = set()
+
+        assert told(books, PACED) == 0
+        assert mail.readers == ["ann@example.test"]
+        assert (kept(books).behind, kept(books).failure) == ([], "")
+
+    def test_is_no_longer_sent_to_whom_it_never_reaches(self, books: Books, mail: MailServer) -> None:
+        mail.refused = {"left@example.test"}
+        channel(books, "ann@example.test,left@example.test", ChannelKind.EMAIL)
+        found(books, "a")
+        told(books)
+        for _ in range(TRIES_MAX):
+            told(books, timedelta(hours=7))
+
+        assert kept(books).behind == []
+        assert kept(books).is_on
+        assert mail.readers == ["ann@example.test"]
+        with in_tenant(books.tenant.tag):
+            entry = AuditEntry.objects.get(action="alert_channel.left_behind")
+        assert entry.after == {"readers": ["left@example.test"], "tries": TRIES_MAX}
+
     def test_that_nobody_takes_is_a_failure(self, books: Books, mail: MailServer, settings: Settings) -> None:
         channel(books, "ada@example.test", ChannelKind.EMAIL)
         found(books)
@@ -307,6 +426,18 @@ class TestSlack:
         assert message.path == "/hooks/T0123ABCD/B0123ABCD/SoSecretToken123456789ab"
         assert b"<!channel>" not in message.body
         assert b"&lt;!channel&gt; &amp; co" in message.body
+
+    def test_is_spoken_to_past_the_proxies_of_the_environment(
+        self, books: Books, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:1")
+        monkeypatch.setattr(NotifySlack, "webhook_url", sink.url.partition("?")[0])
+        channel(books, SLACK, ChannelKind.SLACK)
+        found(books)
+
+        assert told(books) == 1
+        assert len(sink.received) == 1
 
 
 class TestSecrets:
@@ -380,6 +511,23 @@ class TestAddress:
 
         assert told(books) == 0
         assert sink.received == []
+
+
+class TestTold:
+    def test_others_hear_what_is_done_with_a_channel(self, books: Books, sink: Sink) -> None:
+        which = channel(books, sink.url)
+        ask_for_test(tag=books.tenant.tag, channel_id=which, actor=TEST_ACTOR)
+        with in_tenant(books.tenant.tag):
+            switch_channel(channel_id=which, is_on=False, actor=TEST_ACTOR)
+            remove_channel(channel_id=which, actor=TEST_ACTOR)
+
+            events = list(OutboxEvent.objects.filter(event_type__startswith="custom.alert_channel").order_by("seq"))
+            acts = set(AuditEntry.objects.filter(action__startswith="alert_channel").values_list("action", flat=True))
+
+        told = [each.event_type.removeprefix("custom.") for each in events]
+        assert told == [f"alert_channel.{act}" for act in ("added", "tested", "switched_off", "removed")]
+        assert set(told) == acts
+        assert "so-secret" not in str([each.payload for each in events])
 
 
 class TestChannel:

@@ -12,11 +12,13 @@ from budgets.models.choices import AlertKind, AlertState, Severity
 from budgets.services import alert_watch, visits
 from budgets.services.alert_acts import snooze_alert
 from budgets.services.alert_findings import Finding
+from budgets.services.alert_rules import drop_budget_rule, set_rule
 from budgets.services.alerts import raise_alert, settle_findings
 from budgets.services.visits import visit_books
 from kernel.tenancy import in_public, in_tenant
 from telemetry.evidence.kinds import NoteKind
 from telemetry.evidence.models import EvidenceNote
+from telemetry.models import OutboxEvent
 from tenants.models import Tenant, TenantStanding
 from tenants.services import standing
 from tests.support.books import TEST_ACTOR, Books
@@ -55,6 +57,37 @@ class TestSnooze:
         at = revisit_at(books)
         assert at is not None
         assert at <= until
+
+
+class TestRule:
+    def test_that_changes_has_an_idle_tenant_looked_at(self, books: Books) -> None:
+        noted(books)
+        assert revisit_at(books) is None
+        kind = AlertKind.BUDGET_THRESHOLD
+
+        set_rule(tag=books.tenant.tag, kind=kind, thresholds=[500_000], is_on=True, actor=TEST_ACTOR)
+
+        at = revisit_at(books)
+        assert at is not None
+        assert at <= datetime.now(UTC)
+        with in_tenant(books.tenant.tag):
+            event = OutboxEvent.objects.get(event_type="custom.alert_rule.changed")
+        assert event.payload["data"]["after"] == {"is_on": True, "thresholds": [500_000]}
+
+    def test_that_is_dropped_has_it_looked_at_too(self, books: Books) -> None:
+        budget_id = books.add_budget(allocated=100)
+        kind = AlertKind.BUDGET_THRESHOLD
+        own: dict[str, Any] = {"tag": books.tenant.tag, "budget_id": budget_id, "actor": TEST_ACTOR}
+        set_rule(kind=kind, thresholds=[500_000], is_on=True, **own)
+        noted(books)
+        before = revisit_at(books)
+        assert before is None or before > datetime.now(UTC)
+
+        assert drop_budget_rule(**own)
+
+        at = revisit_at(books)
+        assert at is not None
+        assert at <= datetime.now(UTC)
 
 
 class TestLook:

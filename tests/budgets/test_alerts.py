@@ -204,14 +204,14 @@ class TestThreshold:
 
     def test_is_a_budgets_own_where_it_has_some(self, daily: Books) -> None:
         own = daily.add_budget("/workspace:prod", allocated=100, **day_bounds(daily.tenant))
-        with in_tenant(daily.tenant.tag):
-            set_rule(
-                kind=AlertKind.BUDGET_THRESHOLD,
-                thresholds=[300_000, 20_000],
-                is_on=True,
-                budget_id=own,
-                actor=TEST_ACTOR,
-            )
+        set_rule(
+            tag=daily.tenant.tag,
+            kind=AlertKind.BUDGET_THRESHOLD,
+            thresholds=[300_000, 20_000],
+            is_on=True,
+            budget_id=own,
+            actor=TEST_ACTOR,
+        )
         spend(daily, 29, "/workspace:prod")
         noted(daily)
         assert thresholds(daily) == [2]
@@ -278,8 +278,7 @@ class TestDoor:
         assert [alert.state for alert in alerts(books)] == [AlertState.RECOVERED]
 
     def test_does_nothing_for_a_kind_that_is_switched_off(self, books: Books) -> None:
-        with in_tenant(books.tenant.tag):
-            set_rule(kind=LEAK.kind, thresholds=[], is_on=False, actor=TEST_ACTOR)
+        set_rule(tag=books.tenant.tag, kind=LEAK.kind, thresholds=[], is_on=False, actor=TEST_ACTOR)
 
         assert not raise_alert(tag=books.tenant.tag, finding=LEAK)
         assert alerts(books) == []

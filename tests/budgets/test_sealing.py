@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -12,6 +12,7 @@ from django.db import connection, connections, transaction
 
 from budgets.models import Alert, LedgerSeal
 from budgets.models.choices import AlertState
+from budgets.services.alert_acts import resolve_alert
 from budgets.services.checking import check_books
 from budgets.services.rollups import roll_up
 from budgets.services.seal_hashes import hash_entries
@@ -24,7 +25,7 @@ from tenants.models import LedgerCheck, Tenant, Verification
 from tenants.services import checks, standing
 from tenants.services.checks import ask_for_checks, last_check
 from tests.plugins.live_api import database_url
-from tests.support.books import Books
+from tests.support.books import TEST_ACTOR, Books
 from tests.support.owner import as_owner, let_time_pass
 from tests.support.scenes import last_seq
 
@@ -304,6 +305,7 @@ class TestNightlyCheck:
             LedgerCheck.objects.all().delete()
         sent: list[str] = []
         monkeypatch.setattr(check_tenant, "apply_async", lambda kwargs, expires: sent.append(kwargs["tag"]))
+        monkeypatch.setattr(checks, "CHECK_HOURS", range(24))
 
         dispatch_checks()
         for tag in sent:
@@ -311,6 +313,33 @@ class TestNightlyCheck:
 
         assert {books.tenant.tag, initech.tag} <= set(sent)
         assert len(sent) == len(set(sent))
+
+    def test_is_followed_by_none_in_the_morning(self, books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+        visit_books(tag=books.tenant.tag, has_time=lambda: True)
+        sent: list[str] = []
+        monkeypatch.setattr(check_tenant, "apply_async", lambda kwargs, expires: sent.append(kwargs["tag"]))
+        monkeypatch.setattr(checks, "CHECK_HOURS", range(0))
+
+        check_tenant(tag=books.tenant.tag)
+
+        assert sent == []
+        nights = [datetime(2026, 1, 1, hour, 59, tzinfo=UTC) for hour in (0, 1, 4, 5)]
+        monkeypatch.undo()
+        assert [checks.may_begin(now=each) for each in nights] == [False, True, True, False]
+
+    def test_that_finds_what_somebody_said_was_mended_tells_it_again(self, books: Books) -> None:
+        as_owner(books.tenant.tag, "UPDATE budget SET spent = spent + 1")
+        check_books(tag=books.tenant.tag)
+        with in_tenant(books.tenant.tag):
+            alert = Alert.objects.get(kind="ledger_difference")
+        resolve_alert(tag=books.tenant.tag, alert_id=alert.pk, actor=TEST_ACTOR)
+
+        check_books(tag=books.tenant.tag)
+
+        with in_tenant(books.tenant.tag):
+            found = Alert.objects.get(kind="ledger_difference")
+        assert (found.state, found.ended_by, found.end_reason) == (AlertState.OPEN, "", "")
+        assert found.tell_at > alert.tell_at
 
 
 def _at_once(*works: Callable[[], object]) -> None:

@@ -9,10 +9,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from budgets.services.verifying import verify_books
 from kernel.tenancy import in_public
-from tenants.models import Tenant, TenantDue, Verification, VerifiedPart
+from telemetry.findings.services.standing import note_evidence
+from tenants.models import Tenant, TenantDue, TenantStanding, Verification, VerifiedPart, WebhookDue
+from tenants.services import standing, webhook_due
 from tenants.services.verifications import note_verification
 from tests.support.books import Books
-from tests.support.console import noted
+from tests.support.console import day_bounds, noted
 
 
 def gauges(**headers: str) -> dict[tuple[str, ...], float]:
@@ -45,6 +47,51 @@ class TestPlatform:
 
         assert found[("watermaster_mark_tenants_waiting", "expiry")] >= 1
         assert found[("watermaster_mark_lag_seconds", "expiry")] >= 90
+
+    def test_says_how_late_periods_and_seals_are(self, acme: Tenant) -> None:
+        standing.enrol_tenants()
+        now = datetime.now(UTC)
+        with in_public():
+            TenantStanding.objects.filter(tag=acme.tag).update(
+                period_due_at=now - timedelta(days=400), seal_due_at=now - timedelta(days=500)
+            )
+
+        found = gauges()
+
+        assert found[("watermaster_mark_tenants_waiting", "periods")] >= 1
+        assert found[("watermaster_mark_lag_seconds", "periods")] >= timedelta(days=400).total_seconds()
+        assert found[("watermaster_mark_lag_seconds", "seals")] >= timedelta(days=500).total_seconds()
+
+    def test_says_which_periods_and_seals_are_next(self, books: Books) -> None:
+        books.add_budget("/agent:a", allocated=5, **day_bounds(books.tenant))
+        noted(books)
+
+        with in_public():
+            line = TenantStanding.objects.get(tag=books.tenant.tag)
+        assert line.period_due_at is not None
+        assert line.period_due_at > datetime.now(UTC)
+        assert line.seal_due_at is not None
+        assert line.seal_due_at > datetime.now(UTC)
+
+    def test_counts_tenants_whose_events_are_late(self, acme: Tenant) -> None:
+        webhook_due.enrol()
+        before = gauges()[("watermaster_outbox_tenants_behind",)]
+        with in_public():
+            long_ago = datetime.now(UTC) - timedelta(days=300)
+            WebhookDue.objects.filter(tag=acme.tag).update(oldest_at=long_ago)
+
+        found = gauges()
+
+        assert found[("watermaster_outbox_tenants_behind",)] == before + 1
+        assert found[("watermaster_outbox_age_seconds", "tenants")] >= timedelta(days=300).total_seconds()
+
+    def test_counts_leaks(self, acme: Tenant) -> None:
+        before = gauges()[("watermaster_evidence_leaks",)]
+        now = datetime.now(UTC)
+
+        note_evidence(tag=acme.tag, due_at=now, leaks=2, foreign=0, now=now)
+
+        assert gauges()[("watermaster_evidence_leaks",)] == before + 2
 
     def test_leaves_out_what_valkey_would_say(self, database: None, monkeypatch: pytest.MonkeyPatch) -> None:
         nowhere = redis.Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=0.05)

@@ -110,6 +110,21 @@ class TestContract:
         assert caller.send("GET", f"/v1/admin/events/{events[0]['event_id']}").json() == events[0]
         caller.send("GET", "/v1/admin/config/webhook-security")
 
+    def test_allows_what_an_operator_is_answered_for_many(self, acme: Tenant, sink: Sink) -> None:
+        hooks = Hooks(acme)
+        for status in ("ACTIVE", "PAUSED", "DISABLED"):
+            made = hooks.subscribe(sink.url, "budget.funded")
+            hooks.change(made, status=status)
+        caller, path = Judged(as_platform()), "/v1/admin/webhooks/bulk-action"
+        body = {"filter": {"tenant_id": "acme"}, "action": "RESUME", "idempotency_key": "a"}
+
+        assert caller.send("POST", path, body | {"expected_count": 9}).status_code == 409
+        done = caller.send("POST", path, body | {"expected_count": 3}).json()
+
+        assert [len(done[name]) for name in ("succeeded", "failed", "skipped")] == [1, 1, 1]
+        for wrong in ({"filter": {}}, {"action": "ENABLE"}, {"idempotency_key": ""}):
+            assert caller.send("POST", path, body | wrong).status_code == 400
+
     def test_allows_what_a_receiver_gets(self, acme: Tenant, sink: Sink) -> None:
         hooks = Hooks(acme)
         hooks.subscribe(sink.url, "budget.funded", "tenant.suspended")

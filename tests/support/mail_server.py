@@ -15,11 +15,20 @@ _WAIT_S: Final = 20
 
 @dataclass(slots=True)
 class MailServer:
-    """`url` is what `EMAIL_URL` takes; `received` grows as mails come in. Nobody `refused` has a box here."""
+    """`url` is what `EMAIL_URL` takes; `received` grows as mails come in. Nobody `refused` has a box here.
+
+    Of those `unsure` it asks that their mail be sent again later.
+    """
 
     url: str
     received: list[EmailMessage] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
+
+    @property
+    def readers(self) -> list[str]:
+        """Whom the mails were for, in the order in which they came."""
+        return [str(each["To"]) for each in self.received]
 
     def wait_for(self, count: int) -> list[EmailMessage]:
         """All mails, once there are so many. Raises `TimeoutError`."""
@@ -47,6 +56,8 @@ def listening_for_mail() -> Iterator[MailServer]:
                         self._say("250 taken")
                     case b"RCPT" if any(f"<{each}>".encode() in line for each in found.refused):
                         self._say("550 nobody here")
+                    case b"RCPT" if any(f"<{each}>".encode() in line for each in found.unsure):
+                        self._say("451 greylisted, come again")
                     case b"QUIT":
                         self._say("221 bye")
                         return

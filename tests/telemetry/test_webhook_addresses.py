@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from telemetry.models import AuditEntry
+from telemetry.services.webhooks import names
 from telemetry.services.webhooks.addresses import (
     AddressRefused,
     AddressRules,
@@ -18,8 +20,10 @@ from telemetry.services.webhooks.addresses import (
     read_url,
     require_reachable,
     resolve,
+    shown_url,
 )
 from telemetry.services.webhooks.wire import NoAnswer, Receiver
+from tenants.services.webhook_visits import in_schema_of
 from tests.support.webhook_receiver import Sink
 from tests.support.webhooks import Hooks
 
@@ -94,7 +98,45 @@ class TestUrl:
     def test_may_name_another_port_only_in_ones_own_networks(self) -> None:
         assert read_url("http://127.0.0.1:8080/", LOOPBACK).port == 8080
         with pytest.raises(AddressRefused):
-            resolve(read_url("https://1.1.1.1:8443/", LOOPBACK), LOOPBACK)
+            resolve(read_url("https://1.1.1.1:8443/", LOOPBACK), LOOPBACK, timeout_s=5)
+
+
+@pytest.fixture
+def silent_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A name server that answers nobody until the test is over."""
+    is_over = threading.Event()
+
+    def look_up(*_: Any, **__: Any) -> list[Any]:
+        is_over.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    yield
+    is_over.set()
+
+
+class TestShown:
+    @pytest.mark.parametrize(
+        ("url", "shown"),
+        [
+            ("https://example.com/hooks", "https://example.com/hooks"),
+            ("https://example.com/hooks?token=so-secret&v=2", "https://example.com/hooks?token=***&v=***"),
+            ("https://example.com/hooks?so-secret", "https://example.com/hooks?***"),
+            ("https://example.com/?so-secret=", "https://example.com/?***"),
+            ("https://example.com/?", "https://example.com/?***"),
+        ],
+    )
+    def test_url_has_nothing_of_what_lets_somebody_in(self, url: str, shown: str) -> None:
+        assert shown_url(url) == shown
+
+    def test_url_is_what_the_audit_trail_keeps(self, hooks: Hooks, sink: Sink) -> None:
+        subscription = hooks.subscribe(f"{sink.url}?token=so-secret", "budget.funded")
+        hooks.change(subscription, url=f"{sink.url}?token=more-secret")
+
+        with in_schema_of(hooks.owner):
+            rows = str(list(AuditEntry.objects.values("before", "after")))
+        assert "token=***" in rows
+        assert "-secret" not in rows
 
 
 class TestConnection:
@@ -136,6 +178,28 @@ class TestConnection:
 
         with Receiver(read_url("https://two.example/", STRICT), STRICT) as receiver, pytest.raises(NoAnswer):
             receiver.post(b"{}", {})
+
+    def test_ends_though_the_name_server_says_nothing(self, silent_names: None) -> None:
+        """The system's resolver waits for half a minute, and each of a ping's callers with it."""
+        began = time.monotonic()
+
+        with Receiver(read_url("https://silent.example/", STRICT), STRICT) as receiver, pytest.raises(NoAnswer) as no:
+            receiver.post(b"{}", {}, timeout_s=0.2)
+
+        assert time.monotonic() - began < 5
+        assert "No answer" in str(no.value)
+
+    def test_waits_for_no_more_name_servers_than_so_many(
+        self, silent_names: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(names, "_slots", threading.BoundedSemaphore(2))
+        before = threading.active_count()
+
+        for _ in range(5):
+            with pytest.raises(TimeoutError):
+                names.addresses_of("silent.example", 443, timeout_s=0.05)
+
+        assert threading.active_count() <= before + 2
 
     def test_of_a_receiver_that_trickles_ends(self, trickle: str) -> None:
         began = time.monotonic()

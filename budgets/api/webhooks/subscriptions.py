@@ -1,7 +1,9 @@
 """Subscriptions over the protocol's management endpoints: a tenant's own, and for operators everybody's."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from django.db.models import Q
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,6 +25,7 @@ from telemetry.services.webhooks.subscriptions import (
     NewSubscription,
     create_subscription,
     delete_subscription,
+    subscription_id,
     update_subscription,
 )
 from telemetry.webhook_states import WebhookStatus
@@ -55,7 +58,7 @@ class AdminTenantQuery(Fields):
 class AdminListQuery(WirePageQuery, AdminTenantQuery):
     status = OneOf(choices=WebhookStatus.values, required=False)
     event_type = Text(max_length=128, required=False)
-    search = Text(max_length=_SEARCH_MAX, required=False, help_text="A part of the URL.")
+    search = Text(max_length=_SEARCH_MAX, required=False, help_text="A part of the URL or of the subscription_id.")
 
 
 class WebhookPageFields(Fields):
@@ -67,11 +70,10 @@ class WebhookPageFields(Fields):
 class ListingView(WebhookView):
     def listed(self, owner: Owner, query: dict[str, Any]) -> Response:
         """One page of the owner's subscriptions, the newest first."""
-        filters = {name: query.get(name) for name in ("status", "event_type", "search")}
-        binding = ["webhooks", filters]
+        binding = ["webhooks", {name: query.get(name) for name in ("status", "event_type", "search")}]
         with in_schema_of(owner):
             page = page_of(
-                _matching(filters), order=("id",), descending=True, query=query, tag=owner.tag, binding=binding
+                matching(query, owner), order=("id",), descending=True, query=query, tag=owner.tag, binding=binding
             )
         return Response(wire_page("subscriptions", [webhook_facts(row, owner) for row in page.rows], page.next_cursor))
 
@@ -114,7 +116,14 @@ class Webhooks(ListingView):
         return self.made(self.owner_by_slug(self.query(TenantQuery).get("tenant")))
 
 
-class AdminWebhooks(ListingView):
+class AdminOwnerView(WebhookView):
+    def admin_owner(self, query: Mapping[str, Any]) -> Owner:
+        """The tenant that an operator names, else the platform. Refuses with 404."""
+        slug = query.get("tenant_id", PLATFORM.tenant_id)
+        return PLATFORM if slug == PLATFORM.tenant_id else self.owner_by_slug(slug)
+
+
+class AdminWebhooks(ListingView, AdminOwnerView):
     @described(
         name="list_all_webhooks",
         summary="The platform's own subscriptions, or one tenant's",
@@ -125,7 +134,7 @@ class AdminWebhooks(ListingView):
     )
     def get(self, request: Request) -> Response:
         query = self.query(AdminListQuery)
-        return self.listed(self._owner(query), query)
+        return self.listed(self.admin_owner(query), query)
 
     @described(
         name="create_platform_webhook",
@@ -138,11 +147,7 @@ class AdminWebhooks(ListingView):
         refusals={404: NOT_FOUND, 409: CLOSED},
     )
     def post(self, request: Request) -> Response:
-        return self.made(self._owner(self.query(AdminTenantQuery)))
-
-    def _owner(self, query: dict[str, Any]) -> Owner:
-        slug = query.get("tenant_id", PLATFORM.tenant_id)
-        return PLATFORM if slug == PLATFORM.tenant_id else self.owner_by_slug(slug)
+        return self.made(self.admin_owner(self.query(AdminTenantQuery)))
 
 
 class OneWebhookView(WebhookView):
@@ -222,12 +227,15 @@ def wire_page(name: str, items: list[dict[str, Any]], next_cursor: str | None) -
     return {name: items, "has_more": next_cursor is not None} | more
 
 
-def _matching(filters: dict[str, Any]) -> "QuerySet[WebhookSubscription]":
+def matching(filters: Mapping[str, Any], owner: Owner) -> "QuerySet[WebhookSubscription]":
+    """Of the schema that the connection is in, which is the owner's. Asks once for the ids where it is to search."""
     found = subscriptions()
-    if filters["status"]:
-        found = found.filter(status=filters["status"])
-    if filters["event_type"]:
-        found = found.filter(event_types__contains=[filters["event_type"]])
-    if filters["search"]:
-        found = found.filter(url__icontains=filters["search"])
+    if status := filters.get("status"):
+        found = found.filter(status=status)
+    if event_type := filters.get("event_type"):
+        found = found.filter(event_types__contains=[event_type])
+    if search := filters.get("search"):
+        # The ids that callers see are not the ones that are stored.
+        named = [each.pk for each in found.only("pk") if search.lower() in subscription_id(each, owner).lower()]
+        found = found.filter(Q(url__icontains=search) | Q(pk__in=named))
     return found

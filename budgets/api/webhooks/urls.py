@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from budgets.api.webhooks.bulk import AdminWebhookBulk
 from budgets.api.webhooks.deliveries import AdminDeliveries, AdminWebhookTest, Deliveries, WebhookTest
 from budgets.api.webhooks.events import AdminEvents, AdminOneEvent, Events
 from budgets.api.webhooks.replays import AdminWebhookReplay, WebhookReplay
@@ -19,6 +20,7 @@ urlpatterns = [
     path(f"{_ONE}/replay", WebhookReplay.as_view(), name="webhook_replay"),
     path("events", Events.as_view(), name="events"),
     path("admin/webhooks", AdminWebhooks.as_view(), name="any_webhooks"),
+    path("admin/webhooks/bulk-action", AdminWebhookBulk.as_view(), name="any_webhooks_bulk"),
     path(_ANY, AdminOneWebhook.as_view(), name="any_webhook"),
     path(f"{_ANY}/test", AdminWebhookTest.as_view(), name="any_webhook_test"),
     path(f"{_ANY}/deliveries", AdminDeliveries.as_view(), name="any_webhook_deliveries"),

@@ -33,6 +33,12 @@ class ErrorCode(StrEnum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
+class AdminErrorCode(StrEnum):
+    """What the protocol's management contract has beside those, as far as we answer it."""
+
+    COUNT_MISMATCH = "COUNT_MISMATCH"
+
+
 STATUS_OF: Final[Mapping[ErrorCode, int]] = {
     ErrorCode.INVALID_REQUEST: 400,
     ErrorCode.UNAUTHORIZED: 401,
@@ -58,12 +64,13 @@ class ProtocolError(Exception):
     """A refusal that the caller gets to read.
 
     `message` is one or two sentences that say what to mend and never repeat a value from the request.
-    `details` must be plain JSON data. `retry_after_s` becomes the header Retry-After.
+    `details` must be plain JSON data. `retry_after_s` becomes the header Retry-After. A code of the management contract
+    needs its `status`.
     """
 
     def __init__(
         self,
-        code: ErrorCode,
+        code: ErrorCode | AdminErrorCode,
         message: str,
         *,
         status: int | None = None,
@@ -73,7 +80,7 @@ class ProtocolError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
-        self.status = STATUS_OF[code] if status is None else status
+        self.status = STATUS_OF[ErrorCode(code)] if status is None else status
         self.details = details
         self.retry_after_s = retry_after_s
 
@@ -117,7 +124,7 @@ def error_of_status(status: int, *, retry_after_s: int | None = None) -> Protoco
 class ErrorBody(msgspec.Struct, omit_defaults=True):
     """What stands in the body of a refusal."""
 
-    error: ErrorCode
+    error: str
     message: str
     request_id: str
     trace_id: str | None = None

@@ -14,7 +14,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
-from kernel.http.errors import ErrorCode, ProtocolError, invalid_request
+from kernel.http.errors import AdminErrorCode, ErrorCode, ProtocolError, invalid_request
 from kernel.http.explain import join
 from kernel.http.json_body import decode_object, read_json_body
 from kernel.money import AMOUNT_MAX, Unit
@@ -134,7 +134,7 @@ class SignedAmountFields(Fields):
 class ErrorFields(Fields):
     """What every refusal looks like."""
 
-    error = serializers.ChoiceField(choices=[code.value for code in ErrorCode])
+    error = serializers.ChoiceField(choices=[code.value for code in (*ErrorCode, *AdminErrorCode)])
     message = serializers.CharField(help_text="What is wrong and what to mend.")
     request_id = serializers.CharField()
     trace_id = serializers.CharField(required=False)
@@ -183,6 +183,7 @@ _MUST: Final[Mapping[str, str]] = {
     "not_a_list": "must be a list",
     "max_length": "is too long",
     "min_length": "is too short",
+    "min_properties": "must name something",
     "max_value": "is too large",
     "min_value": "is too small",
     "null_characters_not_allowed": "holds a NUL character",

@@ -92,9 +92,23 @@ MARK_TENANTS: Final = Metric(
     "watermaster_mark_tenants_waiting", Kind.GAUGE, "Tenants with work of this kind to be done.", ("mark",)
 )
 OUTBOX_AGE: Final = Metric(
-    "watermaster_outbox_age_seconds", Kind.GAUGE, "Age of the oldest event that waits to be delivered.", ("of",)
+    "watermaster_outbox_age_seconds",
+    Kind.GAUGE,
+    "Age of the oldest event that waits to be delivered: the platform's own, and of the tenant where it is worst.",
+    ("of",),
 )
 OUTBOX_WAITING: Final = Metric("watermaster_outbox_waiting", Kind.GAUGE, "Events that wait, up to 10,000.", ("of",))
+OUTBOX_BEHIND: Final = Metric(
+    "watermaster_outbox_tenants_behind", Kind.GAUGE, "Tenants with an event that has waited for five minutes or longer."
+)
+EVIDENCE_LEAKS: Final = Metric(
+    "watermaster_evidence_leaks",
+    Kind.GAUGE,
+    "Spans ever kept of all tenants that carry another tenant's prompt or namespace.",
+)
+EVIDENCE_FOREIGN: Final = Metric(
+    "watermaster_evidence_foreign_spans", Kind.GAUGE, "Spans ever refused because they named another tenant."
+)
 LEDGER_VERIFIED_AGE: Final = Metric(
     "watermaster_ledger_verification_age_seconds",
     Kind.GAUGE,
@@ -117,6 +131,7 @@ METRICS: Final = {
         *(DECISIONS, DECISION_SECONDS, RATE_LIMITED, TENANT_DECISIONS, LINES_STANDING, LANES_BUSY, NOTES_LOST),
         *(RESPONSES, RESPONSE_SECONDS, TASKS, TASK_SECONDS),
         *(PART_UP, QUEUE_TASKS, WORKERS, MARK_LAG, MARK_TENANTS, OUTBOX_AGE, OUTBOX_WAITING),
+        *(OUTBOX_BEHIND, EVIDENCE_LEAKS, EVIDENCE_FOREIGN),
         *(LEDGER_VERIFIED_AGE, LEDGER_UNVERIFIED, LEDGER_UNSOUND, HOLDS_OPEN, BUILD),
     )
 }

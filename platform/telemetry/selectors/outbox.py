@@ -6,7 +6,8 @@ from uuid import UUID
 
 from django.db.models import Count, Min
 
-from telemetry.models import OutboxEvent
+from telemetry.models import OutboxEvent, WebhookDelivery
+from telemetry.webhook_states import DeliveryStatus, WebhookStatus
 
 #: A queue is counted up to here: a page does not need to know how much longer it is.
 WAITING_COUNTED_MAX = 10_000
@@ -66,3 +67,20 @@ def waiting_events() -> Waiting:
     """One query along their index."""
     found = OutboxEvent.objects.filter(delivered_at=None).order_by("seq")[:WAITING_COUNTED_MAX]
     return Waiting(**found.aggregate(count=Count("pk"), since=Min("at")))
+
+
+def oldest_waiting_at() -> datetime | None:
+    """When the oldest event was written that is late because of us: it has not left the outbox, or was never sent to a
+    receiver that takes what it is sent. Two queries along their indexes.
+    """
+    # What has left the outbox did so within moments of being written, so a delivery is nearly as old as its event.
+    waiting = WebhookDelivery.objects.filter(
+        status=DeliveryStatus.PENDING,
+        subscription__status=WebhookStatus.ACTIVE,
+        subscription__quiet_until=None,
+    )
+    found = [
+        OutboxEvent.objects.filter(delivered_at=None).order_by("seq").values_list("at", flat=True).first(),
+        waiting.aggregate(at=Min("created_at"))["at"],
+    ]
+    return min((at for at in found if at is not None), default=None)

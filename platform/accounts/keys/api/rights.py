@@ -107,6 +107,7 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("events", "GET"): Right(Permission.PLATFORM_READ, Permission.EVENTS_READ),
     ("any_webhooks", "GET"): _PLATFORM_READS,
     ("any_webhooks", "POST"): _PLATFORM_WRITES,
+    ("any_webhooks_bulk", "POST"): _PLATFORM_WRITES,
     ("any_webhook", "GET"): _PLATFORM_READS,
     ("any_webhook", "PATCH"): _PLATFORM_WRITES,
     ("any_webhook", "DELETE"): _PLATFORM_WRITES,

@@ -9,12 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
+
+from telemetry.services.webhooks.names import addresses_of
 
 type Address = IPv4Address | IPv6Address
 type Network = IPv4Network | IPv6Network
 
 URL_LENGTH_MAX: Final = 2048
+#: Somebody waits for the answer who writes an address down: its host is looked up no longer than this.
+_LOOK_UP_S: Final = 5.0
 _PORTS: Final = {"http": 80, "https": 443}
 #: Public by their numbers, and yet answered by the machine that asks, or on behalf of others.
 _SPECIAL: Final = (
@@ -97,9 +101,24 @@ def read_url(url: str, rules: AddressRules) -> Endpoint:
     return Endpoint(is_tls=parts.scheme == "https", host=parts.hostname, port=port, target=target)
 
 
-def resolve(endpoint: Endpoint, rules: AddressRules) -> Sequence[tuple[socket.AddressFamily, tuple[str, int]]]:
-    """The addresses of the host, each judged. Raises `AddressRefused` if any is refused, OSError if there is none."""
-    found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+def shown_url(url: str) -> str:
+    """The URL as pages and trails show it: what stands behind the names of its query may let somebody in."""
+    address, is_asking, query = url.partition("?")
+    if not is_asking:
+        return url
+    names = [name for name, value in parse_qsl(query, keep_blank_values=True) if value]
+    # Without an equals sign the whole of it may be the secret.
+    return f"{address}?{'&'.join(f'{name}=***' for name in names) or '***'}"
+
+
+def resolve(
+    endpoint: Endpoint, rules: AddressRules, *, timeout_s: float
+) -> Sequence[tuple[socket.AddressFamily, tuple[str, int]]]:
+    """The addresses of the host, each judged. Raises `AddressRefused` if any is refused.
+
+    Raises OSError if there is none, or none was found in time.
+    """
+    found = addresses_of(endpoint.host, endpoint.port, timeout_s=timeout_s)
     for _, _, _, _, where in found:
         # Behind a % stands the name of an interface: a link-local address, refused with or without it.
         if not rules.permits(ip_address(str(where[0]).partition("%")[0]), port=endpoint.port):
@@ -114,7 +133,7 @@ def require_reachable(url: str, rules: AddressRules) -> None:
     """
     endpoint = read_url(url, rules)
     try:
-        resolve(endpoint, rules)
+        resolve(endpoint, rules, timeout_s=_LOOK_UP_S)
     except AddressRefused:
         raise InvalidUrl("must lead to a public address, on port 443") from None
     except (OSError, UnicodeError):

@@ -18,6 +18,7 @@ from telemetry.event_owner import Owner
 from telemetry.models import WebhookSubscription
 from telemetry.selectors.webhooks import SUBSCRIPTIONS_MAX
 from telemetry.services import audit, outbox
+from telemetry.services.webhooks.addresses import shown_url
 from telemetry.services.webhooks.checks import InvalidWebhook, require_valid
 from telemetry.services.webhooks.secrets import mint_signing_secret, seal_headers, seal_secret
 from telemetry.webhook_states import WebhookStatus
@@ -28,6 +29,7 @@ __all__ = [
     "NewSubscription",
     "SubscriptionNotFound",
     "TooManySubscriptions",
+    "become",
     "create_subscription",
     "delete_subscription",
     "update_subscription",
@@ -134,7 +136,7 @@ def update_subscription(
         subscription.updated_at = now
         event_type = "webhook.updated"
         if status != before:
-            _become(subscription, status, now=now)
+            become(subscription, status, now=now)
             event_type = "webhook.resumed" if status == WebhookStatus.ACTIVE else "webhook.paused"
         subscription.save(force_update=True)
         _tell(
@@ -200,7 +202,8 @@ def _apply(subscription: WebhookSubscription, changes: Mapping[str, Any], *, now
     return sorted(changed)
 
 
-def _become(subscription: WebhookSubscription, status: WebhookStatus, *, now: datetime) -> None:
+def become(subscription: WebhookSubscription, status: WebhookStatus, *, now: datetime) -> None:
+    """Set the status and what goes with it; not saved here."""
     subscription.status, subscription.status_reason = status, ""
     if status == WebhookStatus.ACTIVE:
         subscription.listens_since, subscription.quiet_until = now, None
@@ -215,9 +218,9 @@ def _locked(pk: UUID) -> WebhookSubscription:
 
 
 def _facts(subscription: WebhookSubscription) -> dict[str, Any]:
-    """What the audit trail keeps: no secret, and of headers their names alone."""
-    names = ("name", "url", "event_types", "event_categories", "scope_filter", "status", "header_names")
-    return {name: getattr(subscription, name) for name in names}
+    """What the audit trail keeps: no secret, of headers their names alone, and so of the URL's query."""
+    names = ("name", "event_types", "event_categories", "scope_filter", "status", "header_names")
+    return {name: getattr(subscription, name) for name in names} | {"url": shown_url(subscription.url)}
 
 
 def _tell(

@@ -154,7 +154,7 @@ class _Reader(io.RawIOBase):
 
 def _connected(endpoint: Endpoint, rules: AddressRules, ends_at: float) -> socket.socket:
     failure: OSError = OSError("no address")
-    for family, where in resolve(endpoint, rules)[:_ADDRESSES_TRIED_MAX]:
+    for family, where in resolve(endpoint, rules, timeout_s=_left(ends_at))[:_ADDRESSES_TRIED_MAX]:
         raw = socket.socket(family, socket.SOCK_STREAM)
         try:
             raw.settimeout(min(_CONNECT_TIMEOUT_S, _left(ends_at)))
