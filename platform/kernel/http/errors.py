@@ -6,7 +6,7 @@ status that has no code of its own (405, 413, 415, 503) borrows the nearest one.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -124,7 +124,7 @@ def error_of_status(status: int, *, retry_after_s: int | None = None) -> Protoco
 class ErrorBody(msgspec.Struct, omit_defaults=True):
     """What stands in the body of a refusal."""
 
-    error: str
+    error: ErrorCode
     message: str
     request_id: str
     trace_id: str | None = None
@@ -144,7 +144,8 @@ def render_error(error: ProtocolError, *, request_id: str, trace_id: str, user_a
     knows_no_trace_id = "python-httpx" in user_agent or "runcycles" in user_agent
     return _ENCODER.encode(
         ErrorBody(
-            error=error.code,
+            # The runtime's description is made of this body, and its list of codes is closed.
+            error=cast("ErrorCode", error.code),
             message=error.message,
             request_id=request_id,
             trace_id=None if knows_no_trace_id else trace_id,
