@@ -111,7 +111,7 @@ def credential_findings(credentials: Iterable[ExpiringCredential], *, rules: Rul
                 period=each.expires_at.isoformat(),
                 period_ends_at=each.expires_at,
                 severity=Severity.WARNING if threshold == thresholds[0] else Severity.NOTICE,
-                summary=f"The credential {each.name} for {each.scope} expires within {_span(threshold)}."
+                summary=f"The credential {each.name} for {each.scope} expires within {span_text(threshold)}."
                 " Add its successor in time.",
                 facts={"reference_id": each.reference_id, "expires_at": each.expires_at.isoformat()},
             )
