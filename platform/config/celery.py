@@ -6,6 +6,7 @@ from logging.config import dictConfig
 from typing import Any
 
 from celery import Celery
+from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # its stubs lack it
 from celery.schedules import crontab
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_ready
@@ -78,6 +79,13 @@ def _count_tasks(sender: Any = None, **_: Any) -> None:
 def _trace_tasks(**_: Any) -> None:
     # After the fork: spans leave from a thread.
     start_traces("worker")
+
+
+@worker_ready.connect
+def _trace_threads(sender: Any = None, **_: Any) -> None:
+    # A worker of threads makes no processes that could say that they have begun.
+    if isinstance(getattr(sender, "pool", None), ThreadPool):
+        start_traces("worker")
 
 
 @worker_ready.connect

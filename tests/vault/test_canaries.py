@@ -1,12 +1,13 @@
-"""Secrets are planted in every store, leased, looked at and failed on; then every log, table and queue is searched.
+"""Secrets are planted in every store, leased, looked at, failed on; then every log, span, table and queue is searched.
 
-The api and the worker are processes of their own that log all they can.
+The api and the worker are processes of their own that log and trace all they can.
 """
 
 import base64
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +34,7 @@ from tests.plugins.live_api import free_port, run_database, start_api, stop_api
 from tests.plugins.servers import ROOT
 from tests.support.books import TEST_ACTOR, Books
 from tests.support.bursts import until
+from tests.support.collector import GATHERING, Collector, collector
 from tests.support.console import person, signed_in
 from tests.support.processes import environment
 from tests.vault.conftest import BaoServer
@@ -46,6 +48,7 @@ from vault.services.references import add_reference, revoke_reference
 pytestmark = pytest.mark.slow
 
 _LOOKED_AT_SECONDS_MAX: Final = 60.0
+_SPANS: Final = ("admit", "vault.check_references_of_tenant")
 
 
 def planted() -> str:
@@ -60,18 +63,23 @@ class Scene:
     url: str
     canaries: dict[str, str]
     queue: str
+    spans: Collector
     outputs: tuple[Path, Path]
     processes: tuple[int, int]
 
 
 @pytest.fixture
 def scene(acme: Tenant, bao: hvac.Client, bao_server: BaoServer, tmp_path: Path) -> Iterator[Scene]:
+    stack = ExitStack()
     canaries = {name: planted() for name in ("kv", "unused", "nested", "file", "variable", "store")}
     _plant(bao, acme, tmp_path, canaries)
     token = bao.auth.token.create(id=canaries["store"], policies=["root"])["auth"]["client_token"]
     assert token == canaries["store"]
     queue = f"test-{uuid4().hex}"
+    spans = stack.enter_context(collector())
     more = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": spans.address,
+        **GATHERING,
         "VAULT_ADDR": bao_server.address,
         "VAULT_TOKEN": token,
         "CREDENTIALS_FOLDER": str(tmp_path),
@@ -92,22 +100,27 @@ def scene(acme: Tenant, bao: hvac.Client, bao_server: BaoServer, tmp_path: Path)
             url=f"http://127.0.0.1:{port}",
             canaries=canaries,
             queue=queue,
+            spans=spans,
             outputs=outputs,
             processes=(api.pid, worker.pid),
         )
     finally:
         stop_api(api)
         stop_api(worker)
+        stack.close()
 
 
 def test_no_log_no_table_and_no_queue_holds_a_secret(scene: Scene, database: None) -> None:
     leased = _use_everything(scene)
+    # Of the api's decision and of the worker's task.
+    until(lambda: all(name in scene.spans.text() for name in _SPANS), seconds=_LOOKED_AT_SECONDS_MAX)
 
     # What was planted was really there, and really handed out.
     assert leased == {scene.canaries[name] for name in ("kv", "file", "variable")}
     places: dict[str, Callable[[], str]] = {
         "the api's log": lambda: scene.outputs[0].read_text(errors="replace"),
         "the worker's log": lambda: scene.outputs[1].read_text(errors="replace"),
+        "the spans": scene.spans.text,
         "the tables": lambda: _tables(scene.books.tenant),
         "Valkey": _valkey,
         "the arguments of the processes": lambda: _arguments(scene.processes),
@@ -166,6 +179,13 @@ def _use_everything(scene: Scene) -> set[str]:
         revoke_reference(reference_id=references["kv"].pk, actor=TEST_ACTOR, now=datetime.now(UTC))
         assert AuditEntry.objects.filter(action="credential.leased").count() == 3
     assert lease(url, books, decision_id, "slack:kv").status_code == 404
+    for path, name, status in (("renew", "file", 200), ("renew", "kv", 404), ("give-back", "variable", 200)):
+        answer = httpx.post(
+            f"{url}/v1/x-watermaster/credentials/{path}",
+            json={"lease_id": answers[name].json()["lease_id"]},
+            headers={"X-Cycles-API-Key": books.key.token},
+        )
+        assert answer.status_code == status, answer.text
     return {
         value for answer in answers.values() if answer.status_code == 200 for value in answer.json()["values"].values()
     }
