@@ -31,7 +31,8 @@ RUN WATERMASTER_SECRET=only-for-collecting-static-files-here \
 
 FROM python:3.13-slim-bookworm
 RUN groupadd --system --gid 10001 watermaster \
- && useradd --system --uid 10001 --gid watermaster --home-dir /nonexistent --shell /usr/sbin/nologin watermaster
+ && useradd --system --uid 10001 --gid watermaster --home-dir /nonexistent --shell /usr/sbin/nologin watermaster \
+ && install --directory --owner=10001 --group=10001 --mode=0700 /archive
 COPY --from=build /opt/watermaster /opt/watermaster
 COPY --from=build /src/manage.py /opt/watermaster/manage.py
 ENV PATH=/opt/watermaster/.venv/bin:$PATH \

@@ -13,19 +13,22 @@ from datetime import UTC, datetime
 from typing import Final
 
 from celery import shared_task
-from django.db import DatabaseError, OperationalError
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError
 
+from budgets.selectors.keeping import KeepingDays
 from budgets.services.alert_telling import tell_channels
 from budgets.services.checking import check_books
 from budgets.services.engine import EngineUnavailable
 from budgets.services.expiry import visit_tenant
+from budgets.services.keeping import visit_old_rows
 from budgets.services.sweep import sweep_tenants
 from budgets.services.visits import visit_books
-from kernel.ids import Tag
+from kernel.ids import PLATFORM_TAG, Tag
 from kernel.tasks import TenantTask
 from kernel.turns import Turn
 from tenants.selectors.tags import tenant_tags
-from tenants.services import checks, due, standing
+from tenants.services import checks, due, keeping_visits, standing
 from vault.selectors.due import tags_due
 from vault.services.checking import CHECKED_EVERY
 from vault.tasks import check_references_of_tenant
@@ -36,6 +39,9 @@ _TENANTS_MAX: Final = 500
 _VISIT_SECONDS_MAX: Final = 2.0
 #: Expiry writes under the lock that decisions take: after each batch it is theirs for half as long.
 EXPIRY_REST: Final = 0.5
+#: Old rows are looked for in so many tenants after a tick, and for so long in each; what is left waits for its turn.
+_KEEPING_TENANTS_MAX: Final = 50
+_KEEPING_SECONDS_MAX: Final = 5.0
 
 _logger = logging.getLogger(__name__)
 
@@ -104,6 +110,7 @@ def sweep_standings() -> None:
     """Forget tenants that are gone and find tables that were made anew. Slow and rare."""
     standing.forget_strangers()
     checks.forget_strangers()
+    keeping_visits.forget_strangers()
 
 
 @shared_task(name="budgets.dispatch_checks", time_limit=30)
@@ -174,3 +181,43 @@ def dispatch_references() -> None:
     except DatabaseError as error:
         # A tenant that is being deleted may have lost its tables already: the next tick goes past it.
         _logger.warning("Not all credential references were asked after: %s", type(error).__name__)
+
+
+@shared_task(name="budgets.dispatch_keeping", time_limit=60)
+def dispatch_keeping() -> None:
+    """Have those visited whose old rows nobody has looked for since a day, whether anything happens there or not."""
+    try:
+        keeping_visits.enrol()
+        tags = keeping_visits.ask_for_visits(limit=_KEEPING_TENANTS_MAX)
+    except OperationalError as error:
+        _logger.warning("Nobody's old rows were looked for: %s", str(error).partition("\n")[0])
+        return
+    for tag in tags:
+        if tag == PLATFORM_TAG:
+            keep_platform.apply_async(expires=keeping_visits.RETRY_AFTER_S)
+        else:
+            keep_tenant.apply_async(kwargs={"tag": tag}, expires=keeping_visits.RETRY_AFTER_S)
+
+
+# The limit is below `keeping_visits.RETRY_AFTER_S`.
+@shared_task(base=TenantTask, name="budgets.keep_tenant", time_limit=600)
+def keep_tenant(*, tag: str) -> None:
+    """Archive and drop what one tenant keeps no longer. May run twice."""
+    _visit_old_rows(Tag(tag))
+
+
+@shared_task(name="budgets.keep_platform", time_limit=600)
+def keep_platform() -> None:
+    """The same for the platform's own events. May run twice."""
+    _visit_old_rows(PLATFORM_TAG)
+
+
+def _visit_old_rows(tag: Tag) -> None:
+    installation = KeepingDays(
+        decisions=settings.KEEP_DECISIONS_DAYS, events=settings.KEEP_EVENTS_DAYS, ledger=settings.KEEP_LEDGER_DAYS
+    )
+    turn = Turn(seconds=_KEEPING_SECONDS_MAX)
+    try:
+        visit_old_rows(tag=tag, installation=installation, now=datetime.now(UTC), has_time=turn)
+    except (OperationalError, InterfaceError) as error:
+        _logger.warning("Old rows of %s were left to the next visit: %s", tag, type(error).__name__)

@@ -17,6 +17,7 @@ from budgets.selectors.rulesets import shadow_ends_at
 from budgets.services.guards import TenantIsClosed, TenantIsSuspended
 from budgets.services.subscribing import SubscriptionChanged
 from kernel.actor import Actor
+from kernel.archives import ArchiveDamaged, ExportDiffers
 from kernel.ids import Tag
 from kernel.tasks import TenantTask
 from kernel.tenancy import in_tenant
@@ -128,6 +129,8 @@ def sweep_evidence_of_all() -> None:
         for tag in tenants_with_evidence():
             try:
                 sweep_evidence(tag=tag, keeping=keeping, now=datetime.now(UTC), has_time=_time_for_a_visit())
+            except (ArchiveDamaged, ExportDiffers, OSError) as error:
+                _logger.error("Old spans of tenant %s were not dropped: %s", tag, error)
             except DatabaseError as error:
                 # A tenant that is gone, or one broken schema, must not hide those behind it.
                 _logger.warning("Spans of tenant %s were not swept: %s", tag, type(error).__name__)

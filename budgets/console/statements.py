@@ -19,6 +19,7 @@ from budgets.console.statement_parts import (
     parts_of,
     statement_number,
 )
+from budgets.selectors.ledger_beginning import BeforeTheLedger, ledger_beginning
 from budgets.selectors.statements import Month, NotAMonth, Statement, months_since, read_month, statement
 from budgets.selectors.steps import Step
 from budgets.selectors.usage import usage_series
@@ -37,6 +38,7 @@ def statement_list(request: HttpRequest, slug: str) -> HttpResponse:
     now = datetime.now(UTC)
     months = months_since(tenant.created_at, until=now, time_zone=tenant.time_zone, limit=_MONTHS_SHOWN)
     with in_tenant(tenant.tag):
+        kept_since = ledger_beginning().at
         points = usage_series(since=months[-1].starts_at, until=now, step=Step.MONTH, time_zone=tenant.time_zone)
     sums = {f"{point.starts_at:%Y-%m}": point.sums for point in points}
     context = {
@@ -44,7 +46,12 @@ def statement_list(request: HttpRequest, slug: str) -> HttpResponse:
         "place": place,
         "tenant": tenant,
         "time_zone": tenant.time_zone,
-        "months": [(month, sums.get(month.text), month.ends_at <= now) for month in months],
+        "months": [
+            (month, sums.get(month.text), month.ends_at <= now)
+            for month in months
+            if kept_since is None or month.starts_at >= kept_since
+        ],
+        "kept_since": kept_since,
         **currency_context(request),
     }
     return render(request, "budgets/statement_list.html", context)
@@ -97,15 +104,18 @@ def statement_pdf(request: HttpRequest, slug: str, month: str) -> HttpResponse:
 
 
 def _statement(tenant: TenantLine, text: str, *, now: datetime) -> Statement:
-    """The statement of a month in which the tenant was there. Raises `Http404` for all others."""
+    """The statement of a month in which the tenant was there. Raises `Http404` for others, and for those archived."""
     try:
         month = read_month(text, time_zone=tenant.time_zone)
     except NotAMonth:
         raise Http404 from None
     if not _is_of(tenant, month, now=now):
         raise Http404
-    with in_tenant(tenant.tag):
-        return statement(month)
+    try:
+        with in_tenant(tenant.tag):
+            return statement(month)
+    except BeforeTheLedger as refusal:
+        raise Http404(str(refusal)) from None
 
 
 def _is_of(tenant: TenantLine, month: Month, *, now: datetime) -> bool:

@@ -35,7 +35,7 @@ _CROSSING: Final = """
     WHERE n.nspname = ANY (%(schemas)s) AND tn.nspname <> n.nspname AND starts_with(tn.nspname, 't_')
 """
 # A function that names a schema of another tenant would find that one, whoever calls it. One that runs with its owner's
-# rights finds its own schema alone, for it is set to, and whoever calls it cannot set it otherwise.
+# rights finds its own schema alone, for it is set to, whoever calls it cannot set it otherwise, and not everybody may.
 _FUNCTIONS: Final = """
     SELECT format('function %%s.%%s names a tenant', n.nspname, p.proname)
     FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
@@ -45,7 +45,10 @@ _FUNCTIONS: Final = """
     SELECT format('function %%s.%%s runs with its owner''s rights', n.nspname, p.proname)
     FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE (n.nspname = ANY (%(schemas)s) OR n.nspname = 'public') AND p.prosecdef
-        AND NOT coalesce(p.proconfig, '{}') @> ARRAY[format('search_path=%%s, pg_temp', n.nspname)]
+        AND NOT (
+            coalesce(p.proconfig, '{}') @> ARRAY[format('search_path=%%s, pg_temp', n.nspname)]
+            AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
+        )
 """
 _OWNED: Final = """
     SELECT format('the processes own %%s.%%s', n.nspname, c.relname)

@@ -1,6 +1,7 @@
 from budgets.models.alerts import Alert, AlertChannel, AlertMark, AlertRule
 from budgets.models.budget import Budget
 from budgets.models.decision import Decision
+from budgets.models.keeping import KeepingTerm, KeptKind, LedgerOpening
 from budgets.models.ledger import LedgerEntry, LedgerHead
 from budgets.models.policies import PolicyVersion, RouterLabel, RouterModel, Subscription
 from budgets.models.reconciliation import Reconciliation
@@ -20,9 +21,12 @@ __all__ = [
     "BudgetRequest",
     "Decision",
     "DecisionRollup",
+    "KeepingTerm",
+    "KeptKind",
     "KillSwitch",
     "LedgerEntry",
     "LedgerHead",
+    "LedgerOpening",
     "LedgerSeal",
     "PolicyVersion",
     "QuotaCounter",

@@ -141,6 +141,7 @@ class RollupMark(models.Model):
     decision_ids = ArrayField(models.UUIDField(), default=list)
     rolled_up_at = models.DateTimeField(null=True)
     decisions_kept_since = models.DateTimeField(null=True, help_text="Earlier decisions were exported and dropped.")
+    entries_kept_since = models.DateTimeField(null=True, help_text="Of entries before it not all are in the ledger.")
 
     class Meta:
         db_table = "rollup_mark"

@@ -5,31 +5,25 @@ reservations. What is written once and never changed, the entries up to that hea
 short statement, so that no old snapshot stands beside the hot rows. Traffic goes on meanwhile and makes no difference.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
 
 from budgets.models.ledger import BALANCE_FIELDS
+from budgets.selectors.audit_rows import Row, ranges, read, rows
+from budgets.selectors.ledger_beginning import Beginning, hash_of_openings, ledger_beginning, openings
+from budgets.selectors.ledger_fold import ZERO, Folded, fold_balances, fold_from, fold_kinds
 from kernel.ids import Tag
-from kernel.sql_files import read_sql
 from kernel.tenancy import in_tenant
 
-#: Entries read by one statement.
-RANGE = 10_000
-#: Differences of one sort that are named; the first ones tell.
-NAMED_MAX = 20
-_STATEMENT_SECONDS_MAX: Final = 60
-
+#: A look during which more of the ledger was archived is made again, so many times.
+_LOOKS_MAX: Final = 3
 #: The state that a kind of entry leaves its reservation in.
 _ENDS: Final = {"COMMIT": "COMMITTED", "RELEASE": "RELEASED", "EXPIRE": "EXPIRED"}
-
-type _Row = Mapping[str, Any]
-type _Balances = list[Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +53,11 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
+    beginning: Beginning
     last_seq: int
     greatest_seq: int
-    budgets: Mapping[UUID, _Row]
-    reservations: Mapping[str, _Row]
-
-
-@dataclass(slots=True)
-class _Folded:
-    """What the entries come to."""
-
-    balances: dict[UUID, _Balances] = field(default_factory=dict)
-    first_seq: dict[UUID, int] = field(default_factory=dict)
-    kinds: dict[str, tuple[int, Decimal]] = field(default_factory=lambda: defaultdict(lambda: (0, Decimal(0))))
+    budgets: Mapping[UUID, Row]
+    reservations: Mapping[str, Row]
 
 
 def audit(tag: Tag) -> list[Difference]:
@@ -80,29 +66,43 @@ def audit(tag: Tag) -> list[Difference]:
 
 
 def examine(tag: Tag) -> Audit:
-    """The audit of the tenant `tag`, with what was read. Safe beside traffic; changes nothing."""
-    found = Audit()
+    """The audit of the tenant `tag`, with what was read. Safe beside traffic and archiving; changes nothing.
+
+    What was archived of the ledger is in it as the opening that stands in its place, as the archive's signature says.
+    """
     with in_tenant(tag):
-        snapshot = _snapshot()
-        found.budgets = len(snapshot.budgets)
-        found.reservations = sum(row["number"] for row in snapshot.reservations.values())
-        _check_head(found, snapshot)
-        folded = _fold(found, snapshot)
-        _check_budgets(found, snapshot, folded)
-        _check_reservations(found, snapshot, folded)
-        _check_ancestors(found, snapshot, folded)
-        _check_answers(found, snapshot, folded)
+        for _ in range(_LOOKS_MAX):
+            found, beginning = _examine(tag)
+            if not found.differences or ledger_beginning().after == beginning.after:
+                break
     return found
+
+
+def _examine(tag: Tag) -> tuple[Audit, Beginning]:
+    found = Audit()
+    snapshot = _snapshot()
+    found.budgets = len(snapshot.budgets)
+    found.reservations = sum(row["number"] for row in snapshot.reservations.values())
+    _check_head(found, snapshot)
+    _check_opening(found, snapshot, tag)
+    folded = _fold(found, snapshot)
+    _check_budgets(found, snapshot, folded)
+    _check_reservations(found, snapshot, folded)
+    _check_ancestors(found, snapshot, folded)
+    _check_answers(found, snapshot, folded)
+    return found, snapshot.beginning
 
 
 def _snapshot() -> _Snapshot:
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        (head,) = _rows("audit_head")
-        budgets = {row["id"]: row for row in _rows("audit_budgets")}
-        reservations = {row["status"]: row for row in _rows("audit_reservations")}
-    return _Snapshot(head["last_seq"], head["greatest_seq"], budgets, reservations)
+        beginning = ledger_beginning()
+        (head,) = rows("audit_head")
+        budgets = {row["id"]: row for row in rows("audit_budgets")}
+        reservations = {row["status"]: row for row in rows("audit_reservations")}
+    # A ledger of which all was archived has no entry left.
+    return _Snapshot(beginning, head["last_seq"], max(head["greatest_seq"], beginning.after), budgets, reservations)
 
 
 def _check_head(found: Audit, snapshot: _Snapshot) -> None:
@@ -110,42 +110,40 @@ def _check_head(found: Audit, snapshot: _Snapshot) -> None:
         found.differ("L8", "head", f"says seq {snapshot.last_seq}, the last entry has {snapshot.greatest_seq}")
 
 
-def _fold(found: Audit, snapshot: _Snapshot) -> _Folded:
-    folded = _Folded()
-    zero = [Decimal(0)] * len(BALANCE_FIELDS)
-    for bounds in _ranges(max(snapshot.last_seq, snapshot.greatest_seq)):
-        here = 0
-        for row in _read("audit_kinds", bounds):
-            number, fingerprint = folded.kinds[row["kind"]]
-            folded.kinds[row["kind"]] = number + row["number"], fingerprint + row["fingerprint"]
-            here += row["number"]
+def _check_opening(found: Audit, snapshot: _Snapshot, tag: Tag) -> None:
+    file = snapshot.beginning.file
+    if file is None:
+        return
+    if not file.is_sound(owner=tag):
+        found.differ("L9", file.name, "what is noted of the archive was changed")
+    if hash_of_openings(openings(file)) != file.facts["openings"]:
+        found.differ("I2", file.name, "the opening balances are not those that the archive closed with")
+
+
+def _fold(found: Audit, snapshot: _Snapshot) -> Folded:
+    folded = fold_from(snapshot.beginning)
+    for bounds in ranges(snapshot.beginning.after, max(snapshot.last_seq, snapshot.greatest_seq)):
+        here = fold_kinds(folded, bounds)
         found.entries += here
         if here != bounds["until"] - bounds["after"]:
             found.differ(
                 "L8", f"seq {bounds['after'] + 1} to {bounds['until']}", f"{here} entries: the numbers have a gap"
             )
-        for row in _read("audit_fold", bounds):
-            budget, opening, (closing,) = row["budget_id"], row["opening"][0], row["closing"]
-            name = _name(snapshot, budget)
-            if opening != folded.balances.get(budget, zero)[: len(opening)]:
-                found.differ("I2", f"seq {row['first_seq']}", f"does not continue the balances of {name}")
-            if row["broken_seq"] is not None:
-                found.differ("I2", f"seq {row['broken_seq']}", f"does not continue the balances of {name}")
-            folded.balances[budget] = closing
-            folded.first_seq.setdefault(budget, row["first_seq"])
-        for row in (*_read("audit_entries", bounds), *_read("audit_postings", bounds)):
+        for unfit in fold_balances(folded, bounds):
+            name = _name(snapshot, unfit.budget)
+            found.differ("I2", f"seq {unfit.seq}", f"does not continue the balances of {name}")
+        for row in (*read("audit_entries", bounds), *read("audit_postings", bounds)):
             found.differ(row["invariant"], f"seq {row['seq']}", f"{row['kind']}: not true that it {row['name']}")
-    for row in _read("audit_rollovers"):
+    for row in read("audit_rollovers"):
         found.differ(
             "L14", f"seq {row['seq']}", f"opens a period of {_name(snapshot, row['budget_id'])} that was open before"
         )
     return folded
 
 
-def _check_budgets(found: Audit, snapshot: _Snapshot, folded: _Folded) -> None:
-    zero = [Decimal(0)] * len(BALANCE_FIELDS)
+def _check_budgets(found: Audit, snapshot: _Snapshot, folded: Folded) -> None:
     for budget, row in snapshot.budgets.items():
-        entries = folded.balances.get(budget, zero)
+        entries = folded.balances.get(budget, ZERO)
         for name, value in zip(BALANCE_FIELDS, entries, strict=True):
             if row[name] != value:
                 found.differ("I2", _name(snapshot, budget), f"{name} is {row[name]}, its entries come to {value}")
@@ -155,7 +153,7 @@ def _check_budgets(found: Audit, snapshot: _Snapshot, folded: _Folded) -> None:
             )
 
 
-def _check_reservations(found: Audit, snapshot: _Snapshot, folded: _Folded) -> None:
+def _check_reservations(found: Audit, snapshot: _Snapshot, folded: Folded) -> None:
     """Every reservation has one RESERVE, and one settlement if and only if it is settled.
 
     That their kinds agree, `audit_entries` has seen. Here entries and reservations are compared by number and by a sum
@@ -179,7 +177,7 @@ def _check_reservations(found: Audit, snapshot: _Snapshot, folded: _Folded) -> N
             "reservations",
             f"call for {expected[kind][0]} {kind} entries, there are {folded.kinds[kind][0]}, or of others",
         )
-    for row in _read("audit_settlements"):
+    for row in read("audit_settlements", {"begins_after": snapshot.beginning.after}):
         found.differ(
             "I5",
             f"reservation {row['id']}",
@@ -187,7 +185,7 @@ def _check_reservations(found: Audit, snapshot: _Snapshot, folded: _Folded) -> N
         )
 
 
-def _check_ancestors(found: Audit, snapshot: _Snapshot, folded: _Folded) -> None:
+def _check_ancestors(found: Audit, snapshot: _Snapshot, folded: Folded) -> None:
     """What passes a budget passes every budget above it, so that a parent has spent what was charged under it."""
     by_path = {(row["scope_path"], row["unit"]): budget for budget, row in snapshot.budgets.items()}
     below: list[UUID] = []
@@ -201,15 +199,15 @@ def _check_ancestors(found: Audit, snapshot: _Snapshot, folded: _Folded) -> None
                 above.append(parent)
                 since.append(max(folded.first_seq[budget], folded.first_seq[parent]))
     if below:
-        for bounds in _ranges(snapshot.last_seq):
-            for row in _read("audit_ancestors", {**bounds, "below": below, "above": above, "since": since}):
+        for bounds in ranges(snapshot.beginning.after, snapshot.last_seq):
+            for row in read("audit_ancestors", {**bounds, "below": below, "above": above, "since": since}):
                 found.differ("I8", f"seq {row['seq']}", f"{row['kind']}: passes by {_name(snapshot, row['above'])}")
 
 
-def _check_answers(found: Audit, snapshot: _Snapshot, folded: _Folded) -> None:
-    for row in _read("audit_keys"):
+def _check_answers(found: Audit, snapshot: _Snapshot, folded: Folded) -> None:
+    for row in read("audit_keys"):
         found.differ("I6", f"{row['endpoint']} key {row['idempotency_key']}", f"has {row['number']} effects or answers")
-    (decisions,) = _read("audit_decisions", {"until": snapshot.last_seq})
+    (decisions,) = read("audit_decisions", {"until": snapshot.last_seq})
     reserves = folded.kinds["RESERVE"][0]
     if not decisions["number"] == decisions["entries"] == reserves:
         found.differ(
@@ -230,21 +228,3 @@ def _paths_above(path: str) -> Iterator[str]:
 def _name(snapshot: _Snapshot, budget: UUID) -> str:
     row = snapshot.budgets.get(budget)
     return f"{row['scope_path']} {row['unit']}" if row else f"budget {budget}, which does not exist"
-
-
-def _ranges(until: int) -> Iterator[dict[str, int]]:
-    for after in range(0, until, RANGE):
-        yield {"after": after, "until": min(after + RANGE, until)}
-
-
-def _read(name: str, parameters: Mapping[str, Any] | None = None) -> Sequence[_Row]:
-    with transaction.atomic(durable=True):
-        return _rows(name, parameters)
-
-
-def _rows(name: str, parameters: Mapping[str, Any] | None = None) -> Sequence[_Row]:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL statement_timeout = '{_STATEMENT_SECONDS_MAX}s'")
-        cursor.execute(read_sql("budgets", name), {"at_most": NAMED_MAX, **(parameters or {})})
-        columns = [column.name for column in cursor.description]
-        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]

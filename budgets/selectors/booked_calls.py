@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.db import connection
 
 from budgets.reconciling.calls import Booked
+from budgets.selectors.ledger_beginning import require_in_ledger
 from budgets.selectors.ledger_times import last_seq_before
 from kernel.sql_files import read_sql
 
@@ -18,8 +19,10 @@ _STEP: Final = 5_000
 def booked_calls(*, since: datetime, until: datetime, scope_path: str = "", provider: str = "") -> Iterator[Booked]:
     """Commits and events of models from `since` to before `until`, at or below `scope_path`, in order.
 
-    With a `provider`: those of it, and those that name none.
+    With a `provider`: those of it, and those that name none. Raises `BeforeTheLedger` where some were archived: they
+    would all seem to be missing.
     """
+    require_in_ledger(since)
     after, last = last_seq_before(since), last_seq_before(until)
     while after < last:
         step = min(after + _STEP, last)

@@ -147,8 +147,10 @@ def _budgets_then(decision: Decision) -> tuple[tuple[BudgetThen, ...], datetime 
     """The budgets of the path, root first, and when the refusing one begins its next period."""
     ids, balances, deltas = decision.budget_ids, decision.balances, None
     if decision.ledger_seq is not None:
-        entry = LedgerEntry.objects.get(pk=decision.ledger_seq)
-        ids, balances, deltas = entry.budget_ids, entry.balances, entry.deltas
+        # It may be archived by now: then the budgets of the path are shown as they are.
+        entry = LedgerEntry.objects.filter(pk=decision.ledger_seq).first()
+        if entry is not None:
+            ids, balances, deltas = entry.budget_ids, entry.balances, entry.deltas
     if ids:
         by_id = Budget.objects.in_bulk(ids)
         ordered = [by_id[budget_id] for budget_id in ids]

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from budgets.models import LedgerEntry, LedgerHead
 from budgets.models.choices import EntryKind
+from budgets.selectors.ledger_beginning import ledger_beginning
 from kernel.sql_files import read_sql
 
 #: Entries read by one statement.
@@ -40,18 +41,19 @@ class EntryPage:
 def matching_entries(wanted: EntryFilter, *, before: int | None, limit: int) -> EntryPage:
     """At most `limit` entries with a number below `before`, or the newest ones."""
     until = LedgerHead.objects.get(pk=1).last_seq if before is None else before - 1
+    first = ledger_beginning().after
     ends_at = time.monotonic() + SECONDS_MAX
     found: list[LedgerEntry] = []
     # One more than fits says that there is more.
-    while until > 0 and len(found) <= limit:
-        after = max(until - STEP, 0)
+    while until > first and len(found) <= limit:
+        after = max(until - STEP, first)
         found += _step(wanted, after=after, until=until, at_most=limit + 1 - len(found))
         until = after
         if time.monotonic() > ends_at:
             break
     if len(found) > limit:
         return EntryPage(found[:limit], next_before=found[limit - 1].seq)
-    return EntryPage(found, next_before=until + 1 if until > 0 else None)
+    return EntryPage(found, next_before=until + 1 if until > first else None)
 
 
 def _step(wanted: EntryFilter, *, after: int, until: int, at_most: int) -> list[LedgerEntry]:

@@ -85,7 +85,10 @@ def run_ledger(run_id: str) -> RunLedger | None:
 def _entries(
     reservations: Sequence[Reservation], budgets: Sequence[Budget], *, first: int | None, last: int
 ) -> tuple[list[LedgerEntry], bool]:
-    """The entries in their order, and whether all were found. `first` and `last` are numbers in the ledger."""
+    """The entries in their order, and whether all were found. `first` and `last` are numbers in the ledger.
+
+    Of a run that is old enough some were archived, or all.
+    """
     ids = [one.pk for one in reservations]
     # Where its first decision is forgotten, or it has no reservation, the newest entries are looked through.
     after = first - 1 if first else max(last - STEP * 4, 0)
@@ -110,7 +113,9 @@ def _entries(
 
 def _is_all(entries: Sequence[LedgerEntry], reservations: Sequence[Reservation], budgets: Sequence[Budget]) -> bool:
     settled = {entry.reservation_id for entry in entries if entry.kind in _SETTLING}
+    made = {entry.reservation_id for entry in entries if entry.kind == EntryKind.RESERVE}
     is_settled = all(one.pk in settled for one in reservations if one.status != ReservationStatus.ACTIVE)
+    is_settled = is_settled and all(one.pk in made for one in reservations)
     folded = _folded(entries)
     return is_settled and all(folded[budget.pk, "spent"] == budget.spent for budget in budgets)
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from budgets.models.choices import EntryKind
+from budgets.selectors.ledger_beginning import require_in_ledger
 from budgets.selectors.steps import local_midnight
 from kernel.sql_files import read_sql
 
@@ -137,12 +138,16 @@ def months_since(since: datetime, *, until: datetime, time_zone: str, limit: int
 
 
 def statement(month: Month) -> Statement:
-    """The month as the books say it now, of the tenant whose schema the connection is in. Three queries."""
+    """The month as the books say it now, of the tenant whose schema the connection is in. Four queries.
+
+    Raises `BeforeTheLedger` where entries of the month were archived.
+    """
     moments = {"since": month.starts_at, "until": month.ends_at}
     # One snapshot for all three: lines, totals and what is listed one by one agree.
     with transaction.atomic():
         _run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", {})
         _run(_TIMEOUT, {})
+        require_in_ledger(month.starts_at)
         ((after, until),) = _rows(read_sql("budgets", "ledger_bounds"), moments)
         bounds = {"after": after, "until": until, "starts_at": month.starts_at}
         lines = _rows(read_sql("budgets", "statement_lines"), bounds)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from budgets.models import Budget, LedgerEntry
 from budgets.models.choices import EntryKind
 from budgets.selectors.charges import ChargeRecord, charge_record
+from budgets.selectors.ledger_beginning import ledger_beginning
 from budgets.services.guards import require_not_closed
 from budgets.services.journal import Change, Journal, open_journal
 from budgets.services.payloads import earlier_entry, hash_of
@@ -24,6 +25,10 @@ ENDPOINT: Final = "correct"
 
 class ChargeNotFound(Exception):
     """No entry with this number that booked a charge. A correction is none: correct the charge itself again."""
+
+
+class ChargeArchived(Exception):
+    """The charge was archived and is no longer part of the ledger: only the budget can be credited or debited."""
 
 
 class ChargeUnitDiffers(Exception):
@@ -85,8 +90,8 @@ def correct_charge(*, correction: Correction, actor: Actor) -> Corrected:
     Upwards, what the budgets have left pays and the rest is uncovered, as under ALLOW_IF_AVAILABLE; downwards, what was
     uncovered goes first, then debt, then what was spent. Frozen and closed budgets are corrected too: it is a fact.
 
-    Raises `ReasonMissing`, `PayloadDiffers`, `TenantIsClosed`, `ChargeNotFound`, `ChargeUnitDiffers`,
-    `NothingToCorrect`, `CannotGiveBack` or `AmountOutOfRange`.
+    Raises `ReasonMissing`, `PayloadDiffers`, `TenantIsClosed`, `ChargeArchived`, `ChargeNotFound`,
+    `ChargeUnitDiffers`, `NothingToCorrect`, `CannotGiveBack` or `AmountOutOfRange`.
     """
     if not actor.reason.strip():
         raise ReasonMissing
@@ -97,6 +102,8 @@ def correct_charge(*, correction: Correction, actor: Actor) -> Corrected:
         if (earlier := earlier_entry(endpoint=ENDPOINT, idempotency_key=key, payload_hash=payload_hash)) is not None:
             return _corrected(earlier, is_replay=True)
         require_not_closed(journal)
+        if 0 < correction.seq <= ledger_beginning().after:
+            raise ChargeArchived
         charge = charge_record(correction.seq)
         if charge is None:
             raise ChargeNotFound(str(correction.seq))

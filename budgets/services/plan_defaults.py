@@ -22,6 +22,8 @@ from kernel.http.explain import explain
 from kernel.money import AMOUNT_MAX, Unit
 
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
+KeptDays = Annotated[int, Meta(ge=30, le=36_525)]
+KeptLedgerDays = Annotated[int, Meta(ge=90, le=36_525)]
 
 
 class InvalidPlanDefaults(Exception):
@@ -52,6 +54,14 @@ class RunTemplateDefault(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     is_default: bool = False
 
 
+class KeepDefault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """For how many days rows are kept, null for ever; what is left out is as the installation says."""
+
+    decisions: KeptDays | UnsetType | None = UNSET
+    events: KeptDays | UnsetType | None = UNSET
+    ledger: KeptLedgerDays | UnsetType | None = UNSET
+
+
 class PlanDefaults(RuleParts, frozen=True, kw_only=True):
     """The whole of a plan's defaults. Limits are those of `RuleParts`; a tenant's own policies go before them."""
 
@@ -59,6 +69,7 @@ class PlanDefaults(RuleParts, frozen=True, kw_only=True):
     run_templates: tuple[RunTemplateDefault, ...] = ()
     tools: ToolPolicy | UnsetType = UNSET
     routing: RoutingPolicy | UnsetType = UNSET
+    keep: KeepDefault | UnsetType = UNSET
 
     @property
     def limits_anything(self) -> bool:

@@ -1,27 +1,30 @@
 """Dropping old decisions that had no effect: refusals, `decide` and dry runs. What moved an amount stays.
 
-First everything is written to a file and the file is read again; then the rollups are told from when on they can be
-made again; only then rows go, a range at a time. Killed anywhere, the next run exports and drops the rest.
+Everything is written to a file first, and with the row that makes the file known the rollups are told from when on they
+can be made again. Killed anywhere, the next visit goes on with the same file.
 """
 
-import gzip
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any, Final
 
-from django.db import connection, transaction
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Coalesce, Greatest
 
 from budgets.models import RollupMark
 from budgets.models.rollups import BUCKET
 from kernel.ids import Tag
-from kernel.tenancy import in_tenant
+from telemetry.archive_kinds import ArchiveKind
+from telemetry.selectors.archive_files import Archive, unfinished
+from telemetry.services.archiving import drop_archived, write_archive
 
-#: Rows of one statement.
+#: Rows of one statement, and of one file.
 PAGE: Final = 2_000
-#: Younger decisions may still be asked for by their key.
+FILE_ROWS: Final = 100_000
+#: Younger decisions may still be asked for by their key. The function that drops them says so too.
 KEPT_MIN: Final = timedelta(days=30)
 
 # Two kinds, each found by an index of its own.
@@ -50,7 +53,7 @@ _WAITS: Final = """
                 AND at > coalesce(%(followed)s, '-infinity'::timestamptz) AND at < %(before)s
         )
 """
-_DROP: Final = "DELETE FROM decision WHERE id = ANY (%s) AND ledger_seq IS NULL"
+_DROP: Final = "SELECT drop_decisions_v1(%(file)s, %(keys)s::uuid[])"
 _BEGINNING: Final = ("-infinity", "00000000-0000-0000-0000-000000000000")
 
 
@@ -62,40 +65,51 @@ class NotFollowedYet(Exception):
     """The rollups have not counted all of them."""
 
 
-class ExportDiffers(Exception):
-    """What was read again from the file is not what was written."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:
-    """How many decisions went, all from before `before`; they are in `path`, None where there were none."""
+    """How many rows went, and whether that was all; and the last file they are in, None where there were none."""
 
-    decisions: int
-    before: datetime
-    path: Path | None
+    rows: int
+    is_done: bool
+    file: Archive | None
 
 
-def drop_decisions(*, tag: Tag, slug: str, before: datetime, now: datetime, folder: Path) -> Dropped:
-    """Export the decisions without effect from before `before` into `folder`, then drop them.
+def drop_decisions(*, tag: Tag, before: datetime, now: datetime, has_time: Callable[[], bool]) -> Dropped:
+    """Archive the decisions without effect from before `before`, a file at a time, and drop them.
 
-    To be called as the owner: no process may delete a decision. Safe to repeat and to be killed. Raises `TooYoung`,
-    `NotFollowedYet`, `ExportDiffers`, each before anything is dropped.
+    In the tenant's schema, `alone`. Safe to repeat and to be killed. Raises `TooYoung` or `NotFollowedYet` before
+    anything is dropped; and what `write_archive` and `drop_archived` raise.
     """
     if before > now - KEPT_MIN:
         raise TooYoung
-    with in_tenant(tag):
-        cut = _bucket_of(before)
-        mark = RollupMark.objects.filter(pk=1).first()
-        if mark is None or _waits(mark, cut):
-            raise NotFollowedYet
-        path = folder / f"{slug}-decisions-before-{cut:%Y%m%dT%H%M}-at-{now:%Y%m%dT%H%M%S%f}.jsonl.gz"
-        written = _export(cut, path)
-        if not written:
-            path.unlink()
-            return Dropped(decisions=0, before=cut, path=None)
-        kept_since = max(cut, mark.decisions_kept_since or cut)
-        RollupMark.objects.filter(pk=1).update(decisions_kept_since=kept_since)
-        return Dropped(decisions=_drop(cut), before=cut, path=path)
+    dropped, last = 0, None
+    while True:
+        file = unfinished(ArchiveKind.DECISIONS) or _archive(tag, _bucket_of(before))
+        if file is None:
+            return Dropped(rows=dropped, is_done=True, file=last)
+        rows, is_done = drop_archived(file, owner=tag, key_of=_id_of, drop=partial(_drop, file.name), has_time=has_time)
+        dropped, last = dropped + rows, file
+        if not is_done or not has_time():
+            return Dropped(rows=dropped, is_done=False, file=last)
+
+
+def _archive(tag: Tag, cut: datetime) -> Archive | None:
+    mark = RollupMark.objects.filter(pk=1).first()
+    if mark is None or _waits(mark, cut):
+        raise NotFollowedYet
+    return write_archive(
+        kind=ArchiveKind.DECISIONS,
+        owner=tag,
+        pages=_pages(cut),
+        until_at=cut,
+        # Once some are gone, sums of that time cannot be made again.
+        beside=lambda _: _keep_sums_before(cut),
+    )
+
+
+def _keep_sums_before(cut: datetime) -> None:
+    kept_since = Greatest(Coalesce(F("decisions_kept_since"), cut), cut)
+    RollupMark.objects.filter(pk=1).update(decisions_kept_since=kept_since)
 
 
 def _waits(mark: RollupMark, cut: datetime) -> bool:
@@ -104,42 +118,31 @@ def _waits(mark: RollupMark, cut: datetime) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _export(cut: datetime, path: Path) -> int:
-    written = 0
-    with path.open("xb") as raw:
-        with gzip.open(raw, "wb") as file:
-            for page in _pages(cut):
-                file.write("".join(f"{text}\n" for _, _, text in page).encode())
-                written += len(page)
-        raw.flush()
-        os.fsync(raw.fileno())
-    with gzip.open(path, "rb") as file:
-        if (read := sum(1 for _ in file)) != written:
-            raise ExportDiffers(f"{written} decisions were written, {read} can be read.")
-    return written
-
-
-def _drop(cut: datetime) -> int:
-    """Nothing new is as old as what was exported: times never fall."""
-    dropped = 0
-    for page in _pages(cut):
-        with transaction.atomic(durable=True), connection.cursor() as cursor:
-            cursor.execute(_DROP, [[row_id for row_id, _, _ in page]])
-            dropped += cursor.rowcount
-    return dropped
-
-
-def _pages(cut: datetime) -> Iterator[list[tuple[Any, ...]]]:
+def _pages(cut: datetime) -> Iterator[list[str]]:
+    """Nothing new is ever as old as that: times never fall."""
+    left = FILE_ROWS
     for statement in (_DENIED, _OTHERS):
         at, row_id = _BEGINNING
-        while True:
+        while left > 0:
+            parameters: dict[str, Any] = {"before": cut, "at": at, "id": row_id, "page": min(PAGE, left)}
             with connection.cursor() as cursor:
-                cursor.execute(statement, {"before": cut, "at": at, "id": row_id, "page": PAGE})
-                page = cursor.fetchall()
+                cursor.execute(statement, parameters)
+                page: list[tuple[Any, ...]] = cursor.fetchall()
             if not page:
                 break
-            yield page
+            yield [text for _, _, text in page]
+            left -= len(page)
             row_id, at, _ = page[-1]
+
+
+def _drop(file: str, keys: list[str]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_DROP, {"file": file, "keys": keys})
+        return int(cursor.fetchone()[0])
+
+
+def _id_of(row: Mapping[str, Any]) -> str:
+    return str(row["id"])
 
 
 def _bucket_of(at: datetime) -> datetime:

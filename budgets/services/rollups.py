@@ -12,6 +12,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from budgets.models import LedgerHead, RollupMark
+from budgets.selectors.ledger_times import last_seq_before
 from kernel.ids import Tag
 from kernel.sql_files import read_sql
 from kernel.tenancy import in_tenant
@@ -30,6 +31,12 @@ _ADD_DECISIONS: Final = (
 )
 _ADD_UNHELD: Final = read_sql("budgets", "add_unheld_decisions")
 
+# What is left of the quarters of an hour, by days.
+_DAYS_AGAIN: Final = (
+    f"WITH fresh AS (TABLE usage_rollup), days AS ({read_sql('budgets', 'usage_days')})"
+    f" {read_sql('budgets', 'add_usage_days')}"
+)
+_FORGET_USAGE: Final = "DELETE FROM usage_rollup WHERE bucket_at >= coalesce(%(since)s::timestamptz, '-infinity')"
 _FORGET_DECISIONS: Final = (
     "DELETE FROM decision_rollup WHERE bucket_at >= coalesce(%(since)s::timestamptz, '-infinity')"
 )
@@ -62,16 +69,19 @@ def roll_up(*, tag: Tag, has_time: Callable[[], bool], step: int = STEP) -> Roll
 def rebuild(*, tag: Tag) -> RolledUp:
     """Make all sums again from the books. Until it is done pages show a part; killed, the next roll-up goes on.
 
-    Counts of decisions that were exported and dropped stay as they are.
+    Sums of what was archived and dropped stay as they are: they cannot be made again.
     """
     with in_tenant(tag), transaction.atomic():
         mark = _locked_mark()
+        since, decisions_since = mark.entries_kept_since, mark.decisions_kept_since
         # Not by the models: with keys of several columns they would read every row first.
-        _run("DELETE FROM usage_rollup", {})
+        _run(_FORGET_USAGE, {"since": since})
         _run("DELETE FROM usage_day", {})
-        kept_since = mark.decisions_kept_since
-        _run(_FORGET_DECISIONS, {"since": kept_since})
-        mark.ledger_seq, mark.decisions_at, mark.decision_ids, mark.rolled_up_at = 0, kept_since, [], None
+        _run(_FORGET_DECISIONS, {"since": decisions_since})
+        if since is not None:
+            _run(_DAYS_AGAIN, {})
+        mark.ledger_seq = 0 if since is None else last_seq_before(since)
+        mark.decisions_at, mark.decision_ids, mark.rolled_up_at = decisions_since, [], None
         mark.save(force_update=True)
     return roll_up(tag=tag, has_time=lambda: True)
 

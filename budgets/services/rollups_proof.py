@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 
 from budgets.models import DecisionRollup, LedgerHead, RollupMark, UsageDay, UsageRollup
+from budgets.selectors.ledger_times import last_seq_before
 from kernel.ids import Tag
 from kernel.sql_files import read_sql
 from kernel.tenancy import in_tenant
@@ -66,7 +67,9 @@ def rollup_differences(tag: Tag) -> Iterator[RollupDifference]:
         zone = ZoneInfo(LedgerHead.objects.values_list("time_zone", flat=True).get(pk=1))
         usage: dict[_Key, _Sums] = {}
         charges: dict[str, _Sums] = {}
-        for bounds in _ranges(snapshot.mark.ledger_seq):
+        kept_since = snapshot.mark.entries_kept_since
+        first = 0 if kept_since is None else last_seq_before(kept_since)
+        for bounds in _ranges(first, snapshot.mark.ledger_seq):
             _merge(usage, _rows("usage_of_entries", bounds), _USAGE_KEYS)
             _merge(charges, _rows("ledger_charges", bounds), ("unit",))
         mark = snapshot.mark
@@ -81,8 +84,10 @@ def rollup_differences(tag: Tag) -> Iterator[RollupDifference]:
         decisions: dict[_Key, _Sums] = {}
         _merge(decisions, counted, _DECISION_KEYS)
     yield from _compared("charges", snapshot.charges, charges)
-    yield from _compared("usage_rollup", snapshot.usage, usage)
-    yield from _compared("usage_day", snapshot.days, _by_days(usage, zone))
+    yield from _compared("usage_rollup", _kept(snapshot.usage, kept_since), usage)
+    # The days of what was archived are those of its quarters.
+    archived = {key: sums for key, sums in snapshot.usage.items() if kept_since is not None and key[0] < kept_since}
+    yield from _compared("usage_day", snapshot.days, _by_days(archived | usage, zone))
     since = mark.decisions_kept_since
     yield from _compared("decision_rollup", _kept(snapshot.decisions, since), _kept(decisions, since))
 
@@ -100,9 +105,11 @@ def _snapshot() -> _Snapshot:
         _merge(days, UsageDay.objects.values().iterator(), ("day", *_USAGE_KEYS[1:]))
         _merge(decisions, DecisionRollup.objects.values().iterator(), _DECISION_KEYS)
         sums = {name: Sum(name) for name in ("calls", "charged", "uncovered")}
-        charged = UsageRollup.objects.filter(calls__gt=0) | UsageRollup.objects.filter(corrections__gt=0)
-        _merge(charges, charged.values("unit").annotate(**sums), ("unit",))
         mark = RollupMark.objects.filter(pk=1).first() or RollupMark(id=1)
+        charged = UsageRollup.objects.filter(calls__gt=0) | UsageRollup.objects.filter(corrections__gt=0)
+        if mark.entries_kept_since is not None:
+            charged = charged.filter(bucket_at__gte=mark.entries_kept_since)
+        _merge(charges, charged.values("unit").annotate(**sums), ("unit",))
     return _Snapshot(mark=mark, usage=usage, days=days, decisions=decisions, charges=charges)
 
 
@@ -119,9 +126,9 @@ def _compared(table: str, noted: Mapping[Any, _Sums], counted: Mapping[Any, _Sum
                     yield RollupDifference(table, where, f"{name} is {noted[key][name]}, the books say {value}")
 
 
-def _kept(decisions: Mapping[_Key, _Sums], since: datetime | None) -> Mapping[_Key, _Sums]:
+def _kept(noted: Mapping[_Key, _Sums], since: datetime | None) -> Mapping[_Key, _Sums]:
     """Those of which the books still have all."""
-    return decisions if since is None else {key: sums for key, sums in decisions.items() if key[0] >= since}
+    return noted if since is None else {key: sums for key, sums in noted.items() if key[0] >= since}
 
 
 def _by_days(usage: Mapping[_Key, _Sums], zone: ZoneInfo) -> dict[_Key, _Sums]:
@@ -145,8 +152,8 @@ def _added(known: Any, more: Any) -> Any:
     return known if isinstance(known, str) else Decimal(known) + more
 
 
-def _ranges(until: int) -> Iterator[dict[str, int]]:
-    for after in range(0, until, RANGE):
+def _ranges(first: int, until: int) -> Iterator[dict[str, int]]:
+    for after in range(first, until, RANGE):
         yield {"after": after, "until": min(after + RANGE, until)}
 
 

@@ -1,6 +1,7 @@
 """The proof that sealed entries are still what they were: each seal, its place in the chain, and the entries under it.
 
 Seals and sealed entries are never changed, so each is read on its own, in short statements; traffic goes on meanwhile.
+Of entries that were archived the seals stay: the chain goes through them, and the archive says by which one it ends.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Final
 from django.db import transaction
 
 from budgets.models import LedgerHead, LedgerSeal
+from budgets.selectors.ledger_beginning import Beginning, ledger_beginning
 from budgets.services.seal_hashes import LAYOUT, NOTHING, hash_entries, hash_of, is_signed
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
@@ -52,9 +54,12 @@ def broken_seals(tag: Tag, *, known: SealHead | None = None) -> Iterator[BrokenS
     with in_tenant(tag):
         head = LedgerHead.objects.values_list("last_seq", flat=True).get(pk=1)
         before: LedgerSeal | None = None
+        beginning = ledger_beginning()
         is_met = known is None
         for seal in _seals():
-            for what in _faults(seal, before=before, head=head):
+            for what in _chain_faults(seal, before=before, head=head, beginning=beginning):
+                yield BrokenSeal(seal.number, what)
+            for what in _faults_of_kept(seal):
                 yield BrokenSeal(seal.number, what)
             is_met = is_met or (known is not None and _says(seal, known))
             before = seal
@@ -74,7 +79,16 @@ def _seals() -> Iterator[LedgerSeal]:
         last = seals[-1].number
 
 
-def _faults(seal: LedgerSeal, *, before: LedgerSeal | None, head: int) -> Iterator[str]:
+def _faults_of_kept(seal: LedgerSeal) -> list[str]:
+    """What is wrong with the entries under it, as far as they are part of the ledger."""
+    if seal.last_seq <= ledger_beginning().after:
+        return []
+    found = list(entry_faults(seal))
+    # They may have been archived between the two looks.
+    return [] if found and seal.last_seq <= ledger_beginning().after else found
+
+
+def _chain_faults(seal: LedgerSeal, *, before: LedgerSeal | None, head: int, beginning: Beginning) -> Iterator[str]:
     number, first_seq, previous = (
         (before.number + 1, before.last_seq + 1, bytes(before.hash)) if before else (1, 1, NOTHING)
     )
@@ -88,11 +102,18 @@ def _faults(seal: LedgerSeal, *, before: LedgerSeal | None, head: int) -> Iterat
         yield "its hash is not that of what it says"
     if not is_signed(bytes(seal.hash), bytes(seal.signature)):
         yield "is not signed by this installation"
+    if seal.last_seq > head:
+        yield f"covers entry {seal.last_seq}, the books end at {head}"
+    file = beginning.file
+    if file is not None and seal.last_seq == beginning.after and bytes(seal.hash).hex() != file.facts["seal"]:
+        yield f"is not the one that {file.name} ends with"
+
+
+def entry_faults(seal: LedgerSeal) -> Iterator[str]:
+    """What is wrong with the entries under a seal, in the schema that the connection is in."""
     if seal.layout != LAYOUT:
         yield f"has the unknown layout {seal.layout}"
         return
-    if seal.last_seq > head:
-        yield f"covers entry {seal.last_seq}, the books end at {head}"
     with transaction.atomic(durable=True):
         found = hash_entries(after=seal.first_seq - 1, until=seal.last_seq)
     expected = seal.last_seq - seal.first_seq + 1

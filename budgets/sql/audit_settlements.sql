@@ -13,7 +13,9 @@ FULL JOIN (
     WHERE ledger_entry.reservation_id IS NOT NULL
     GROUP BY ledger_entry.reservation_id
 ) AS e ON e.reservation_id = r.id
-WHERE r.id IS NULL OR e.reservation_id IS NULL OR e.reserves <> 1 OR e.extends <> r.extensions
-    OR e.settlements <> (r.status <> 'ACTIVE')::int
+-- Of what began before the ledger does, not every entry is there.
+WHERE (r.id IS NULL OR e.reservation_id IS NULL OR e.reserves <> 1 OR e.extends <> r.extensions
+        OR e.settlements <> (r.status <> 'ACTIVE')::int)
+    AND NOT EXISTS (SELECT FROM decision AS d WHERE d.id = r.id AND d.ledger_seq <= %(begins_after)s)
 ORDER BY 1
 LIMIT %(at_most)s

@@ -1,7 +1,11 @@
--- The numbers of the last entries booked before each of two moments; 0 where all are later. Entries are numbered without gaps and booked in the order of
--- the database's clock, so each is found by halving: some twenty look-ups by number, and no index over times.
+-- The numbers of the last entries booked before each of two moments; where all are later, the one behind which the ledger begins: 0, or the last one that
+-- was archived. Entries are numbered without gaps and booked in the order of the database's clock, so each is found by halving: some twenty look-ups by
+-- number, and no index over times.
 WITH RECURSIVE search AS (
-    SELECT m.moment, 0::bigint AS low, h.last_seq AS high
+    SELECT
+        m.moment,
+        coalesce((SELECT (a.facts ->> 'until')::bigint FROM archive_file AS a WHERE a.kind = 'ledger' ORDER BY a.number DESC LIMIT 1), 0) AS low,
+        h.last_seq AS high
     FROM ledger_head AS h
     CROSS JOIN (VALUES (%(since)s::timestamptz), (%(until)s::timestamptz)) AS m (moment)
     UNION ALL

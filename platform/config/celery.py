@@ -40,6 +40,7 @@ app.conf.beat_schedule = {
         "schedule": crontab(minute="*", hour=",".join(map(str, CHECK_HOURS))),
         "options": {"expires": 60},
     },
+    "dispatch keeping": {"task": "budgets.dispatch_keeping", "schedule": 60.0, "options": {"expires": 60}},
     "dispatch alerts": {"task": "budgets.dispatch_alerts", "schedule": 10.0, "options": {"expires": 10}},
     "dispatch evidence": {"task": "routing.dispatch_evidence", "schedule": 10.0, "options": {"expires": 10}},
     "dispatch references": {"task": "budgets.dispatch_references", "schedule": 60.0, "options": {"expires": 60}},

@@ -19,6 +19,8 @@ IS_CHECKOUT = _SOURCE_ROOT.name == "platform"
 BASE_DIR = _SOURCE_ROOT.parent if IS_CHECKOUT else _SOURCE_ROOT
 
 SECRET_LENGTH_MIN = 32
+#: A hundred years.
+DAYS_MAX = 36_525
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,16 @@ def share(environ: Mapping[str, str], name: str, *, default: float) -> float:
     if not 0 <= value <= 1:
         raise ImproperlyConfigured(f"{name} is from 0 to 1, so {text!r} is not understood.")
     return value
+
+
+def days(environ: Mapping[str, str], name: str, *, default: str) -> int | None:
+    """A number of days from 1 on, None for `forever`; raises `ImproperlyConfigured` for anything else."""
+    text = environ.get(name, "").strip() or default
+    if text == "forever":
+        return None
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= DAYS_MAX:
+        raise ImproperlyConfigured(f"{name} is a number of days, or forever, so {text!r} is not understood.")
+    return int(text)
 
 
 def choice(environ: Mapping[str, str], name: str, *, among: Sequence[str], default: str) -> str:

@@ -31,3 +31,24 @@ def _function_name(name: str) -> str:
     if not _NAME.fullmatch(function):
         raise ValueError(f"{function} is not a versioned function name.")
     return function
+
+
+def grant_definer(signature: str) -> RunSQL:
+    """The step that lets the processes call a function that runs as its owner, and lets it find one schema alone.
+
+    Without the second, whoever calls it could have it find tables of their own choice.
+    """
+    name = signature.partition("(")[0]
+    _function_name(name)
+    pin = (
+        "DO $$ BEGIN EXECUTE format('ALTER FUNCTION %I." + signature + " SET search_path = %I, pg_temp',"
+        " current_schema(), current_schema()); END $$"
+    )
+    return RunSQL(
+        [
+            (pin, None),
+            (f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC", None),
+            (f"GRANT EXECUTE ON FUNCTION {signature} TO watermaster_app", None),
+        ],
+        RunSQL.noop,
+    )

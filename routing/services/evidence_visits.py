@@ -11,6 +11,7 @@ from telemetry.evidence.selectors.rollups import oldest_uncounted
 from telemetry.evidence.services.counting import count_spans
 from telemetry.evidence.services.forgetting import Keeping, forget_spans
 from telemetry.findings.services.standing import end_visit, note_evidence
+from telemetry.services.archiving import alone
 
 
 def visit_evidence(*, tag: Tag, ends_at: datetime, now: datetime, has_time: Callable[[], bool]) -> bool:
@@ -27,9 +28,11 @@ def visit_evidence(*, tag: Tag, ends_at: datetime, now: datetime, has_time: Call
 
 def sweep_evidence(*, tag: Tag, keeping: Keeping, now: datetime, has_time: Callable[[], bool]) -> int:
     """See that nothing of one tenant was left uncounted because its note was lost, and forget what is old."""
-    with in_tenant(tag):
+    forgotten = 0
+    with in_tenant(tag), alone(tag) as is_alone:
         waits_since = oldest_uncounted()
-        forgotten = forget_spans(keeping=keeping, now=now, has_time=has_time)
+        if is_alone:
+            forgotten = forget_spans(owner=tag, keeping=keeping, now=now, has_time=has_time)
     if waits_since is not None:
         note_evidence(tag=tag, due_at=waits_since + SETTLES_AFTER, leaks=0, foreign=0, now=waits_since)
     return forgotten

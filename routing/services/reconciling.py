@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from budgets.reconciling.calls import Comparison, Observed, Source
 from budgets.reconciling.matching import APART_MAX, compare_calls, compare_days
 from budgets.selectors.booked_calls import booked_calls
+from budgets.selectors.ledger_beginning import BeforeTheLedger
 from budgets.selectors.reconciliations import Reconciliation
 from budgets.services.reconciliations import Question, keep_reconciliation
 from kernel.actor import Actor
@@ -58,15 +59,19 @@ class Reconciled:
 def reconcile(*, tag: Tag, wanted: Wanted, actor: Actor, now: datetime) -> Reconciled:
     """Compare, and keep what came of it. The ledger is only read, beside traffic.
 
-    Raises `SourceRefused` for a source that cannot be read, or in which nothing is of the time that was asked for.
+    Raises `SourceRefused` for a source that cannot be read, or in which nothing is of the time that was asked for, and
+    for a time of which the ledger was archived.
     """
     read = _read(tag, wanted)
     observed = _within([*read.calls, *_priced(read.unpriced)], wanted)
     by_days = any(each.day is not None for each in observed)
     since, until = _bounds(observed, wanted, by_days=by_days)
     provider = wanted.provider or _only_provider(observed)
-    with in_tenant(tag):
-        booked = list(booked_calls(since=since, until=until, scope_path=wanted.scope_path, provider=provider))
+    try:
+        with in_tenant(tag):
+            booked = list(booked_calls(since=since, until=until, scope_path=wanted.scope_path, provider=provider))
+    except BeforeTheLedger as refusal:
+        raise SourceRefused(f"{refusal} Ask for a later time.") from None
     observed = _under_one_name(observed, (each.model for each in booked))
     found = (
         compare_days(observed, booked, zone=wanted.zone, tolerance_ppm=wanted.tolerance_ppm)

@@ -1,4 +1,5 @@
 from tenants.models.display_rate import DisplayRate
+from tenants.models.keeping_visit import KeepingVisit
 from tenants.models.ledger_check import LedgerCheck
 from tenants.models.open_request import OpenRequest
 from tenants.models.plan import Plan
@@ -12,6 +13,7 @@ from tenants.models.webhook_due import WebhookDue
 __all__ = [
     "DisplayRate",
     "Domain",
+    "KeepingVisit",
     "LedgerCheck",
     "OpenRequest",
     "Plan",

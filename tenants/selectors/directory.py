@@ -1,8 +1,9 @@
 """The directory of tenants, from the shared schema, a page at a time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -15,6 +16,7 @@ __all__ = [
     "TenantLine",
     "TenantStatus",
     "directory_page",
+    "plan_defaults_of",
     "tenant_by_slug",
     "tenant_by_tag",
     "tenant_count",
@@ -93,6 +95,13 @@ def tenant_by_tag(tag: Tag) -> TenantLine | None:
     with in_public():
         tenant = _lines().filter(schema_name=schema_name(tag)).first()
     return tenant_line(tenant) if tenant else None
+
+
+def plan_defaults_of(tag: Tag) -> Mapping[str, Any]:
+    """What the tenant's plan gives, as it was published; nothing for a tenant without one. One query."""
+    with in_public():
+        defaults = Tenant.objects.filter(schema_name=schema_name(tag)).values_list("plan__defaults", flat=True).first()
+    return defaults or {}
 
 
 def tenants_by_tag(tags: Iterable[Tag | str]) -> dict[str, TenantLine]:

@@ -82,7 +82,7 @@ class TestSoundBooks:
         assert found.entries == 22
 
     def test_have_none_when_read_in_many_ranges(self, books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("budgets.selectors.audit.RANGE", 2)
+        monkeypatch.setattr("budgets.selectors.audit_rows.RANGE", 2)
 
         assert audit(books.tenant.tag) == []
 
@@ -124,7 +124,7 @@ class TestDamage:
     @pytest.mark.parametrize("damage", ["a deleted entry", "a hold settled twice", "a gap in the numbers"])
     def test_is_found_when_ranges_are_short(self, books: Books, damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
         invariant, *statements = DAMAGES[damage]
-        monkeypatch.setattr("budgets.selectors.audit.RANGE", 3)
+        monkeypatch.setattr("budgets.selectors.audit_rows.RANGE", 3)
 
         as_owner(books.tenant.tag, *statements)
 

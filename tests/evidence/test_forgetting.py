@@ -1,18 +1,22 @@
 """What is forgotten, when, and what never before its time."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from budgets.services.evidence import keep_evidence
+from kernel.archives import read_lines
 from kernel.tenancy import in_tenant
 from routing.services.evidence_visits import sweep_evidence, visit_evidence
 from telemetry.evidence.models import Span
 from telemetry.evidence.otlp.protobuf import read_protobuf
 from telemetry.evidence.reading import Owner
 from telemetry.evidence.selectors.rollups import sums_since
+from telemetry.evidence.services import forgetting
 from telemetry.evidence.services.forgetting import WHOLE_FOR, Keeping
 from telemetry.findings.models import EvidenceStanding
 from tenants.models import Tenant
@@ -22,6 +26,12 @@ from tests.support.spans import request_of, span
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, settings: Any) -> Path:
+    settings.ARCHIVE_DIR = tmp_path
+    return tmp_path
 
 
 @pytest.fixture
@@ -58,6 +68,38 @@ class TestOldSpans:
         assert sweep(tenant, at=NOW + timedelta(days=30) - HOUR) == ["one"]
         assert sweep(tenant, at=NOW + timedelta(days=30) + HOUR) == []
 
+    def test_are_in_a_file_before_they_go(self, tenant: Tenant, folder: Path) -> None:
+        keep(tenant, span("one"), span("two"))
+        assert sweep(tenant, at=NOW + timedelta(days=31)) == []
+
+        (path,) = (folder / tenant.tag).glob("*")
+        assert path.name == "spans-000001.jsonl.gz"
+        assert sorted(json.loads(line)["name"] for line in read_lines(path)) == ["one", "two"]
+
+    def test_stay_where_they_cannot_be_written(self, tenant: Tenant, folder: Path, settings: Any) -> None:
+        (folder / "file").touch()
+        settings.ARCHIVE_DIR = folder / "file"
+        keep(tenant, span("one"))
+
+        with pytest.raises(OSError, match="Not a directory"):
+            sweep(tenant, at=NOW + timedelta(days=31))
+        with in_tenant(tenant.tag):
+            assert Span.objects.count() == 1
+
+    def test_are_neither_lost_nor_there_twice_after_a_kill(
+        self, tenant: Tenant, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keep(tenant, span("one"), span("two"), span("three"))
+        with monkeypatch.context() as patch:
+            patch.setattr(forgetting, "_drop", _killed)
+            with pytest.raises(ZeroDivisionError):
+                sweep(tenant, at=NOW + timedelta(days=31))
+
+        assert sweep(tenant, at=NOW + timedelta(days=31)) == []
+
+        names = [json.loads(line)["name"] for path in folder.rglob("*.gz") for line in read_lines(path)]
+        assert sorted(names) == ["one", "three", "two"]
+
     def test_stay_in_the_sums(self, tenant: Tenant) -> None:
         keep(tenant, span("one", tool__name="refund"))
         sweep(tenant, at=NOW + timedelta(days=31))
@@ -74,6 +116,10 @@ class TestOldSpans:
         keep(tenant, span("one"))
 
         assert sweep(tenant, at=NOW + WHOLE_FOR - HOUR, days=0) == ["one"]
+
+
+def _killed(*_: object) -> int:
+    raise ZeroDivisionError
 
 
 class TestSample:

@@ -101,6 +101,15 @@ class TestDatabase:
                 "functions name no schema",
             ),
             (
+                # Named like one of those that drop what was archived, and bound to no schema.
+                "CREATE FUNCTION drop_mighty_v1() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+                "functions name no schema",
+            ),
+            (
+                "CREATE FUNCTION drop_x_v1() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = x RETURN 1",
+                "functions name no schema",
+            ),
+            (
                 "CREATE FUNCTION mighty() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
                 "functions name no schema",
             ),

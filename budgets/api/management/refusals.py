@@ -101,6 +101,9 @@ REFUSALS: Final[Refusals] = {
     funding.NotEnoughLeft: _not_enough_left,
     funding.UnitDiffers: _unit_differs,
     corrections.ChargeNotFound: lambda _: error_of_status(404),
+    corrections.ChargeArchived: lambda _: conflict(
+        "The charge was archived and is no longer in the ledger. Credit or debit the budget instead."
+    ),
     corrections.ChargeUnitDiffers: lambda refusal: ProtocolError(
         ErrorCode.UNIT_MISMATCH,
         f"The charge is in {refusal}. Use that unit.",

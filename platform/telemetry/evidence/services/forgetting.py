@@ -1,10 +1,10 @@
 """Forgetting spans: the old ones, and of the plain ones after some days all but a sample.
 
-Nothing is forgotten that is not counted, and no trace with a failure or a leak in it before its time. Deleted a few
-thousand at a time along the index of times.
+Nothing is forgotten that is not counted and in an archive file, and no trace with a failure or a leak in it before its
+time. Read and deleted a few thousand at a time along the index of times.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -12,17 +12,26 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from kernel.sql_files import read_sql
+from telemetry.archive_kinds import ArchiveKind
 from telemetry.evidence.models import EvidenceMark, EvidenceNote, SpanRollup
 from telemetry.evidence.reading import AGE_MAX
+from telemetry.selectors.archive_files import unfinished
+from telemetry.services.archiving import drop_archived, write_archive
 
 #: Until then every trace is whole: a span may still come, or come again.
 WHOLE_FOR: Final = AGE_MAX + timedelta(days=1)
 #: How long sums and notes are kept.
 SUMS_FOR: Final = timedelta(days=400)
-_IN_A_GO: Final = 5_000
+#: Rows of one statement, and of one file.
+PAGE: Final = 2_000
+FILE_ROWS: Final = 100_000
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_FORGET: Final = read_sql("telemetry.evidence", "forget_spans")
-_THIN: Final = read_sql("telemetry.evidence", "thin_spans")
+_OLD: Final = read_sql("telemetry.evidence", "old_spans")
+_PLAIN: Final = read_sql("telemetry.evidence", "plain_spans")
+_DROP: Final = """
+    DELETE FROM span AS s USING unnest(%(traces)s::text[], %(spans)s::text[]) AS gone (trace_id, span_id)
+    WHERE s.trace_id = gone.trace_id AND s.span_id = gone.span_id
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +42,16 @@ class Keeping:
     sample_percent: int
 
 
-def forget_spans(*, keeping: Keeping, now: datetime, has_time: Callable[[], bool]) -> int:
-    """Forget in the schema that the connection is in; how many spans. Safe to repeat and to cut off."""
+def forget_spans(*, owner: str, keeping: Keeping, now: datetime, has_time: Callable[[], bool]) -> int:
+    """Archive and forget in the schema that the connection is in; how many spans. Safe to repeat and to be killed.
+
+    To be called `alone`. Raises what `write_archive` and `drop_archived` raise.
+    """
     before = now - max(timedelta(days=keeping.days), WHOLE_FOR)
-    forgotten, is_done = _all_of(_FORGET, {"before": before}, has_time)
+    forgotten, is_done = _all_of(owner, _OLD, {"before": before}, has_time)
     if is_done and keeping.sample_percent < 100:
-        thinned, is_done = _all_of(_THIN, _bounds(now) | {"percent": keeping.sample_percent}, has_time)
+        bounds = _bounds(now) | {"percent": keeping.sample_percent}
+        thinned, is_done = _all_of(owner, _PLAIN, bounds, has_time)
         forgotten += thinned
     if is_done:
         with transaction.atomic():
@@ -55,14 +68,45 @@ def _bounds(now: datetime) -> dict[str, Any]:
     return {"since": since, "before": now - WHOLE_FOR}
 
 
-def _all_of(statement: str, parameters: dict[str, Any], has_time: Callable[[], bool]) -> tuple[int, bool]:
-    deleted = 0
+def _all_of(
+    owner: str, statement: str, parameters: Mapping[str, Any], has_time: Callable[[], bool]
+) -> tuple[int, bool]:
+    forgotten = 0
     while True:
+        file = unfinished(ArchiveKind.SPANS) or write_archive(
+            kind=ArchiveKind.SPANS,
+            owner=owner,
+            pages=_pages(statement, parameters),
+            until_at=parameters["before"],
+        )
+        if file is None:
+            return forgotten, True
+        rows, is_done = drop_archived(file, owner=owner, key_of=_key_of, drop=_drop, has_time=has_time)
+        forgotten += rows
+        if not is_done or not has_time():
+            return forgotten, False
+
+
+def _pages(statement: str, parameters: Mapping[str, Any]) -> Iterator[list[str]]:
+    """What is so old does not come any more: a page that was read stays what it was."""
+    at, trace, span, left = _FIRST, "", "", FILE_ROWS
+    while left > 0:
+        page: dict[str, Any] = {"at": at, "trace": trace, "span": span, "page": min(PAGE, left)}
         with connection.cursor() as cursor:
-            cursor.execute(statement, parameters | {"at_most": _IN_A_GO})
-            count = int(cursor.fetchone()[0])
-        deleted += count
-        if count < _IN_A_GO:
-            return deleted, True
-        if not has_time():
-            return deleted, False
+            cursor.execute(statement, {**parameters, **page})
+            rows = cursor.fetchall()
+        if not rows:
+            return
+        yield [text for *_, text in rows]
+        left -= len(rows)
+        at, trace, span, _ = rows[-1]
+
+
+def _key_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["trace_id"], row["span_id"]
+
+
+def _drop(keys: list[tuple[str, str]]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_DROP, {"traces": [trace for trace, _ in keys], "spans": [span for _, span in keys]})
+        return int(cursor.rowcount)

@@ -1,0 +1,216 @@
+"""The worker looks once a day whether rows have grown old, wherever they are, and says what stood in its way."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from budgets.models import Decision, KeepingTerm, LedgerEntry
+from budgets.selectors.keeping import KeepingDays, keeping_days
+from budgets.services.rollups import roll_up
+from budgets.services.sealing import seal_closed
+from budgets.tasks import dispatch_keeping, keep_platform, keep_tenant, sweep_standings
+from kernel.archives import read_lines
+from kernel.ids import PLATFORM_TAG
+from kernel.tenancy import in_public, in_tenant
+from telemetry.models import OutboxEvent, WebhookDelivery, WebhookSubscription
+from telemetry.services.outbox import Event, announce
+from tenants.models import KeepingVisit, Tenant
+from tenants.services import keeping_visits
+from tests.plugins.live_api import database_url
+from tests.support.books import TEST_ACTOR, Books
+from tests.support.owner import as_owner, let_time_pass
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, settings: Any) -> Path:
+    settings.ARCHIVE_DIR = tmp_path
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _no_visits(database: None) -> Iterator[None]:
+    yield
+    with in_public():
+        KeepingVisit.objects.all().delete()
+
+
+@pytest.fixture
+def books(acme: Tenant) -> Books:
+    """A budget, a charge, a refusal, an event and a delivery, all of 200 days ago; since then nothing happened."""
+    books = Books(acme)
+    books.add_budget(allocated=1_000)
+    books.ask("event", amount=1)
+    assert books.ask("reserve", amount=10**9).status == "BUDGET_EXCEEDED"
+    now = datetime.now(UTC)
+    with in_tenant(acme.tag):
+        announce(Event(event_type="budget.created", content={}), actor=TEST_ACTOR, at=now)
+        OutboxEvent.objects.update(delivered_at=now)
+        subscription = WebhookSubscription.objects.create(
+            url="https://example.com", event_types=["budget.created"], secret="", created_at=now, updated_at=now,
+            listens_since=now,
+        )  # fmt: skip
+        WebhookDelivery.objects.create(
+            subscription=subscription,
+            event_id=OutboxEvent.objects.latest("seq").pk,
+            event_type="budget.created",
+            created_at=now,
+            next_attempt_at=now,
+        )
+    let_time_pass(acme.tag, 200 * DAY)
+    roll_up(tag=acme.tag, has_time=lambda: True)
+    seal_closed(tag=acme.tag, has_time=lambda: True)
+    return books
+
+
+def left(books: Books) -> dict[str, int]:
+    with in_tenant(books.tenant.tag):
+        tables = {"entries": LedgerEntry, "decisions": Decision, "events": OutboxEvent, "deliveries": WebhookDelivery}
+        return {name: table.objects.count() for name, table in tables.items()}
+
+
+def visit_of(tag: str) -> KeepingVisit:
+    with in_public():
+        return KeepingVisit.objects.get(tag=tag)
+
+
+class TestVisit:
+    def test_drops_of_an_idle_tenant_what_it_keeps_no_longer(self, books: Books, folder: Path) -> None:
+        before = left(books)
+        assert (before["entries"], before["decisions"], before["deliveries"]) == (2, 1, 1)
+        keeping_visits.enrol()
+
+        keep_tenant(tag=books.tenant.tag)
+
+        # The ledger stays for ever where nobody says anything else.
+        assert left(books) == {"entries": 2, "decisions": 0, "events": 0, "deliveries": 0}
+        names = sorted(path.name for path in (folder / books.tenant.tag).iterdir())
+        assert names == ["decisions-000001.jsonl.gz", "events-000001.jsonl.gz"]
+        note = visit_of(books.tenant.tag)
+        assert (note.trouble, note.dropped) == ("", before["events"] + 2)
+        assert note.due_at is not None
+        assert note.due_at > datetime.now(UTC) + timedelta(hours=23)
+
+    def test_drops_the_ledger_too_where_the_tenant_says_so(self, books: Books) -> None:
+        with in_tenant(books.tenant.tag):
+            KeepingTerm.objects.create(kind="ledger", days=100, changed_at=datetime.now(UTC))
+
+        keep_tenant(tag=books.tenant.tag)
+
+        assert left(books)["entries"] == 0
+
+    def test_leaves_events_that_nobody_was_told_of_and_what_is_behind_them(self, books: Books) -> None:
+        before = left(books)
+        as_owner(books.tenant.tag, "UPDATE outbox_event SET delivered_at = NULL WHERE event_type = 'budget.created'")
+
+        keep_tenant(tag=books.tenant.tag)
+
+        assert 0 < left(books)["events"] < before["events"] or before["events"] == 1
+
+    def test_drops_nothing_where_it_cannot_write_and_says_so(
+        self, books: Books, folder: Path, settings: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (folder / "full").touch()
+        settings.ARCHIVE_DIR = folder / "full"
+        keeping_visits.enrol()
+        before = left(books)
+
+        keep_tenant(tag=books.tenant.tag)
+
+        assert left(books) | {"deliveries": 1} == before
+        note = visit_of(books.tenant.tag)
+        assert "decisions: [Errno 20] Not a directory" in note.trouble
+        assert note.due_at is not None
+        assert note.due_at < datetime.now(UTC) + timedelta(hours=2)
+        assert "were not dropped" in caplog.text
+
+    def test_drops_nothing_where_no_folder_is_named(self, books: Books, settings: Any) -> None:
+        settings.ARCHIVE_DIR = ""
+        keeping_visits.enrol()
+
+        keep_tenant(tag=books.tenant.tag)
+
+        assert left(books)["decisions"] == 1
+        assert "ARCHIVE_DIR is not set" in visit_of(books.tenant.tag).trouble
+
+    def test_leaves_the_work_to_the_one_that_is_at_it(self, books: Books) -> None:
+        before = left(books)
+        with psycopg.connect(database_url("owner")) as stranger:
+            stranger.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [0x61726368, books.tenant.tag])
+            keep_tenant(tag=books.tenant.tag)
+
+        assert left(books) == before
+
+    def test_of_the_platform_drops_its_events(self, database: None, folder: Path) -> None:
+        with in_public():
+            known = OutboxEvent.objects.count()
+            old = datetime.now(UTC) - 100 * DAY
+            announce(Event(event_type="budget.created", content={}), actor=TEST_ACTOR, at=old)
+            first = OutboxEvent.objects.filter(delivered_at=None).update(delivered_at=old)
+        assert first > 0
+
+        keep_platform()
+
+        with in_public():
+            gone = known + 1 - OutboxEvent.objects.count()
+        lines = [line for path in (folder / PLATFORM_TAG).glob("*") for line in read_lines(path)]
+        assert len(lines) == gone > 0
+
+
+class TestDispatch:
+    def test_asks_every_tenant_once_a_day_and_the_platform(
+        self, acme: Tenant, initech: Tenant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[str] = []
+        monkeypatch.setattr("budgets.tasks.keep_tenant.apply_async", lambda kwargs, **_: asked.append(kwargs["tag"]))
+        monkeypatch.setattr("budgets.tasks.keep_platform.apply_async", lambda **_: asked.append("platform"))
+
+        dispatch_keeping()
+        dispatch_keeping()
+
+        assert sorted(asked) == sorted([acme.tag, initech.tag, "platform"])
+        keeping_visits.note_visit(tag=acme.tag, dropped=1, trouble="", is_done=False)
+        keeping_visits.note_visit(tag=initech.tag, dropped=0, trouble="", is_done=True)
+        asked.clear()
+        dispatch_keeping()
+        # Of whom there is more comes again at once.
+        assert asked == [acme.tag]
+
+    def test_forgets_who_is_gone(self, acme: Tenant) -> None:
+        keeping_visits.enrol()
+        with in_public():
+            KeepingVisit.objects.create(tag="a" * 20)
+
+        sweep_standings()
+
+        with in_public():
+            assert not KeepingVisit.objects.filter(tag="a" * 20).exists()
+            assert KeepingVisit.objects.filter(tag=acme.tag).exists()
+
+
+class TestTerms:
+    INSTALLATION = KeepingDays(decisions=180, events=90, ledger=None)
+
+    def test_are_the_tenants_then_the_plans_then_the_installations(self, acme: Tenant) -> None:
+        with in_tenant(acme.tag):
+            assert keeping_days(self.INSTALLATION, plan={}) == self.INSTALLATION
+            found = keeping_days(self.INSTALLATION, plan={"ledger": 400, "events": None})
+            assert found == KeepingDays(decisions=180, events=None, ledger=400)
+            KeepingTerm.objects.create(kind="ledger", days=None, changed_at=datetime.now(UTC))
+            assert keeping_days(self.INSTALLATION, plan={"ledger": 400}).ledger is None
+
+    def test_do_not_go_below_what_the_database_drops(self, books: Books) -> None:
+        with in_tenant(books.tenant.tag):
+            KeepingTerm.objects.create(kind="ledger", days=1, changed_at=datetime.now(UTC))
+        books.ask("event", amount=1)
+        roll_up(tag=books.tenant.tag, has_time=lambda: True)
+        seal_closed(tag=books.tenant.tag, has_time=lambda: True, segment=1)
+
+        keep_tenant(tag=books.tenant.tag)
+
+        assert left(books)["entries"] == 1
