@@ -139,6 +139,7 @@ class TestDatabase:
             acme.tag,
             "CREATE FUNCTION mighty() RETURNS int LANGUAGE sql SECURITY DEFINER"
             f" SET search_path = {acme.schema_name}, pg_temp AS 'SELECT 1'",
+            "REVOKE ALL ON FUNCTION mighty FROM PUBLIC",
         )
 
         assert database(two)["functions name no schema"].verdict == Verdict.ISOLATED
