@@ -70,7 +70,12 @@ def books(acme: Tenant) -> Books:
 
 def left(books: Books) -> dict[str, int]:
     with in_tenant(books.tenant.tag):
-        tables = {"entries": LedgerEntry, "decisions": Decision, "events": OutboxEvent, "deliveries": WebhookDelivery}
+        tables: dict[str, Any] = {
+            "entries": LedgerEntry,
+            "decisions": Decision,
+            "events": OutboxEvent,
+            "deliveries": WebhookDelivery,
+        }
         return {name: table.objects.count() for name, table in tables.items()}
 
 

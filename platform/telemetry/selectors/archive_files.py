@@ -2,7 +2,7 @@
 
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -82,5 +82,5 @@ def said_of(file: Archive, owner: str) -> bytes:
     return json.dumps(said, separators=(",", ":"), sort_keys=True).encode()
 
 
-def _first(rows: Sequence[ArchiveFile]) -> Archive | None:
+def _first(rows: Iterable[ArchiveFile]) -> Archive | None:
     return next((archive_of(row) for row in rows), None)
