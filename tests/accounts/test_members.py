@@ -20,13 +20,12 @@ from tests.support.console import PASSWORD
 
 pytestmark = pytest.mark.usefixtures("quick_passwords", "nobody_left")
 
-NOW = datetime.now(UTC)
 OLIVE = Actor(name="olive@example.test", actor_type="admin_on_behalf_of", reason="asked for")
 
 
 def add(tenant: Tenant, name: str, role: MemberRole) -> str:
     email = f"{name}@example.test"
-    add_member(tag=tenant.tag, email=email, role=role, password=PASSWORD, actor=OLIVE, now=NOW)
+    add_member(tag=tenant.tag, email=email, role=role, password=PASSWORD, actor=OLIVE, now=datetime.now(UTC))
     return email
 
 
@@ -35,7 +34,7 @@ def roles(tenant: Tenant) -> dict[str, str]:
 
 
 def change(tenant: Tenant, email: str, role: MemberRole, *, seen: MemberRole) -> None:
-    change_role(tag=tenant.tag, email=email, role=role, seen=seen, actor=OLIVE, now=NOW)
+    change_role(tag=tenant.tag, email=email, role=role, seen=seen, actor=OLIVE, now=datetime.now(UTC))
 
 
 class TestRole:
@@ -79,7 +78,7 @@ class TestRole:
         User.objects.filter(email=gone).update(is_active=False)
 
         with pytest.raises(LastOwner):
-            remove(tag=acme.tag, email=ada, actor=OLIVE, now=NOW)
+            remove(tag=acme.tag, email=ada, actor=OLIVE, now=datetime.now(UTC))
 
     def test_is_none_in_another_tenant(self, acme: Tenant, initech: Tenant) -> None:
         ada = add(acme, "ada", MemberRole.OWNER)
@@ -93,18 +92,18 @@ class TestRemove:
         add(acme, "ada", MemberRole.OWNER)
         ben = add(acme, "ben", MemberRole.VIEWER)
 
-        remove(tag=acme.tag, email=ben, actor=OLIVE, now=NOW)
+        remove(tag=acme.tag, email=ben, actor=OLIVE, now=datetime.now(UTC))
 
         assert roles(acme) == {"ada": "owner"}
         assert User.objects.filter(email=ben, is_active=True).exists()
         with pytest.raises(NoSuchMember):
-            remove(tag=acme.tag, email=ben, actor=OLIVE, now=NOW)
+            remove(tag=acme.tag, email=ben, actor=OLIVE, now=datetime.now(UTC))
 
     def test_of_oneself_is_leaving(self, acme: Tenant) -> None:
         add(acme, "ada", MemberRole.OWNER)
         ben = add(acme, "ben", MemberRole.VIEWER)
 
-        remove(tag=acme.tag, email=ben, actor=Actor(name=ben, actor_type="admin"), now=NOW)
+        remove(tag=acme.tag, email=ben, actor=Actor(name=ben, actor_type="admin"), now=datetime.now(UTC))
 
         with in_tenant(acme.tag):
             assert AuditEntry.objects.filter(action="member.left", actor=ben).exists()
@@ -113,7 +112,7 @@ class TestRemove:
         ada = add(acme, "ada", MemberRole.OWNER)
 
         with pytest.raises(LastOwner):
-            remove(tag=acme.tag, email=ada, actor=OLIVE, now=NOW)
+            remove(tag=acme.tag, email=ada, actor=OLIVE, now=datetime.now(UTC))
 
         assert Membership.objects.filter(tenant_tag=acme.tag).count() == 1
 
@@ -121,8 +120,8 @@ class TestRemove:
         ada, eve = add(acme, "ada", MemberRole.OWNER), add(acme, "eve", MemberRole.OWNER)
 
         outcomes = at_once(
-            lambda: remove(tag=acme.tag, email=ada, actor=OLIVE, now=NOW),
-            lambda: remove(tag=acme.tag, email=eve, actor=OLIVE, now=NOW),
+            lambda: remove(tag=acme.tag, email=ada, actor=OLIVE, now=datetime.now(UTC)),
+            lambda: remove(tag=acme.tag, email=eve, actor=OLIVE, now=datetime.now(UTC)),
         )
 
         assert sorted(outcomes) == ["LastOwner", "done"]
@@ -132,15 +131,19 @@ class TestRemove:
 class TestOperators:
     def test_last_owner_stays(self, database: None) -> None:
         User.objects.filter(operator_role=OperatorRole.OWNER).update(is_active=False)
-        ada = create_operator(email="ada@example.test", role=OperatorRole.OWNER, password=PASSWORD, now=NOW).email
+        ada = create_operator(
+            email="ada@example.test", role=OperatorRole.OWNER, password=PASSWORD, now=datetime.now(UTC)
+        ).email
 
         with pytest.raises(LastOwner):
-            deactivate_operator(email=ada, actor=OLIVE, now=NOW)
+            deactivate_operator(email=ada, actor=OLIVE, now=datetime.now(UTC))
         with pytest.raises(LastOwner):
-            change_operator_role(email=ada, role=OperatorRole.VIEWER, seen=OperatorRole.OWNER, actor=OLIVE, now=NOW)
+            change_operator_role(
+                email=ada, role=OperatorRole.VIEWER, seen=OperatorRole.OWNER, actor=OLIVE, now=datetime.now(UTC)
+            )
 
-        create_operator(email="eve@example.test", role=OperatorRole.OWNER, password=PASSWORD, now=NOW)
-        deactivate_operator(email=ada, actor=OLIVE, now=NOW)
+        create_operator(email="eve@example.test", role=OperatorRole.OWNER, password=PASSWORD, now=datetime.now(UTC))
+        deactivate_operator(email=ada, actor=OLIVE, now=datetime.now(UTC))
         lines = {one.email: one.is_active for one in operators()}
         assert (lines[ada], lines["eve@example.test"]) == (False, True)
         assert AuditEntry.objects.filter(action="operator.deactivated", target=ada).exists()
@@ -149,7 +152,7 @@ class TestOperators:
         ben = add(acme, "ben", MemberRole.OWNER)
 
         with pytest.raises(NoSuchMember):
-            deactivate_operator(email=ben, actor=OLIVE, now=NOW)
+            deactivate_operator(email=ben, actor=OLIVE, now=datetime.now(UTC))
 
 
 def at_once(*acts: Callable[[], None]) -> list[str]:

@@ -14,9 +14,6 @@ from tenants.models import Tenant, TenantStanding, TenantStatus
 from tests.support.books import Books
 from tests.support.console import CENT, DOLLAR, day_bounds, noted
 
-#: A quarter of an hour has 15 minutes: notes are patched to what a test needs.
-NOW = datetime.now(UTC)
-
 
 def text_of(client: Client, address: str = "/ops/") -> str:
     answer = client.get(address)

@@ -15,8 +15,9 @@ from routing.services.price_import import import_prices
 from tests.support.console import person, signed_in
 from tests.support.prices import OLIVE, USD, last_entry, listed, put_in_force, source, terms
 
-NOW = datetime.now(UTC)
-YEAR_AGO = NOW - timedelta(days=365)
+
+def ago(days: float) -> datetime:
+    return datetime.now(UTC) - timedelta(days=days)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +43,7 @@ def csv_of(client: Client, address: str) -> str:
 
 
 def propose(*names: str, provider: str = "openai") -> None:
-    import_prices(source(*(listed(name, provider=provider) for name in names)), actor=OLIVE, now=NOW)
+    import_prices(source(*(listed(name, provider=provider) for name in names)), actor=OLIVE, now=datetime.now(UTC))
 
 
 def seen_of(page: str) -> str:
@@ -56,11 +57,12 @@ class TestBook:
         assert "manage.py import_prices" in text(browser, "/ops/prices/")
 
     def test_filters_by_model_provider_and_day(self, browser: Client) -> None:
+        yesterday = ago(1)
         put_in_force(
-            listed("gpt-x", effective_until=NOW - timedelta(days=1), terms=terms(input=3 * USD)),
-            listed("gpt-x", effective_from=NOW - timedelta(days=1), terms=terms(input=2 * USD)),
+            listed("gpt-x", effective_until=yesterday, terms=terms(input=3 * USD)),
+            listed("gpt-x", effective_from=yesterday, terms=terms(input=2 * USD)),
             listed("claude-y", provider="anthropic"),
-            now=YEAR_AGO,
+            now=ago(365),
         )
 
         assert "claude-y" in text(browser, "/ops/prices/?provider=anthropic")
@@ -68,11 +70,11 @@ class TestBook:
         assert "claude-y" not in page
         assert "$2.00" in page
         assert "$3.00" not in page
-        assert "$3.00" in text(browser, f"/ops/prices/?on={NOW - timedelta(days=9):%Y-%m-%d}")
+        assert "$3.00" in text(browser, f"/ops/prices/?on={ago(9):%Y-%m-%d}")
         assert "No price matches" in text(browser, "/ops/prices/?q=none&layer=LIST&on=x")
 
     def test_pages_in_a_stable_order_and_exports_all_of_it(self, browser: Client) -> None:
-        put_in_force(*(listed(f"m-{number:03}") for number in range(60)), now=YEAR_AGO)
+        put_in_force(*(listed(f"m-{number:03}") for number in range(60)), now=ago(365))
 
         first = text(browser, "/ops/prices/?provider=openai")
         following = re.search(r'href="(\?[^"]*after=[^"]*)"', first)
@@ -83,7 +85,7 @@ class TestBook:
         assert csv_of(browser, "/ops/prices/?provider=openai&format=csv").count("\r\nopenai,m-0") == 60
 
     def test_shows_a_model_s_history(self, browser: Client) -> None:
-        put_in_force(listed("deep/r1"), now=YEAR_AGO)
+        put_in_force(listed("deep/r1"), now=ago(365))
 
         page = text(browser, "/ops/prices/history/?provider=openai&model=deep%2Fr1")
 
@@ -96,7 +98,7 @@ class TestDeciding:
     ALL = "/ops/prices/decision/?decision=approve&provider=openai"
 
     def test_shows_what_each_would_change(self, browser: Client) -> None:
-        put_in_force(listed("gpt-x", terms=terms(input=10 * USD)), now=YEAR_AGO)
+        put_in_force(listed("gpt-x", terms=terms(input=10 * USD)), now=ago(365))
         propose("gpt-x", "gpt-new")
 
         page = text(browser, "/ops/prices/proposals/")

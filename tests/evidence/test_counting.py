@@ -22,7 +22,6 @@ from tests.support.owner import delete_shared
 from tests.support.prices import listed, put_in_force
 from tests.support.spans import request_of, span
 
-NOW = datetime.now(UTC)
 #: In USD_MICROCENTS: $1 and $4 for 1,000,000 tokens in and out.
 COST = 100 * 100 + 10 * 400
 CALL: dict[str, Any] = {"gen_ai__provider__name": "openai", "gen_ai__request__model": "seen-x"}
@@ -31,7 +30,7 @@ USED: dict[str, Any] = {"gen_ai__usage__input_tokens": 100, "gen_ai__usage__outp
 
 @pytest.fixture
 def prices(database: None) -> Iterator[None]:
-    put_in_force(listed("seen-x"), now=NOW)
+    put_in_force(listed("seen-x"), now=datetime.now(UTC))
     yield
     delete_shared(PriceVersion.objects.filter(model="seen-x"))
 
@@ -42,9 +41,9 @@ def tenant(acme: Tenant, prices: None) -> Iterator[Tenant]:
     delete_shared(EvidenceStanding.objects.filter(tag=acme.tag))
 
 
-def keep(tenant: Tenant, *spans: Any, scope: str = "a", at: datetime = NOW) -> None:
+def keep(tenant: Tenant, *spans: Any, scope: str = "a", at: datetime | None = None) -> None:
     sent = read_protobuf(request_of(*spans, scope=scope).SerializeToString())
-    keep_evidence(sent, owner=Owner(tag=tenant.tag, slug=tenant.slug), actor=TEST_ACTOR, now=at)
+    keep_evidence(sent, owner=Owner(tag=tenant.tag, slug=tenant.slug), actor=TEST_ACTOR, now=at or datetime.now(UTC))
 
 
 def count(tenant: Tenant, *, at: datetime | None = None) -> bool:
@@ -59,7 +58,7 @@ def counted(tenant: Tenant) -> dict[str, bool | None]:
 
 def cost(tenant: Tenant) -> int:
     with in_tenant(tenant.tag):
-        return sum(line.cost for line in sums_since(NOW - timedelta(days=1), limit=50))
+        return sum(line.cost for line in sums_since(datetime.now(UTC) - timedelta(days=1), limit=50))
 
 
 class TestOneCall:
@@ -156,7 +155,7 @@ class TestSums:
             assert count(tenant)
 
         with in_tenant(tenant.tag):
-            (line,) = sums_since(NOW - timedelta(days=1), limit=50)
+            (line,) = sums_since(datetime.now(UTC) - timedelta(days=1), limit=50)
         assert (line.kind, line.provider, line.subject) == ("inference", "openai", "seen-x")
         assert (line.spans, line.errors, line.error_ppm, line.cost) == (21, 1, 47_619, 20 * COST)
         # Within the width of a place above the true ones: 1.0 s, 1.9 s and 2.0 s.
@@ -175,11 +174,12 @@ class TestSums:
         assert row.cost > 0
 
     def test_wait_until_a_call_has_settled(self, tenant: Tenant) -> None:
-        keep(tenant, span("fresh"), at=NOW)
+        now = datetime.now(UTC)
+        keep(tenant, span("fresh"), at=now)
 
-        assert count(tenant, at=NOW + SETTLES_AFTER - timedelta(seconds=1))
+        assert count(tenant, at=now + SETTLES_AFTER - timedelta(seconds=1))
         assert counted(tenant) == {"fresh": None}
-        assert count(tenant, at=NOW + SETTLES_AFTER + timedelta(seconds=1))
+        assert count(tenant, at=now + SETTLES_AFTER + timedelta(seconds=1))
         assert counted(tenant) == {"fresh": True}
 
 

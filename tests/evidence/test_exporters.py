@@ -26,14 +26,13 @@ from tests.support.model_server import MODEL, SECRET_WORDS, USAGE, model_server
 from tests.support.owner import delete_shared
 from tests.support.prices import listed, put_in_force
 
-NOW = datetime.now(UTC)
 #: In USD_MICROCENTS, at $1 and $4 for 1,000,000 tokens.
 COST = USAGE["prompt_tokens"] * 100 + USAGE["completion_tokens"] * 400
 
 
 @pytest.fixture
 def books(acme: Tenant) -> Iterator[Books]:
-    put_in_force(listed(MODEL), now=NOW)
+    put_in_force(listed(MODEL), now=datetime.now(UTC))
     yield Books(acme)
     delete_shared(PriceVersion.objects.filter(model=MODEL), EvidenceStanding.objects.filter(tag=acme.tag))
 
@@ -80,7 +79,7 @@ def calls_counted(tenant: Tenant) -> tuple[SumLine, list[Span]]:
     now = datetime.now(UTC) + timedelta(minutes=1)
     visit_evidence(tag=tenant.tag, ends_at=now, now=now, has_time=lambda: True)
     with in_tenant(tenant.tag):
-        (line,) = [each for each in sums_since(NOW - timedelta(hours=1), limit=50) if each.kind == "inference"]
+        (line,) = [each for each in sums_since(now - timedelta(hours=1), limit=50) if each.kind == "inference"]
         return line, list(Span.objects.order_by("started_at"))
 
 

@@ -24,7 +24,6 @@ from tests.support.books import TEST_ACTOR
 from tests.support.owner import delete_shared
 from tests.support.spans import request_of, span
 
-NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 
 
@@ -42,9 +41,9 @@ def tenant(acme: Tenant) -> Iterator[Tenant]:
 
 def keep(tenant: Tenant, *spans: Any, counts: bool = True) -> None:
     sent = read_protobuf(request_of(*spans).SerializeToString())
-    keep_evidence(sent, owner=Owner(tag=tenant.tag, slug=tenant.slug), actor=TEST_ACTOR, now=NOW)
+    keep_evidence(sent, owner=Owner(tag=tenant.tag, slug=tenant.slug), actor=TEST_ACTOR, now=datetime.now(UTC))
     if counts:
-        soon = NOW + HOUR
+        soon = datetime.now(UTC) + HOUR
         visit_evidence(tag=tenant.tag, ends_at=soon, now=soon, has_time=lambda: True)
 
 
@@ -65,8 +64,8 @@ class TestOldSpans:
     def test_go_after_their_days_and_not_before(self, tenant: Tenant) -> None:
         keep(tenant, span("one"))
 
-        assert sweep(tenant, at=NOW + timedelta(days=30) - HOUR) == ["one"]
-        assert sweep(tenant, at=NOW + timedelta(days=30) + HOUR) == []
+        assert sweep(tenant, at=datetime.now(UTC) + timedelta(days=30) - HOUR) == ["one"]
+        assert sweep(tenant, at=datetime.now(UTC) + timedelta(days=30) + HOUR) == []
 
     def test_are_in_a_file_before_they_go(self, tenant: Tenant, folder: Path) -> None:
         keep(tenant, span("one"), span("two"))
@@ -102,20 +101,20 @@ class TestOldSpans:
 
     def test_stay_in_the_sums(self, tenant: Tenant) -> None:
         keep(tenant, span("one", tool__name="refund"))
-        sweep(tenant, at=NOW + timedelta(days=31))
+        sweep(tenant, at=datetime.now(UTC) + timedelta(days=31))
 
         with in_tenant(tenant.tag):
-            assert [line.spans for line in sums_since(NOW - HOUR, limit=5)] == [1]
+            assert [line.spans for line in sums_since(datetime.now(UTC) - HOUR, limit=5)] == [1]
 
     def test_are_kept_until_they_are_counted(self, tenant: Tenant) -> None:
         keep(tenant, span("one"), counts=False)
 
-        assert sweep(tenant, at=NOW + timedelta(days=31)) == ["one"]
+        assert sweep(tenant, at=datetime.now(UTC) + timedelta(days=31)) == ["one"]
 
     def test_are_kept_for_four_days_whatever_is_set(self, tenant: Tenant) -> None:
         keep(tenant, span("one"))
 
-        assert sweep(tenant, at=NOW + WHOLE_FOR - HOUR, days=0) == ["one"]
+        assert sweep(tenant, at=datetime.now(UTC) + WHOLE_FOR - HOUR, days=0) == ["one"]
 
 
 def _killed(*_: object) -> int:
@@ -129,28 +128,28 @@ class TestSample:
         other = span("out", trace_id=bytes(range(1, 13)) + (99).to_bytes(4))
         keep(tenant, other)
 
-        assert sweep(tenant, at=NOW + WHOLE_FOR + HOUR, percent=percent) == left
+        assert sweep(tenant, at=datetime.now(UTC) + WHOLE_FOR + HOUR, percent=percent) == left
 
     def test_never_drops_a_failure_or_a_leak_or_what_is_in_its_trace(self, tenant: Tenant) -> None:
         failed, leak = span("failed", is_error=True), span("leak", prompt_source_tenant="initech")
         keep(tenant, failed, span("beside it", trace_id=failed.trace_id), leak, span("around", trace_id=leak.trace_id))
         keep(tenant, plain("plain"))
 
-        left = sweep(tenant, at=NOW + WHOLE_FOR + HOUR, percent=0)
+        left = sweep(tenant, at=datetime.now(UTC) + WHOLE_FOR + HOUR, percent=0)
 
         assert left == ["around", "beside it", "failed", "leak"]
 
     def test_is_taken_only_of_what_is_old_enough(self, tenant: Tenant) -> None:
         keep(tenant, plain("plain"))
 
-        assert sweep(tenant, at=NOW + WHOLE_FOR - HOUR, percent=0) == ["plain"]
-        assert sweep(tenant, at=NOW + WHOLE_FOR + HOUR, percent=0) == []
+        assert sweep(tenant, at=datetime.now(UTC) + WHOLE_FOR - HOUR, percent=0) == ["plain"]
+        assert sweep(tenant, at=datetime.now(UTC) + WHOLE_FOR + HOUR, percent=0) == []
 
 
 def test_a_lost_note_is_found_by_the_sweep(tenant: Tenant) -> None:
     keep(tenant, span(), counts=False)
     EvidenceStanding.objects.filter(tag=tenant.tag).update(due_at=None)
 
-    sweep(tenant, at=NOW)
+    sweep(tenant, at=datetime.now(UTC))
 
     assert EvidenceStanding.objects.get(tag=tenant.tag).due_at is not None

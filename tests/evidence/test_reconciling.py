@@ -13,8 +13,6 @@ from telemetry.evidence.models import Span
 from tenants.models import Tenant
 from tests.support.books import TEST_ACTOR, Books
 
-NOW = datetime.now(UTC)
-
 
 @pytest.fixture
 def books(acme: Tenant) -> Books:
@@ -32,8 +30,8 @@ def saw(books: Books, span_id: str, response_id: str, *, is_counted: bool = True
             | {
                 "trace_id": "a" * 32,
                 "span_id": span_id,
-                "received_at": NOW,
-                "started_at": NOW - timedelta(minutes=1),
+                "received_at": datetime.now(UTC),
+                "started_at": datetime.now(UTC) - timedelta(minutes=1),
                 "duration_us": 5,
                 "kind": SpanKind.INFERENCE,
                 "is_error": False,
@@ -62,11 +60,10 @@ def test_each_answer_that_was_seen_is_held_against_the_ledger_once(books: Books)
     saw(books, "1" * 16, "resp_1")
     saw(books, "2" * 16, "resp_1", is_counted=False)
     saw(books, "3" * 16, "resp_2")
+    now, hour = datetime.now(UTC), timedelta(hours=1)
 
-    wanted = Wanted(
-        source=Source.SPANS, since=NOW - timedelta(hours=1), until=NOW + timedelta(hours=1), zone=ZoneInfo("UTC")
-    )
-    done = reconcile(tag=books.tenant.tag, wanted=wanted, actor=TEST_ACTOR, now=NOW)
+    wanted = Wanted(source=Source.SPANS, since=now - hour, until=now + hour, zone=ZoneInfo("UTC"))
+    done = reconcile(tag=books.tenant.tag, wanted=wanted, actor=TEST_ACTOR, now=now)
 
     assert done.found.matched == 1
     assert [(each.finding, each.reference) for each in done.found.differences] == [(Finding.MISSING, "resp_2")]

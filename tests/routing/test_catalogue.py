@@ -20,8 +20,6 @@ from tenants.selectors.plans import latest_plans
 from tests.support.books import TEST_ACTOR
 from tests.support.plans import a_plan, money, tenant_on
 
-NOW = datetime.now(UTC)
-
 
 def plan(code: str) -> CataloguePlan:
     return next(plan for plan in CATALOGUE if plan.code == code)
@@ -30,10 +28,10 @@ def plan(code: str) -> CataloguePlan:
 class TestCatalogue:
     @pytest.mark.usefixtures("empty_book")
     def test_every_plan_routes_to_models_with_a_price(self) -> None:
-        approved = ensure_catalogue_prices(actor=TEST_ACTOR, now=NOW)
+        approved = ensure_catalogue_prices(actor=TEST_ACTOR, now=datetime.now(UTC))
 
         assert approved >= len(catalogue_models()) == 6
-        book = price_book(at=NOW)
+        book = price_book(at=datetime.now(UTC))
         for one in CATALOGUE:
             defaults = read_new_plan(one.defaults)
             rules = effective_rules(plan=PlanSource(code=one.code, version=1, defaults=defaults), policies={})
@@ -43,9 +41,9 @@ class TestCatalogue:
 
     @pytest.mark.usefixtures("empty_book")
     def test_prices_that_nobody_asked_for_wait_for_a_person(self) -> None:
-        ensure_catalogue_prices(actor=TEST_ACTOR, now=NOW)
+        ensure_catalogue_prices(actor=TEST_ACTOR, now=datetime.now(UTC))
 
-        assert ensure_catalogue_prices(actor=TEST_ACTOR, now=NOW) == 0
+        assert ensure_catalogue_prices(actor=TEST_ACTOR, now=datetime.now(UTC)) == 0
         with in_public():
             assert PriceVersion.objects.filter(status=PriceStatus.PROPOSED).count() > 1_000
             assert PriceVersion.objects.filter(status=PriceStatus.APPROVED).count() < 20

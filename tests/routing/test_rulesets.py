@@ -232,14 +232,13 @@ class TestCompile:
         assert compile_ruleset(sources(router_switch={"is_on": False, "tier": "small"})) == {}
 
 
-NOW = datetime.now(UTC)
 MINI = listed("mini", terms=terms(input=15, output=60))
 BIG = listed("big", terms=terms(input=250, output=1_000))
 
 
 @pytest.fixture
 def prices(empty_book: None) -> None:
-    put_in_force(MINI, BIG, now=NOW)
+    put_in_force(MINI, BIG, now=datetime.now(UTC))
 
 
 @pytest.fixture
@@ -326,7 +325,8 @@ class TestPublish:
         assert in_force(umbrella)["models"]["openai:mini"]["price"]["input"] == 16
 
     def test_a_contract_and_a_multiplier_are_in_the_rules_of_their_tenant(self, umbrella: Tenant) -> None:
-        set_multiplier(tag=umbrella.tag, ppm=2_000_000, effective_from=NOW, actor=OLIVE, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        set_multiplier(tag=umbrella.tag, ppm=2_000_000, effective_from=now, actor=OLIVE, now=now)
         assert in_force(umbrella)["models"]["openai:mini"]["price"]["input"] == 30
 
         contract = NewPrice(
