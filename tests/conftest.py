@@ -1,26 +1,24 @@
 """What every test may ask for: a database of its own run, and the cast.
 
-The cast: tenants `acme` (enterprise) and `initech` (trial), each made anew for the test that asks, and gone after it.
+The cast: tenants `acme` (enterprise) and `initech` (trial), each new to the test that asks, and gone after it.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 
-from budgets.services.lifecycle import create_tenant
 from kernel.lanes import shared_lanes
 from tenants.models import Tenant
 from tenants.services.provisioning import NewTenant
 from tests.plugins.database import database, django_db_setup
 from tests.plugins.live_api import api_url, live_api
-from tests.support.tenants import drop_tenant
+from tests.support.tenants import drop_tenant, make_tenant
 
 __all__ = ["api_url", "database", "django_db_setup", "live_api"]
 
 
 def _tenant(slug: str, name: str, time_zone: str) -> Iterator[Tenant]:
-    tenant = create_tenant(NewTenant(slug=slug, name=name, time_zone=time_zone), now=datetime.now(UTC))
+    tenant = make_tenant(NewTenant(slug=slug, name=name, time_zone=time_zone))
     yield tenant
     shared_lanes().close()
     drop_tenant(tenant)

@@ -107,12 +107,6 @@ class TestRuntimeRole:
 
         assert set(verbs) == READ
 
-    def test_sees_the_durable_settings(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('fsync'), current_setting('synchronous_commit')")
-
-            assert cursor.fetchone() == ("on", "on")
-
 
 class TestOwnerAlias:
     def test_logs_in_as_the_owner_of_the_schemas(self) -> None:

@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from budgets.services.lifecycle import create_tenant
 from kernel.lanes import shared_lanes
 from tenants.models import Plan, Tenant
 from tenants.services.plans import publish_plan
 from tenants.services.provisioning import NewTenant
 from tests.support.books import TEST_ACTOR
-from tests.support.tenants import drop_tenant
+from tests.support.tenants import drop_tenant, make_tenant
 
 USD = 10**8
 
@@ -37,7 +36,7 @@ def money(allocated: int, **fields: Any) -> dict[str, Any]:
 def tenant_on(plan: Plan | None, *, slug: str = "umbrella", time_zone: str = "UTC") -> Iterator[Tenant]:
     """A new tenant that is gone after the block."""
     new = NewTenant(slug=slug, name="Umbrella", time_zone=time_zone, plan=plan)
-    tenant = create_tenant(new, now=datetime.now(UTC), actor=TEST_ACTOR)
+    tenant = make_tenant(new, actor=TEST_ACTOR)
     try:
         yield tenant
     finally:

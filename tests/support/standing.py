@@ -2,19 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
-from budgets.services.lifecycle import create_tenant
 from kernel.lanes import shared_lanes
 from tenants.models import Tenant
 from tenants.services.provisioning import NewTenant
-from tests.support.tenants import drop_tenant
+from tests.support.tenants import drop_tenant, make_tenant
 
 
 @contextmanager
 def standing_tenant(slug: str) -> Iterator[Tenant]:
     """The tenant `slug` for as long as the block lasts; the caller has the run's database open."""
-    tenant = create_tenant(NewTenant(slug=slug, name=slug.title()), now=datetime.now(UTC))
+    tenant = make_tenant(NewTenant(slug=slug, name=slug.title()))
     try:
         yield tenant
     finally:

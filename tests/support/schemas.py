@@ -1,0 +1,159 @@
+"""Schemas that serve one test's tenant after another.
+
+PostgreSQL takes longer to make and to drop a schema than most tests run. So one in which a test changed rows alone is
+emptied afterwards and becomes the next tenant's, under that tenant's name: a tenant is new to the program, its schema
+is as the template makes it, and nothing that is known by tag or name leads to the one before. A schema of another shape
+than it had, by as little as a grant, is dropped.
+"""
+
+import os
+from dataclasses import dataclass, field
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from tests.plugins.live_api import database_url
+
+#: What a tenant's role is called, where it has one: by its schema.
+ROLE: Final = "watermaster_{}"
+
+# Every object by its oid, with what can be changed about it. A definition that is written anew has another xmin. So has
+# a table in pg_class that is emptied; of that the columns are read. The template's own rows belong to the shape.
+_SHAPE: Final = """
+SELECT md5(string_agg(part, ';' ORDER BY part)) FROM (
+    SELECT concat_ws(',', 'class', oid, relname, relkind, relowner, relnatts, relchecks, relhasrules, relhastriggers,
+        relrowsecurity, relforcerowsecurity, relispartition, reloptions,
+        (SELECT string_agg(concat(grantor, grantee, privilege_type, is_grantable), ' ') FROM aclexplode(relacl))
+    ) AS part
+    FROM pg_class WHERE relnamespace = to_regnamespace(%(schema)s)
+    UNION ALL
+    SELECT concat_ws(',', 'attribute', a.attrelid, a.attnum, a.xmin) FROM pg_attribute AS a
+    JOIN pg_class AS c ON c.oid = a.attrelid WHERE c.relnamespace = to_regnamespace(%(schema)s)
+    UNION ALL
+    SELECT concat_ws(',', 'default', d.oid, d.xmin) FROM pg_attrdef AS d
+    JOIN pg_class AS c ON c.oid = d.adrelid WHERE c.relnamespace = to_regnamespace(%(schema)s)
+    UNION ALL
+    SELECT concat_ws(',', 'trigger', t.oid, t.xmin) FROM pg_trigger AS t
+    JOIN pg_class AS c ON c.oid = t.tgrelid WHERE c.relnamespace = to_regnamespace(%(schema)s)
+    UNION ALL
+    SELECT concat_ws(',', 'policy', p.oid, p.xmin) FROM pg_policy AS p
+    JOIN pg_class AS c ON c.oid = p.polrelid WHERE c.relnamespace = to_regnamespace(%(schema)s)
+    UNION ALL
+    SELECT concat_ws(',', 'constraint', oid, xmin) FROM pg_constraint WHERE connamespace = to_regnamespace(%(schema)s)
+    UNION ALL
+    SELECT concat_ws(',', 'function', oid, xmin) FROM pg_proc WHERE pronamespace = to_regnamespace(%(schema)s)
+    UNION ALL
+    SELECT concat_ws(',', 'type', oid, xmin) FROM pg_type WHERE typnamespace = to_regnamespace(%(schema)s)
+    UNION ALL
+    SELECT concat_ws(',', 'schema', oid, nspowner,
+        (SELECT string_agg(concat(grantor, grantee, privilege_type), ' ') FROM aclexplode(nspacl)))
+    FROM pg_namespace WHERE oid = to_regnamespace(%(schema)s)
+    UNION ALL
+    SELECT concat_ws(',', 'migrations', count(*), max(xmin::text::bigint)) FROM {schema}.django_migrations
+) AS parts
+"""
+
+_EMPTY: Final = """
+DO $$
+DECLARE
+    v_schema constant regnamespace := '{schema}';
+    v_name text;
+    v_has_rows boolean;
+    v_filled text[] := '{{}}';
+BEGIN
+    FOR v_name IN
+        SELECT oid::regclass::text FROM pg_class
+        WHERE relnamespace = v_schema AND relkind = 'r' AND relname <> 'django_migrations'
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', v_name) INTO v_has_rows;
+        IF v_has_rows THEN
+            v_filled := v_filled || v_name;
+        END IF;
+    END LOOP;
+    IF v_filled <> '{{}}' THEN
+        EXECUTE format('TRUNCATE %s RESTART IDENTITY CASCADE', array_to_string(v_filled, ', '));
+    END IF;
+    FOR v_name IN
+        SELECT format('%I.%I', schemaname, sequencename) FROM pg_sequences
+        WHERE schemaname = v_schema::text AND last_value IS NOT NULL
+    LOOP
+        EXECUTE format('ALTER SEQUENCE %s RESTART', v_name);
+    END LOOP;
+END
+$$;
+ALTER SCHEMA {schema} RENAME TO {spare}
+"""
+
+_RENAME: Final = """
+ALTER SCHEMA {spare} RENAME TO {schema};
+DO $$
+BEGIN
+    IF to_regrole('{role_before}') IS NOT NULL THEN
+        ALTER ROLE {role_before} RENAME TO {role};
+    END IF;
+END
+$$
+"""
+
+
+@dataclass(slots=True)
+class Schemas:
+    """Those of one database; `shapes` by the name of each that is in use and came through here."""
+
+    owner: psycopg.Connection
+    shapes: dict[str, str] = field(default_factory=dict)
+    #: The name it had, and its shape.
+    spare: list[tuple[str, str]] = field(default_factory=list)
+
+    def rename_one(self, schema: str) -> bool:
+        """Give a tenant's schema to be a spare one, if there is any."""
+        if not self.spare:
+            return False
+        before, shape = self.spare.pop()
+        names = {"spare": _spare_name(before), "role_before": ROLE.format(before), "role": ROLE.format(schema)}
+        self._run(_RENAME, schema=schema, **names)
+        self.shapes[schema] = shape
+        return True
+
+    def note(self, schema: str) -> None:
+        """This one was made a moment ago and nothing has been written to it."""
+        self.shapes[schema] = self._shape(schema)
+
+    def take_back(self, schema: str) -> bool:
+        """Empty the schema and keep it; False if it did not come through here or is no longer as it was."""
+        shape = self.shapes.pop(schema, None)
+        if shape is None or shape != self._shape(schema):
+            return False
+        self._run(_EMPTY, schema=schema, spare=_spare_name(schema))
+        self.spare.append((schema, shape))
+        return True
+
+    def _shape(self, schema: str) -> str:
+        query = sql.SQL(_SHAPE).format(schema=sql.Identifier(schema))  # type: ignore[arg-type]
+        try:
+            row = self.owner.execute(query, {"schema": schema}).fetchone()
+        except psycopg.errors.UndefinedTable:
+            return ""
+        assert row is not None
+        return str(row[0])
+
+    def _run(self, statements: str, **names: str) -> None:
+        # Names of ours, of letters, digits and underscores.
+        self.owner.execute(statements.format(**names).encode())
+
+
+_schemas: dict[tuple[int, str], Schemas] = {}
+
+
+def schemas() -> Schemas:
+    """Those of the database that this process uses now."""
+    url = database_url("owner")
+    found = _schemas.get((os.getpid(), url))
+    if found is None or found.owner.closed:
+        found = _schemas[os.getpid(), url] = Schemas(psycopg.connect(url, autocommit=True))
+    return found
+
+
+def _spare_name(schema: str) -> str:
+    return f"spare_{schema}"
