@@ -1,6 +1,6 @@
 # Two commands are the whole set-up: `make up` and `make test`. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: up down test test-client check screenshots bench bench-console bench-workers replay help
+.PHONY: up down test test-slow test-client check screenshots bench bench-console bench-workers replay help
 SHELL := /bin/sh
 
 PYTHON_IN_VENV := .venv/bin/python
@@ -16,7 +16,11 @@ down: ## Stop everything that `make up` started
 
 test: ## Run the tests (ARGS="-k name" for some)
 	@scripts/prepare all
-	@exec $(PYTHON_IN_VENV) -m pytest -n $(PYTEST_WORKERS) $(ARGS)
+	@exec $(PYTHON_IN_VENV) -m pytest -n $(PYTEST_WORKERS) --dist worksteal $(ARGS)
+
+test-slow: ## Run the long forms of tests that `make test` has short (HYPOTHESIS_PROFILE=nightly: for hours)
+	@scripts/prepare all
+	@exec $(PYTHON_IN_VENV) -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m full $(ARGS)
 
 test-client: ## Check and test the Python client by itself (ARGS="-k name" for some)
 	@scripts/prepare all
@@ -29,7 +33,7 @@ check: ## Lint, types, import contracts, templates, migrations
 screenshots: ## Take pictures of every page of the console, and what axe finds, into var/screenshots (needs Chromium)
 	@scripts/prepare all
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { echo "Chromium is not installed: apt-get install chromium" >&2; exit 1; }
-	@exec $(PYTHON_IN_VENV) -m pytest -q tests/browser/test_pages.py -k TestEveryPage --show-capture=no $(ARGS)
+	@exec $(PYTHON_IN_VENV) -m pytest -q tests/browser/test_pages.py -m full --show-capture=no $(ARGS)
 
 bench: ## Measure on this machine; writes bench/results and bench/README.md (ARGS="--quick")
 	@scripts/prepare all

@@ -88,11 +88,17 @@ class TestDocs:
         assert response.status_code == 200
 
 
-@pytest.mark.slow
 class TestFuzz:
     """What a machine makes of the description, sent to the API: never a 5xx, always the protocol's error."""
 
-    def test_no_input_breaks_the_server(self, acme: Tenant, initech: Tenant) -> None:
+    @pytest.mark.parametrize(
+        "examples",
+        [
+            pytest.param(4, marks=pytest.mark.slow(20)),
+            pytest.param(24, marks=[pytest.mark.full, pytest.mark.slow(110)]),
+        ],
+    )
+    def test_no_input_breaks_the_server(self, acme: Tenant, initech: Tenant, examples: int) -> None:
         books = Books(acme)
         budget_id = books.add_budget(allocated=100)
         books.ask("reserve", amount=1)
@@ -109,7 +115,7 @@ class TestFuzz:
             operation = result.ok()
 
             @settings(
-                max_examples=12,
+                max_examples=examples,
                 deadline=None,
                 database=None,
                 phases=[Phase.explicit, Phase.generate],

@@ -1,9 +1,11 @@
 """Every page of the console as people see it: opened one after the other, looked at in each mode, and kept as pictures.
 
 A page is loaded once; light, dark and a phone's width are shown of it without asking for it again, unless it draws.
+`glance` is the short form: one mode a page, and no pictures.
 """
 
 import json
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -16,8 +18,10 @@ from tests.support.console_scene import Reader, Scene
 
 type Scheme = Literal["light", "dark"]
 
+type Mode = tuple[str, Scheme, int]
+
 #: Name, colours and width of each way to look at a page.
-MODES: Final[tuple[tuple[str, Scheme, int], ...]] = (
+MODES: Final[tuple[Mode, ...]] = (
     ("light", "light", DESKTOP_WIDTH),
     ("dark", "dark", DESKTOP_WIDTH),
     ("390", "light", PHONE_WIDTH),
@@ -32,6 +36,11 @@ class View:
     name: str
     address: str
     reader: Reader
+
+    @property
+    def mode(self) -> Mode:
+        """The one in which a glance shows it: always the same, whatever other pages there are."""
+        return MODES[zlib.crc32(self.name.encode()) % len(MODES)]
 
 
 @dataclass(slots=True)
@@ -72,6 +81,22 @@ class Gallery:
     def write(self) -> None:
         """axe.json beside the pictures."""
         (self.folder / "axe.json").write_text(json.dumps(self.findings, indent=1, ensure_ascii=False) + "\n")
+
+
+def glance(tab: Tab, view: View, *, url: str) -> list[str]:
+    """Open the page in its one mode: what is wrong with it there, and what the keyboard does not reach in `light`."""
+    mode, scheme, width = view.mode
+    tab.complaints.clear()
+    tab.show(scheme=scheme, width=width)
+    answer = tab.page.goto(url + view.address)
+    if answer is None or answer.status >= 400:
+        return [f"answers {answer and answer.status}"]
+    if tab.page.locator("canvas, [hx-trigger=load]").count():
+        tab.page.wait_for_load_state("networkidle")
+    found = _faults(tab, mode)
+    if mode == MODES[0][0]:
+        found += [f"Tab does not reach {element}" for element in _unreached(tab.page)]
+    return found
 
 
 def views(scene: Scene) -> list[View]:

@@ -1,6 +1,6 @@
 """A batch gives, answer by answer and line by line, what the same operations give one after the other on a twin tenant.
 
-`HYPOTHESIS_PROFILE=nightly` looks longer and elsewhere each time.
+`make test-slow` looks longer, and with `HYPOTHESIS_PROFILE=nightly` elsewhere each time.
 """
 
 import os
@@ -30,8 +30,8 @@ from tests.support.owner import as_owner, let_time_pass
 from tests.support.tenants import drop_tenant
 
 _IS_NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-_SETTINGS = settings(
-    max_examples=20_000 if _IS_NIGHTLY else 150,
+_LONG = settings(
+    max_examples=20_000 if _IS_NIGHTLY else 300,
     derandomize=not _IS_NIGHTLY,
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
     print_blob=True,
@@ -39,6 +39,7 @@ _SETTINGS = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+_SHORT = settings(_LONG, max_examples=50, derandomize=True)
 
 _PATHS = ["", "/workspace:prod", "/workspace:prod/agent:a", "/workspace:test", "/app:none"]
 _USD = "USD_MICROCENTS"
@@ -240,7 +241,14 @@ def _check(twins: _Twins, drafts: Sequence[dict[str, Any]], status: str) -> None
 _RESERVE = {"op": "reserve", "path": "", "unit": _USD, "amount": 1, "ttl_ms": 60_000, "grace_ms": 0, "hash": "\\x00"}
 
 
-def test_a_batch_does_what_its_operations_do_one_by_one(twins: _Twins) -> None:
+@pytest.mark.parametrize(
+    "looks",
+    [
+        pytest.param(_SHORT, id="short", marks=pytest.mark.slow),
+        pytest.param(_LONG, id="long", marks=[pytest.mark.full, pytest.mark.slow(30)]),
+    ],
+)
+def test_a_batch_does_what_its_operations_do_one_by_one(twins: _Twins, looks: settings) -> None:
     @given(drafts=_drafts(), status=st.sampled_from(["ACTIVE"] * 8 + ["SUSPENDED", "CLOSED"]))
     # One run opened twice, with templates that differ; the first one does not get through.
     @example(
@@ -271,7 +279,7 @@ def test_a_batch_does_what_its_operations_do_one_by_one(twins: _Twins) -> None:
         ],
         status="ACTIVE",
     )
-    @_SETTINGS
+    @looks
     def check(drafts: list[dict[str, Any]], status: str) -> None:
         _check(twins, drafts, status)
 

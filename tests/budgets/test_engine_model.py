@@ -1,7 +1,8 @@
 """The engine against a model of the ledger in plain Python: two tenants at once, any operations in any order.
 
 After every step the answer, every budget and every reservation of both tenants equal the model's, and the audit finds
-nothing. `HYPOTHESIS_PROFILE=nightly` looks longer and elsewhere each time.
+nothing. `make test` takes a few hundred steps and `make test-slow` a thousand; with `HYPOTHESIS_PROFILE=nightly` that
+looks for hours, and elsewhere each time.
 """
 
 import os
@@ -12,6 +13,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import pytest
 from django.db import connection
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -37,7 +39,7 @@ from tests.support.owner import let_time_pass
 from tests.support.tenants import drop_tenant
 
 _IS_NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-_SETTINGS = settings(
+_LONG = settings(
     max_examples=1500 if _IS_NIGHTLY else 10,
     stateful_step_count=100,
     derandomize=not _IS_NIGHTLY,
@@ -48,6 +50,7 @@ _SETTINGS = settings(
     phases=[Phase.generate, Phase.shrink] if _IS_NIGHTLY else [Phase.generate],
     report_multiple_bugs=False,
 )
+_SHORT = settings(_LONG, max_examples=4, stateful_step_count=60, derandomize=True, phases=[Phase.generate])
 
 _PATHS = ["", "/workspace:prod", "/workspace:prod/agent:a", "/workspace:prod/agent:b", "/workspace:test", "/app:none"]
 _UNITS = ["USD_MICROCENTS", "USD_MICROCENTS", "USD_MICROCENTS", "TOKENS", "CREDITS"]
@@ -396,5 +399,12 @@ def _compare_books(model: LedgerModel) -> None:
     assert last_seq == model.entries
 
 
+@pytest.mark.slow(20)
 def test_the_engine_does_what_the_model_does(database: None) -> None:
-    run_state_machine_as_test(_Engine, settings=_SETTINGS)
+    run_state_machine_as_test(_Engine, settings=_SHORT)
+
+
+@pytest.mark.full
+@pytest.mark.slow(90)
+def test_the_engine_does_for_long_what_the_model_does(database: None) -> None:
+    run_state_machine_as_test(_Engine, settings=_LONG)

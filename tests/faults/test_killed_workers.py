@@ -37,8 +37,6 @@ from tests.support.books import Books
 from tests.support.own_server import OwnServer
 from tests.support.processes import environment
 
-pytestmark = pytest.mark.slow
-
 AGENTS = 12
 DAYS_BEHIND = 20
 
@@ -112,14 +110,22 @@ def idle(books: Books) -> Books:
     return books
 
 
+def often(some: int, many: int, *, seconds: int) -> pytest.MarkDecorator:
+    """How many kills there are, about as long each: some in `make test`, many in `make test-slow`."""
+    short = pytest.param(some, marks=pytest.mark.slow(some * seconds))
+    long = pytest.param(many, marks=[pytest.mark.full, pytest.mark.slow(many * seconds)])
+    return pytest.mark.parametrize("kills", [short, long])
+
+
 class TestKilled:
-    def test_worker_and_postgresql_at_any_moment(self, server: OwnServer, idle: Books) -> None:
+    @often(4, 12, seconds=5)
+    def test_worker_and_postgresql_at_any_moment(self, server: OwnServer, idle: Books, kills: int) -> None:
         dice = random.Random(11)
         callers = Callers(idle)
         worker = _kept_work(server, idle)
         callers.start()
         try:
-            for number in range(9):
+            for number in range(kills):
                 time.sleep(dice.uniform(0.1, 0.9))
                 if number % 3 == 2:
                     server.kill()
@@ -140,13 +146,14 @@ class TestKilled:
             assert LedgerSeal.objects.count() > 5
         _check(idle)
 
-    def test_broker_and_worker_at_any_moment(self, server: OwnServer, idle: Books, tmp_path: Path) -> None:
+    @often(3, 7, seconds=5)
+    def test_broker_and_worker_at_any_moment(self, server: OwnServer, idle: Books, tmp_path: Path, kills: int) -> None:
         dice = random.Random(12)
         callers = Callers(idle)
         with _celery(server, tmp_path / "worker.log") as restart:
             callers.start()
             try:
-                for number in range(5):
+                for number in range(kills):
                     time.sleep(dice.uniform(0.5, 2.0))
                     if number % 2:
                         restart()

@@ -28,6 +28,7 @@ def sink() -> Iterator[Sink]:
         yield found
 
 
+@pytest.mark.slow
 class TestDeathOfTheServer:
     def test_loses_no_event_and_changes_no_id(self, server: OwnServer, books: Books, sink: Sink) -> None:
         hooks = Hooks(books.tenant)

@@ -18,7 +18,7 @@ import pytest
 
 from tests.flows.checkout import Checkout, base_python, copy_project, uv_program
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(10)
 
 READY_MARK = b"Ctrl-C stops everything."
 TOOLS = ("awk", "cat", "cksum", "df", "dirname", "env", "grep", "head", "make", "mkdir", "rm", "sed", "sh", "tail")
@@ -31,6 +31,24 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     assert prepared.returncode == 0, prepared.stderr
     yield copy
     copy.end()
+
+
+@pytest.fixture
+def running(checkout: Checkout) -> str:
+    """Everything is up; what `make up` said."""
+    said = checkout.folder / "said.txt"
+    if not checkout.processes():
+        up = checkout.run("make", "up", "DETACH=1")
+        assert up.returncode == 0, up.stderr
+        said.write_text(up.stdout)
+    return said.read_text()
+
+
+@pytest.fixture
+def stopped(checkout: Checkout) -> None:
+    """Nothing runs."""
+    if checkout.processes():
+        checkout.run("make", "down")
 
 
 @pytest.fixture
@@ -59,57 +77,30 @@ def link_tools(folder: Path, *names: str) -> Path:
 
 
 class TestUp:
-    def test_returns_when_both_planes_answer_and_down_ends_all(self, checkout: Checkout) -> None:
-        up = checkout.run("make", "up", "DETACH=1")
+    """A start takes long, so what needs a running one shares it. Each test brings about what it begins with."""
 
-        assert up.returncode == 0, up.stderr
+    def test_returns_when_both_planes_answer(self, checkout: Checkout, running: str) -> None:
         assert status_of(checkout.api_port, "/actuator/health") == 200
         assert status_of(checkout.console_port, "/healthz") == 200
-        assert f"http://127.0.0.1:{checkout.console_port}/" in up.stdout
+        assert f"http://127.0.0.1:{checkout.console_port}/" in running
 
-        down = checkout.run("make", "down")
-
-        assert (down.returncode, down.stdout) == (0, "Stopped.\n")
-        assert checkout.processes() == []
-        assert checkout.run("make", "down").stdout == "Nothing was running.\n"
-
-    def test_prints_a_curl_that_works_when_pasted(self, checkout: Checkout) -> None:
-        up = checkout.run("make", "up", "DETACH=1")
-        assert up.returncode == 0, up.stderr
-        curl = up.stdout[up.stdout.index("  . ") : up.stdout.index("\n\nLog")]
+    def test_prints_a_curl_that_works_when_pasted(self, checkout: Checkout, running: str) -> None:
+        curl = running[running.index("  . ") : running.index("\n\nLog")]
 
         pasted = subprocess.run(["sh", "-c", curl], cwd="/", capture_output=True, text=True, check=False)
 
         assert '"reservation_id"' in pasted.stdout, pasted.stdout + pasted.stderr
         assert stat.S_IMODE((checkout.var / "demo.env").stat().st_mode) == 0o600
-        checkout.run("make", "down")
 
-    def test_may_be_asked_for_twice(self, checkout: Checkout) -> None:
-        checkout.run("make", "up", "DETACH=1")
-
+    def test_may_be_asked_for_twice(self, checkout: Checkout, running: str) -> None:
         again = checkout.run("make", "up", "DETACH=1")
         in_front = checkout.run("make", "up")
 
         assert again.returncode == 0
         assert again.stdout.startswith("Watermaster already runs.\n")
         assert sentences(in_front) == ["Watermaster already runs from this folder: make down ends it."]
-        checkout.run("make", "down")
 
-    def test_ctrl_c_leaves_no_process(self, checkout: Checkout) -> None:
-        said, status = self._press_ctrl_c(checkout, mark=READY_MARK)
-
-        assert b"Stopped." in said
-        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-        assert checkout.processes() == []
-
-    def test_ctrl_c_during_the_start_leaves_no_process(self, checkout: Checkout) -> None:
-        said, _ = self._press_ctrl_c(checkout, mark=b"schemas up to date")
-
-        assert READY_MARK not in said
-        assert checkout.processes() == []
-
-    def test_survives_what_a_killed_run_left_behind(self, checkout: Checkout) -> None:
-        checkout.run("make", "up", "DETACH=1")
+    def test_survives_what_a_killed_run_left_behind_and_down_ends_all(self, checkout: Checkout, running: str) -> None:
         for process in checkout.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -124,8 +115,29 @@ class TestUp:
 
         assert up.returncode == 0, up.stderr
         assert status_of(checkout.api_port, "/actuator/health") == 200
-        checkout.run("make", "down")
 
+        down = checkout.run("make", "down")
+
+        assert (down.returncode, down.stdout) == (0, "Stopped.\n")
+        assert checkout.processes() == []
+        assert checkout.run("make", "down").stdout == "Nothing was running.\n"
+
+    @pytest.mark.usefixtures("stopped")
+    def test_ctrl_c_leaves_no_process(self, checkout: Checkout) -> None:
+        said, status = self._press_ctrl_c(checkout, mark=READY_MARK)
+
+        assert b"Stopped." in said
+        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+        assert checkout.processes() == []
+
+    @pytest.mark.usefixtures("stopped")
+    def test_ctrl_c_during_the_start_leaves_no_process(self, checkout: Checkout) -> None:
+        said, _ = self._press_ctrl_c(checkout, mark=b"schemas up to date")
+
+        assert READY_MARK not in said
+        assert checkout.processes() == []
+
+    @pytest.mark.usefixtures("stopped")
     @pytest.mark.parametrize("variable", ["API_PORT", "CONSOLE_PORT"])
     def test_names_a_port_that_is_in_use(self, checkout: Checkout, variable: str) -> None:
         with socket.socket() as squatter:
@@ -141,11 +153,13 @@ class TestUp:
         assert f"make up {variable}=" in sentence
         assert checkout.processes() == []
 
+    @pytest.mark.usefixtures("stopped")
     def test_refuses_a_port_that_is_none(self, checkout: Checkout) -> None:
         up = checkout.run("make", "up", API_PORT="http")
 
         assert sentences(up) == ["API_PORT is a port between 1 and 65535, so 'http' is not understood."]
 
+    @pytest.mark.usefixtures("stopped")
     def test_refuses_half_a_pair_of_servers(self, checkout: Checkout) -> None:
         up = checkout.run("make", "up", "DETACH=1", DATABASE_URL="postgresql://somewhere/watermaster")
 
@@ -217,6 +231,7 @@ class TestPreparation:
             "up",
             "down",
             "test",
+            "test-slow",
             "test-client",
             "check",
             "screenshots",

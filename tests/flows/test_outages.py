@@ -53,6 +53,7 @@ def timed(ask: Callable[[], Answer]) -> tuple[float, Answer]:
     return time.monotonic() - started, answer
 
 
+@pytest.mark.slow
 class TestPostgres:
     def test_every_operation_answers_503_in_time_and_all_is_well_afterwards(
         self, place: Island, api: ApiClient, outage: Callable[[], AbstractContextManager[None]]

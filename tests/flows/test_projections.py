@@ -75,11 +75,7 @@ def pair(acme: Tenant, initech: Tenant) -> tuple[Books, Books]:
     return Books(acme), Books(initech)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rules=RULES, calls=REQUESTS)
-def test_give_the_same_verdict(
-    pair: tuple[Books, Books], api_url: str, rules: dict[str, Any], calls: list[dict[str, Any]]
-) -> None:
+def _compare(pair: tuple[Books, Books], api_url: str, rules: dict[str, Any], calls: list[dict[str, Any]]) -> None:
     workspace = f"w{uuid4().hex[:8]}"
     one, other = pair
     for books in pair:
@@ -93,3 +89,25 @@ def test_give_the_same_verdict(
         reserved = verdict(post(api_url, other, "/v1/reservations", workspace, call))
 
         assert asked == dry == admitted == reserved
+
+
+_SHORT = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.mark.slow
+@_SHORT
+@given(rules=RULES, calls=REQUESTS)
+def test_give_the_same_verdict(
+    pair: tuple[Books, Books], api_url: str, rules: dict[str, Any], calls: list[dict[str, Any]]
+) -> None:
+    _compare(pair, api_url, rules, calls)
+
+
+@pytest.mark.full
+@pytest.mark.slow(40)
+@settings(_SHORT, max_examples=80)
+@given(rules=RULES, calls=REQUESTS)
+def test_give_the_same_verdict_many_times(
+    pair: tuple[Books, Books], api_url: str, rules: dict[str, Any], calls: list[dict[str, Any]]
+) -> None:
+    _compare(pair, api_url, rules, calls)

@@ -96,6 +96,7 @@ def run_again(books: Books, url: str, journal: Path) -> None:
     subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=30)
 
 
+@pytest.mark.slow
 class TestServerAway:
     def test_the_same_program_settles_when_the_server_is_back(
         self, mortal_api: MortalApi, standing_books: Books, tmp_path: Path, agent: str

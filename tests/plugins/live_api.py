@@ -82,10 +82,10 @@ def start_api(
 
 
 def stop_api(process: "subprocess.Popen[bytes]") -> None:
-    """Ask it to end, and end it where it does not."""
+    """Ask it to end, and end it where it does not: whoever looks at how it ends waits longer."""
     process.terminate()
     try:
-        process.wait(timeout=15)
+        process.wait(timeout=3)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

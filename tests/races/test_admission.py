@@ -65,6 +65,7 @@ def books(acme: Tenant) -> Books:
     return Books(acme)
 
 
+@pytest.mark.slow
 class TestLastDollar:
     def test_500_threads_get_exactly_what_fits(self, books: Books) -> None:
         books.add_budget(allocated=_DOLLAR)

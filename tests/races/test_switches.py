@@ -144,6 +144,7 @@ def decided(books: Books, ids: list[UUID]) -> list[tuple[int | None, datetime]]:
         return list(Decision.objects.filter(pk__in=ids).values_list("ledger_seq", "at"))
 
 
+@pytest.mark.slow
 class TestTenantSwitch:
     @pytest.mark.parametrize("mode", SwitchMode)
     def test_thrown_during_200_admits_lets_none_through_after_its_transaction(
@@ -205,6 +206,7 @@ class TestTenantSwitch:
         assert not asyncio.run(_one(api_url, books)).is_allowed
 
 
+@pytest.mark.slow
 class TestPlatformSwitch:
     @pytest.fixture
     def shared(self, database: None) -> Iterator[None]:

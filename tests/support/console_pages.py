@@ -3,6 +3,7 @@
 A page that somebody adds is thereby tested by all that walks: who may see it, how it looks, what it weighs.
 """
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -49,6 +50,11 @@ class ConsolePage:
     @property
     def is_guarded(self) -> bool:
         return self.namespace.split(":")[0] in GUARDED
+
+    @property
+    def turn(self) -> int:
+        """A number by which pages take turns: its own, whatever other pages there are."""
+        return zlib.crc32(self.id.encode())
 
     def address(self, samples: Samples) -> str:
         """Where this page is in the scene that `samples` describe."""
