@@ -130,7 +130,7 @@ class Schemas:
         return True
 
     def _shape(self, schema: str) -> str:
-        query = sql.SQL(_SHAPE).format(schema=sql.Identifier(schema))  # type: ignore[arg-type]
+        query = sql.SQL(_SHAPE).format(schema=sql.Identifier(schema))
         try:
             row = self.owner.execute(query, {"schema": schema}).fetchone()
         except psycopg.errors.UndefinedTable:
