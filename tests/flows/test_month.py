@@ -96,7 +96,7 @@ class Customer:
         for suffix, period, rollover, amount in (
             ("", Period.MONTH, Rollover.CARRY_FORWARD, 20_000),
             ("/workspace:prod", Period.DAY, Rollover.NONE, 900),
-            ("/workspace:lab", Period.DAY, Rollover.CAP_AT_ALLOCATED, 120),
+            ("/workspace:lab", Period.DAY, Rollover.CAP_AT_ALLOCATED, 60),
             ("/workspace:idle", Period.DAY, Rollover.CARRY_FORWARD, 10),
         ):
             new = NewBudget(
