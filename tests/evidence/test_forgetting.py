@@ -69,7 +69,7 @@ class TestOldSpans:
 
     def test_are_in_a_file_before_they_go(self, tenant: Tenant, folder: Path) -> None:
         keep(tenant, span("one"), span("two"))
-        assert sweep(tenant, at=NOW + timedelta(days=31)) == []
+        assert sweep(tenant, at=datetime.now(UTC) + timedelta(days=31)) == []
 
         (path,) = (folder / tenant.tag).glob("*")
         assert path.name == "spans-000001.jsonl.gz"
@@ -81,7 +81,7 @@ class TestOldSpans:
         keep(tenant, span("one"))
 
         with pytest.raises(OSError, match="Not a directory"):
-            sweep(tenant, at=NOW + timedelta(days=31))
+            sweep(tenant, at=datetime.now(UTC) + timedelta(days=31))
         with in_tenant(tenant.tag):
             assert Span.objects.count() == 1
 
@@ -92,9 +92,9 @@ class TestOldSpans:
         with monkeypatch.context() as patch:
             patch.setattr(forgetting, "_drop", _killed)
             with pytest.raises(ZeroDivisionError):
-                sweep(tenant, at=NOW + timedelta(days=31))
+                sweep(tenant, at=datetime.now(UTC) + timedelta(days=31))
 
-        assert sweep(tenant, at=NOW + timedelta(days=31)) == []
+        assert sweep(tenant, at=datetime.now(UTC) + timedelta(days=31)) == []
 
         names = [json.loads(line)["name"] for path in folder.rglob("*.gz") for line in read_lines(path)]
         assert sorted(names) == ["one", "three", "two"]
