@@ -12,6 +12,7 @@ from accounts.console.place import Place, place_of
 from accounts.roles import Act
 from budgets.reconciling.calls import Finding, Source
 from budgets.reconciling.table import HEADS, row_of
+from budgets.selectors.invoice_files import has_invoice
 from budgets.selectors.reconciliations import Reconciliation, latest_reconciliations, reconciliation
 from kernel.pages.exports import csv_response
 from kernel.tenancy import in_tenant
@@ -43,6 +44,8 @@ def reconciliation_list(request: HttpRequest, slug: str) -> HttpResponse:
 def reconciliation_detail(request: HttpRequest, slug: str, reconciliation_id: UUID) -> HttpResponse:
     place = place_of(request)
     found = _found(place, reconciliation_id)
+    with in_tenant(place.tenant.tag):
+        has_file = has_invoice(found.digest)
     total = found.missing + found.extra + found.drift
     context = _context(place) | {
         "found": found,
@@ -52,6 +55,7 @@ def reconciliation_detail(request: HttpRequest, slug: str, reconciliation_id: UU
         "kept": len(found.differences),
         "rows": [_row(each) for each in found.differences[:_SHOWN]],
         "is_cut": total > _SHOWN,
+        "has_file": has_file,
     }
     return render(request, "budgets/reconciliation_detail.html", context)
 

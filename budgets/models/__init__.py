@@ -1,6 +1,7 @@
 from budgets.models.alerts import Alert, AlertChannel, AlertMark, AlertRule
 from budgets.models.budget import Budget
 from budgets.models.decision import Decision
+from budgets.models.invoice_file import InvoiceFile
 from budgets.models.keeping import KeepingTerm, KeptKind, LedgerOpening
 from budgets.models.ledger import LedgerEntry, LedgerHead
 from budgets.models.policies import PolicyVersion, RouterLabel, RouterModel, Subscription
@@ -21,6 +22,7 @@ __all__ = [
     "BudgetRequest",
     "Decision",
     "DecisionRollup",
+    "InvoiceFile",
     "KeepingTerm",
     "KeptKind",
     "KillSwitch",

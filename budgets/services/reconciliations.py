@@ -11,6 +11,7 @@ from budgets.models.choices import AlertKind, Severity
 from budgets.reconciling.calls import Comparison, Finding, Source
 from budgets.services import alert_findings
 from budgets.services.alerts import clear_alert, raise_alert
+from budgets.services.invoice_files import Invoice, keep_invoice
 from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
@@ -38,10 +39,15 @@ class Question:
 
 
 def keep_reconciliation(
-    *, tag: Tag, question: Question, found: Comparison, actor: Actor, now: datetime
+    *, tag: Tag, question: Question, found: Comparison, actor: Actor, now: datetime, invoice: Invoice | None = None
 ) -> Reconciliation:
-    """Write it down, with an entry in the audit trail and an event. Repeating it keeps another one."""
+    """Write it down, with an entry in the audit trail and an event, and with the file where one was handed in.
+
+    Repeating it keeps another one.
+    """
     with in_tenant(tag), transaction.atomic(durable=True):
+        if invoice is not None:
+            keep_invoice(invoice, actor=actor, now=now)
         kept = Reconciliation.objects.create(
             at=now,
             actor=actor.name,

@@ -41,6 +41,7 @@ class Act(StrEnum):
     ANSWER_REQUESTS = "answer_requests"
     EDIT_KEYS = "edit_keys"
     REVOKE_ALL_KEYS = "revoke_all_keys"
+    RECONCILE = "reconcile"
     EDIT_ALERTS = "edit_alerts"
     EDIT_WEBHOOKS = "edit_webhooks"
     EDIT_CREDENTIALS = "edit_credentials"
@@ -76,6 +77,7 @@ _OPERATOR: Final = _OPERATOR_VIEWER | {
     Act.MOVE_MONEY,
     Act.ANSWER_REQUESTS,
     Act.EDIT_KEYS,
+    Act.RECONCILE,
     Act.EDIT_ALERTS,
     Act.EDIT_WEBHOOKS,
     Act.EDIT_CREDENTIALS,
@@ -102,6 +104,7 @@ _ADMIN: Final = _MEMBER_VIEWER | {
     Act.MOVE_MONEY,
     Act.REQUEST_MONEY,
     Act.EDIT_KEYS,
+    Act.RECONCILE,
     Act.EDIT_ALERTS,
     Act.EDIT_WEBHOOKS,
     Act.EDIT_CREDENTIALS,

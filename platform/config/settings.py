@@ -258,6 +258,11 @@ SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
 SOCIALACCOUNT_LOGIN_ON_GET = True
 SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": sign_in.identity_providers(os.environ)}}
 
+# ── Files ────────────────────────────────────────────────────────────────────────────────────────────
+# None touches the disk: a file that is handed in is measured, read and kept in its tenant's schema.
+FILE_UPLOAD_HANDLERS = ["kernel.pages.uploads.BoundedUpload"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+
 # ── Evidence ─────────────────────────────────────────────────────────────────────────────────────────
 # For so many days spans are kept; after four, of traces without a failure or a leak only so many of a hundred.
 EVIDENCE_DAYS = int(os.environ.get("EVIDENCE_DAYS", "30"))

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from routing.console.capacity import capacity, pool_set
+from routing.console.invoices import reconciliation_file, reconciliation_upload
 from routing.console.limits import limits
 from routing.console.plan_change import plan_change
 from routing.console.plan_publishing import plan_new, plan_version_new
@@ -46,6 +47,8 @@ books: list[URLPattern] = [
     path("routing/<str:kind>/edit/", policy_edit, name="policy_edit"),
     path("routing/<str:kind>/restore/<int:version>/", policy_restore, name="policy_restore"),
     path("shadow/", shadow, name="shadow"),
+    path("reconciliations/upload/", reconciliation_upload, name="reconciliation_upload"),
+    path("reconciliations/<uuid:reconciliation_id>/file/", reconciliation_file, name="reconciliation_file"),
     path("shadow/limits/", shadow_limits, name="shadow_limits"),
     path("shadow/enforce/", shadow_end, name="shadow_end"),
 ]

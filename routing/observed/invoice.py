@@ -4,17 +4,20 @@ Columns are found by the names that providers give them. Amounts are in USD.
 """
 
 import csv
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from budgets.reconciling.calls import Observed
 from routing.observed.reading import Read, SourceRefused
 
 MICROCENTS_PER_USD: Final = 10**8
 _AMOUNT_MAX: Final = 2**63 - 1
+_YEARS: Final = range(2000, 9000)
+_SECONDS_DIGITS_MAX: Final = 11
 _TIMES: Final = (
     *("timestamp", "time", "created_at", "start_time_iso", "start_time"),
     *("date", "day", "usage_date", "usage_date_utc"),
@@ -43,15 +46,28 @@ def read_invoice(path: Path, *, provider: str = "") -> Read:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
-            lines = csv.DictReader(text)
-            columns = _columns(lines.fieldnames or ())
-            found = Read()
-            for each in _lines(lines, columns, provider=provider, found=found):
-                found.calls.append(each)
-                found.require_room()
-            return found
+            return _read(text, provider=provider)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SourceRefused(f"{path} cannot be read as CSV in UTF-8: {error}.") from None
+
+
+def read_invoice_content(content: bytes, *, provider: str = "") -> Read:
+    """As `read_invoice`, of a file that is in memory."""
+    try:
+        return _read(io.StringIO(content.decode("utf-8-sig"), newline=""), provider=provider)
+    except (UnicodeDecodeError, csv.Error):
+        # The error's own words would say a part of the file again.
+        raise SourceRefused("The file cannot be read as CSV in UTF-8.") from None
+
+
+def _read(text: TextIO, *, provider: str) -> Read:
+    lines = csv.DictReader(text)
+    columns = _columns(lines.fieldnames or ())
+    found = Read()
+    for each in _lines(lines, columns, provider=provider, found=found):
+        found.calls.append(each)
+        found.require_room()
+    return found
 
 
 def _columns(heads: Sequence[str]) -> dict[str, list[str]]:
@@ -104,12 +120,19 @@ def _first(cells: Sequence[str]) -> str:
 
 
 def _moment(text: str) -> tuple[datetime, date]:
-    """A time and its day; seconds since the epoch, a day, or ISO 8601, in UTC where it names no zone."""
+    """A time and its day; seconds since the epoch, a day, or ISO 8601, in UTC where it names no zone.
+
+    Raises ValueError for what is none, or of a year in which nobody called a model.
+    """
     if text.isdigit():
+        if len(text) > _SECONDS_DIGITS_MAX:
+            raise ValueError(text)
         at = datetime.fromtimestamp(int(text), UTC)
     else:
         at = datetime.fromisoformat(text)
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    if at.year not in _YEARS:
+        raise ValueError(text)
     return at, at.date()
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -13,11 +14,12 @@ from budgets.reconciling.matching import APART_MAX, compare_calls, compare_days
 from budgets.selectors.booked_calls import booked_calls
 from budgets.selectors.ledger_beginning import BeforeTheLedger
 from budgets.selectors.reconciliations import Reconciliation
+from budgets.services.invoice_files import Invoice, shown_name
 from budgets.services.reconciliations import Question, keep_reconciliation
 from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
-from routing.observed.invoice import read_invoice
+from routing.observed.invoice import read_invoice, read_invoice_content
 from routing.observed.reading import Read, SourceRefused, Unpriced
 from routing.observed.session_log import read_session_logs
 from routing.pricing.book import ModelUnknown, PriceBook
@@ -34,17 +36,20 @@ TOLERANCE_PPM: Final = 1_000
 class Wanted:
     """What to hold the ledger against. Without times: as long as the source goes; spans need both.
 
-    Days of an invoice are those of `zone`. `provider` is of lines that name none, and narrows the ledger's side.
+    Days of an invoice are those of `zone`. `provider` is of lines that name none, and narrows the ledger's side. An
+    `invoice` was handed in, and is kept; of the ledger at most `booked_max` calls are compared while somebody waits.
     """
 
     source: Source
     path: Path | None = None
+    invoice: Invoice | None = None
     since: datetime | None = None
     until: datetime | None = None
     scope_path: str = ""
     provider: str = ""
     zone: ZoneInfo
     tolerance_ppm: int = TOLERANCE_PPM
+    booked_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +74,14 @@ def reconcile(*, tag: Tag, wanted: Wanted, actor: Actor, now: datetime) -> Recon
     provider = wanted.provider or _only_provider(observed)
     try:
         with in_tenant(tag):
-            booked = list(booked_calls(since=since, until=until, scope_path=wanted.scope_path, provider=provider))
+            every = booked_calls(since=since, until=until, scope_path=wanted.scope_path, provider=provider)
+            booked = list(every if wanted.booked_max is None else islice(every, wanted.booked_max + 1))
     except BeforeTheLedger as refusal:
         raise SourceRefused(f"{refusal} Ask for a later time.") from None
+    if wanted.booked_max is not None and len(booked) > wanted.booked_max:
+        raise SourceRefused(
+            f"The ledger has more than {wanted.booked_max:,} calls of that time. Ask for a shorter one."
+        )
     observed = _under_one_name(observed, (each.model for each in booked))
     found = (
         compare_days(observed, booked, zone=wanted.zone, tolerance_ppm=wanted.tolerance_ppm)
@@ -80,8 +90,8 @@ def reconcile(*, tag: Tag, wanted: Wanted, actor: Actor, now: datetime) -> Recon
     )
     question = Question(
         source=wanted.source,
-        name=wanted.path.name if wanted.path else "evidence spans",
-        digest=_digest(wanted.path),
+        name=_name(wanted),
+        digest=wanted.invoice.digest if wanted.invoice else _digest(wanted.path),
         since=since,
         until=until,
         scope_path=wanted.scope_path,
@@ -90,7 +100,7 @@ def reconcile(*, tag: Tag, wanted: Wanted, actor: Actor, now: datetime) -> Recon
         tolerance_ppm=wanted.tolerance_ppm,
         unread=len(read.unread),
     )
-    kept = keep_reconciliation(tag=tag, question=question, found=found, actor=actor, now=now)
+    kept = keep_reconciliation(tag=tag, question=question, found=found, actor=actor, now=now, invoice=wanted.invoice)
     return Reconciled(kept=kept, found=found, read=read)
 
 
@@ -100,6 +110,8 @@ def _read(tag: Tag, wanted: Wanted) -> Read:
             raise SourceRefused("Say from when to when: spans have no beginning and no end.")
         with in_tenant(tag):
             return Read(calls=[_of_span(each) for each in model_calls(since=wanted.since, until=wanted.until)])
+    if wanted.invoice is not None:
+        return read_invoice_content(wanted.invoice.content, provider=wanted.provider)
     assert wanted.path is not None, "an invoice and a log are files"
     if wanted.source == Source.INVOICE:
         return read_invoice(wanted.path, provider=wanted.provider)
@@ -189,6 +201,12 @@ def _under_one_name(observed: Sequence[Observed], booked_models: Iterable[str]) 
         )
         for each in observed
     ]
+
+
+def _name(wanted: Wanted) -> str:
+    if wanted.invoice is not None:
+        return shown_name(wanted.invoice.name)
+    return wanted.path.name if wanted.path else "evidence spans"
 
 
 def _digest(path: Path | None) -> str:

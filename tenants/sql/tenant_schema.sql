@@ -1017,6 +1017,10 @@ DO $$ BEGIN EXECUTE format('ALTER FUNCTION %I.drop_ledger_v1(text, bigint[]) SET
 REVOKE ALL ON FUNCTION drop_ledger_v1(text, bigint[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION drop_ledger_v1(text, bigint[]) TO watermaster_app;
 CREATE INDEX "keeping_term_kind_08079165_like" ON "keeping_term" ("kind" text_pattern_ops);
+CREATE TABLE "invoice_file" ("id" uuid NOT NULL PRIMARY KEY, "at" timestamp with time zone NOT NULL, "actor" text NOT NULL, "name" text NOT NULL, "digest" text NOT NULL UNIQUE, "content" bytea NOT NULL);
+REVOKE ALL ON invoice_file FROM watermaster_app;
+GRANT SELECT, INSERT, DELETE ON invoice_file TO watermaster_app;
+CREATE INDEX "invoice_file_digest_8e1f5564_like" ON "invoice_file" ("digest" text_pattern_ops);
 CREATE TABLE "evidence_note" ("day" date NOT NULL, "kind" text NOT NULL, "about" text NOT NULL, "count" bigint NOT NULL, "first_at" timestamp with time zone NOT NULL, "last_at" timestamp with time zone NOT NULL, "trace_id" text NOT NULL, PRIMARY KEY ("day", "kind", "about"));
 CREATE TABLE "span" ("trace_id" text NOT NULL, "span_id" text NOT NULL, "parent_id" text NOT NULL, "received_at" timestamp with time zone NOT NULL, "started_at" timestamp with time zone NOT NULL, "duration_us" bigint NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "service" text NOT NULL, "instrumentation" text NOT NULL, "is_error" boolean NOT NULL, "error_type" text NOT NULL, "tenant" text NOT NULL, "prompt_source_tenant" text NULL, "namespace_tenant" text NULL, "namespace" text NOT NULL, "cache_key" text NOT NULL, "agent" text NOT NULL, "tool" text NOT NULL, "run_id" text NOT NULL, "decision_id" text NOT NULL, "provider" text NOT NULL, "model" text NOT NULL, "response_id" text NOT NULL, "tokens_input" bigint NOT NULL, "tokens_output" bigint NOT NULL, "tokens_cached" bigint NOT NULL, "tokens_cache_write" bigint NOT NULL, "tokens_reasoning" bigint NOT NULL, "first_token_us" bigint NULL, "is_counted" boolean NULL, "same_as" text NULL, "cost" bigint NULL, "is_fallback_price" boolean NULL, CONSTRAINT "span_duration_not_negative" CHECK ("duration_us" >= 0), PRIMARY KEY ("trace_id", "span_id"));
 CREATE INDEX span_leak ON span (started_at DESC) WHERE prompt_source_tenant <> tenant OR namespace_tenant <> tenant;
@@ -1122,6 +1126,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0018_credential_expiring', now()),
     ('budgets', '0019_alert_readers', now()),
     ('budgets', '0020_keeping', now()),
+    ('budgets', '0021_invoice_file', now()),
     ('evidence', '0001_initial', now()),
     ('evidence', '0002_counting', now()),
     ('findings', '0001_initial', now()),

@@ -26,6 +26,7 @@ from budgets.services.alert_findings import Finding
 from budgets.services.alerts import raise_alert
 from budgets.services.demo.cast import EMAILS
 from budgets.services.evidence import keep_evidence
+from budgets.services.invoice_files import Invoice
 from budgets.services.plan_catalogue import CATALOGUE, USD
 from budgets.services.policies import NewPolicy, PolicyKind, save_policy
 from budgets.services.reconciliations import Question, keep_reconciliation
@@ -273,6 +274,10 @@ def _reconciliation(tenant: Tenant) -> str:
     """A comparison that found something."""
     now = datetime.now(UTC)
     call = Observed(model="gpt-4o", place="line 2", references=("resp_1",), at=now, tokens_input=10, cost=5)
-    question = Question(source=Source.INVOICE, name="invoice.csv", since=now, until=now)
+    invoice = Invoice("invoice.csv", b"date,model,cost_usd\n")
+    question = Question(source=Source.INVOICE, name=invoice.name, digest=invoice.digest, since=now, until=now)
     found = compare_calls([call], [], tolerance_ppm=0)
-    return str(keep_reconciliation(tag=tenant.tag, question=question, found=found, actor=TEST_ACTOR, now=now).pk)
+    kept = keep_reconciliation(
+        tag=tenant.tag, question=question, found=found, actor=TEST_ACTOR, now=now, invoice=invoice
+    )
+    return str(kept.pk)
