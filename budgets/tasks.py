@@ -214,7 +214,10 @@ def keep_platform() -> None:
 
 def _visit_old_rows(tag: Tag) -> None:
     installation = KeepingDays(
-        decisions=settings.KEEP_DECISIONS_DAYS, events=settings.KEEP_EVENTS_DAYS, ledger=settings.KEEP_LEDGER_DAYS
+        decisions=settings.KEEP_DECISIONS_DAYS,
+        events=settings.KEEP_EVENTS_DAYS,
+        ledger=settings.KEEP_LEDGER_DAYS,
+        audit=settings.KEEP_AUDIT_DAYS,
     )
     turn = Turn(seconds=_KEEPING_SECONDS_MAX)
     try:

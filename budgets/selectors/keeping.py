@@ -9,11 +9,12 @@ from budgets.models import KeepingTerm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepingDays:
-    """In days, None for ever."""
+    """In days, None for ever. The trail's are the installation's alone: it is held against tenants too."""
 
     decisions: int | None
     events: int | None
     ledger: int | None
+    audit: int | None = None
 
 
 def keeping_days(installation: KeepingDays, *, plan: Mapping[str, Any]) -> KeepingDays:

@@ -18,6 +18,7 @@ from kernel.archives import ArchiveDamaged, ExportDiffers
 from kernel.ids import PLATFORM_TAG, Tag
 from kernel.tenancy import in_public, in_tenant
 from telemetry.services.archiving import alone
+from telemetry.services.audit_archive import drop_trail
 from telemetry.services.event_archive import drop_events
 from telemetry.services.webhooks.forgetting import forget_old_deliveries
 from tenants.selectors.directory import plan_defaults_of
@@ -59,6 +60,9 @@ def _steps(tag: Tag, days: KeepingDays, *, now: datetime, has_time: Callable[[],
     if days.events is not None:
         before = now - timedelta(days=days.events)
         steps["events"] = partial(drop_events, owner=tag, before=before, now=now, has_time=has_time)
+    if days.audit is not None:
+        before = now - timedelta(days=days.audit)
+        steps["audit"] = partial(drop_trail, owner=tag, before=before, now=now, has_time=has_time)
     if tag == PLATFORM_TAG:
         return steps
     if days.decisions is not None:

@@ -277,6 +277,7 @@ ARCHIVE_DIR = os.environ.get("ARCHIVE_DIR", "") or _local_archive
 KEEP_DECISIONS_DAYS = environment.days(os.environ, "KEEP_DECISIONS_DAYS", default="180")
 KEEP_EVENTS_DAYS = environment.days(os.environ, "KEEP_EVENTS_DAYS", default="90")
 KEEP_LEDGER_DAYS = environment.days(os.environ, "KEEP_LEDGER_DAYS", default="forever")
+KEEP_AUDIT_DAYS = environment.days(os.environ, "KEEP_AUDIT_DAYS", default="forever")
 
 # ── Mail ─────────────────────────────────────────────────────────────────────────────────────────────
 MAILERS = {"default": sign_in.mail_server(os.environ)}

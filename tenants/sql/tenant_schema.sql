@@ -1044,6 +1044,28 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON span_rollup TO watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON evidence_mark TO watermaster_app;
 REVOKE ALL ON api_key FROM watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON api_key TO watermaster_app;
+-- Drops rows of the audit trail by their ids; how many were still there. Only what is in the archive file `p_file` and older than 90 days, whoever asks: else
+-- nothing goes, and it fails. Runs as the owner of the schema, whose tables alone it finds: the processes may neither change nor delete a row of the trail.
+CREATE FUNCTION drop_audit_v1(p_file text, p_keys uuid[]) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    v_dropped bigint;
+BEGIN
+    DELETE FROM audit_entry AS e
+    USING archive_file AS f
+    WHERE f.name = p_file AND f.kind = 'audit' AND f.dropped_at IS NULL
+        AND e.id = ANY (p_keys) AND e.at < f.until_at AND e.at < clock_timestamp() - interval '90 days';
+    GET DIAGNOSTICS v_dropped = ROW_COUNT;
+    IF EXISTS (SELECT FROM audit_entry AS e WHERE e.id = ANY (p_keys)) THEN
+        RAISE EXCEPTION 'Some rows of the trail may not be dropped.' USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    RETURN v_dropped;
+END
+$$
+;
+DO $$ BEGIN EXECUTE format('ALTER FUNCTION %I.drop_audit_v1(text, uuid[]) SET search_path = %I, pg_temp', current_schema(), current_schema()); END $$;
+REVOKE ALL ON FUNCTION drop_audit_v1(text, uuid[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION drop_audit_v1(text, uuid[]) TO watermaster_app;
 CREATE TABLE "credential_reference" ("id" uuid NOT NULL PRIMARY KEY, "name" text NOT NULL, "provider" text NOT NULL, "scope" text NOT NULL, "tools" text NOT NULL, "back_end" text NOT NULL, "path" text NOT NULL, "key" text NOT NULL, "version" text NOT NULL, "note" text NOT NULL, "status" text NOT NULL, "created_at" timestamp with time zone NOT NULL, "expires_at" timestamp with time zone NULL, "revoked_at" timestamp with time zone NULL, "rotated_at" timestamp with time zone NULL, "previous_path" text NOT NULL, "previous_key" text NOT NULL, "previous_version" text NOT NULL, "previous_until" timestamp with time zone NULL, "last_used_at" timestamp with time zone NULL, "health" text NOT NULL, "checked_at" timestamp with time zone NULL, CONSTRAINT "credential_path_names_tenant" CHECK (("path"::text LIKE '%{tenant}%' AND ("previous_path" = '' OR "previous_path"::text LIKE '%{tenant}%'))), CONSTRAINT "revoked_reference_has_time" CHECK ((("revoked_at" IS NOT NULL AND "status" = 'REVOKED') OR ("revoked_at" IS NULL AND "status" = 'ACTIVE'))));
 REVOKE ALL ON credential_reference FROM watermaster_app;
 GRANT SELECT, INSERT, UPDATE ON credential_reference TO watermaster_app;
@@ -1134,6 +1156,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('routing', '0001_price_book', now()),
     ('routing', '0002_price_guards', now()),
     ('routing', '0003_provider_pool', now()),
+    ('telemetry', '0006_audit_archive', now()),
     ('tenants', '0001_initial', now()),
     ('tenants', '0002_tenant_due', now()),
     ('tenants', '0003_grants', now()),

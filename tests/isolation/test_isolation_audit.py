@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from budgets.isolation.database import database_surfaces
 from budgets.isolation.doors import door_surfaces, strange_keys
+from budgets.isolation.files import file_surfaces
 from budgets.isolation.secrets import secret_surfaces
 from budgets.isolation.surface import Surface, Verdict
 from budgets.isolation.traffic import traffic_surfaces
@@ -24,6 +25,8 @@ from kernel.valkey import shared_valkey
 from telemetry.evidence.otlp.protobuf import read_protobuf
 from telemetry.evidence.reading import Owner
 from telemetry.findings.models import EvidenceStanding
+from telemetry.services import audit
+from telemetry.services.audit_archive import drop_trail
 from tenants.models import Tenant
 from tests.support.books import TEST_ACTOR
 from tests.support.owner import as_owner, delete_shared
@@ -246,6 +249,48 @@ class TestSecrets:
         assert secrets(two)["stores of this machine"].verdict == Verdict.LEAKY
 
 
+class TestFiles:
+    @pytest.fixture(autouse=True)
+    def archives(self, two: list[Tenant], settings: Settings, tmp_path: Path) -> Path:
+        """Of each tenant one row, of ages ago, has gone into a file of its own."""
+        settings.ARCHIVE_DIR = str(tmp_path)
+        for tenant in two:
+            old = datetime.now(UTC) - timedelta(days=200)
+            with in_tenant(tenant.tag):
+                audit.record(actor=TEST_ACTOR, action="x", target="x", at=old)
+                now = datetime.now(UTC)
+                drop_trail(owner=tenant.tag, before=now, now=now, has_time=lambda: True)
+        return tmp_path
+
+    def verdict(self, two: list[Tenant]) -> tuple[Verdict, tuple[str, ...]]:
+        (found,) = file_surfaces([(tenant.tag, tenant.slug) for tenant in two])
+        assert found.seen == "2 folders, 2 files of 2 tenants" or found.verdict != Verdict.ISOLATED
+        return found.verdict, found.offenders
+
+    def test_in_folders_of_their_tenants_are_isolated(self, two: list[Tenant]) -> None:
+        assert self.verdict(two) == (Verdict.ISOLATED, ())
+
+    def test_in_a_folder_of_nobody_are_unknown(self, two: list[Tenant], archives: Path) -> None:
+        (archives / "acme").mkdir()
+
+        assert self.verdict(two) == (Verdict.UNKNOWN, ("acme is no tenant's",))
+
+    def test_behind_a_link_are_leaky(self, two: list[Tenant], archives: Path) -> None:
+        mine, theirs = (archives / tenant.tag for tenant in two)
+        (mine / "audit-000002.jsonl.gz").symlink_to(theirs / "audit-000001.jsonl.gz")
+
+        assert self.verdict(two) == (Verdict.LEAKY, (f"{mine.name}/audit-000002.jsonl.gz is a link",))
+
+    def test_of_which_another_tenants_is_noted_are_leaky(self, two: list[Tenant]) -> None:
+        mine, theirs = two
+        as_owner(
+            mine.tag,
+            f"UPDATE archive_file AS a SET signature = b.signature FROM {theirs.schema_name}.archive_file AS b",
+        )
+
+        assert self.verdict(two) == (Verdict.LEAKY, ("acme: audit-000001.jsonl.gz is not its own",))
+
+
 class TestTraffic:
     def test_that_says_all_is_isolated(self, two: list[Tenant]) -> None:
         for tenant in two:
@@ -310,4 +355,4 @@ class TestCommand:
 
         lines = output.getvalue().splitlines()
         assert any(line.startswith("leaky     prompts:") for line in lines)
-        assert sum(line.startswith(("isolated", "leaky", "unknown")) for line in lines) == 15
+        assert sum(line.startswith(("isolated", "leaky", "unknown")) for line in lines) == 16

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from budgets.isolation.database import database_surfaces
 from budgets.isolation.doors import door_surfaces
+from budgets.isolation.files import file_surfaces
 from budgets.isolation.secrets import secret_surfaces
 from budgets.isolation.surface import Verdict
 from budgets.isolation.traffic import traffic_surfaces
@@ -28,6 +29,7 @@ class Command(BaseCommand):
             *database_surfaces(tags),
             *door_surfaces(tags),
             *secret_surfaces(tenants),
+            *file_surfaces(tenants),
             *traffic_surfaces(tenants, now=datetime.now(UTC)),
         ]
         for surface in surfaces:
