@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from secrets import token_bytes
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -132,7 +133,7 @@ def demo_scene(folder: Path) -> Iterator[Scene]:
         acme, initech = tenants["acme"], tenants["initech"]
         with ExitStack() as stack:
             people = _people(stack, acme, initech)
-            yield Scene(acme=acme, initech=initech, people=people, samples=_samples(acme))
+            yield Scene(acme=acme, initech=initech, people=people, samples=samples_of(acme))
     finally:
         settings.VAR_DIR, settings.CREDENTIALS = before
         with in_public():
@@ -157,8 +158,9 @@ def _people(stack: ExitStack, acme: Tenant, initech: Tenant) -> dict[Reader, Use
     return people
 
 
-def _samples(acme: Tenant) -> dict[str, Any]:
-    with in_tenant(acme.tag):
+def samples_of(tenant: Tenant) -> dict[str, Any]:
+    """Something of the tenant's for every argument of an address."""
+    with in_tenant(tenant.tag):
         save_policy(
             NewPolicy(kind=PolicyKind.TOOLS, document={"default": "allow"}, reason="A version to go back to"),
             actor=TEST_ACTOR,
@@ -172,47 +174,47 @@ def _samples(acme: Tenant) -> dict[str, Any]:
         assert key is not None
         assert budget is not None
         return {
-            "slug": SLUG,
-            "wire_id": mint_wire_id("dec", acme.tag, denied.pk),
-            "allowed_id": mint_wire_id("dec", acme.tag, allowed.pk),
+            "slug": tenant.slug,
+            "wire_id": mint_wire_id("dec", tenant.tag, denied.pk),
+            "allowed_id": mint_wire_id("dec", tenant.tag, allowed.pk),
             "run_id": denied.run_id or allowed.run_id or "",
             "key_id": key.key_id,
             "budget_id": budget.pk,
             "seq": 1,
-            "request_id": _request(acme, budget).pk,
+            "request_id": _request(tenant, budget).pk,
             "reference_id": _reference().pk,
-            "alert_id": _alert(acme),
-            "reconciliation_id": _reconciliation(acme),
+            "alert_id": _alert(tenant),
+            "reconciliation_id": _reconciliation(tenant),
             "alert_kind": AlertKind.BUDGET_THRESHOLD,
             "channel_id": _channel(),
             "ticket": "nothing",
             "token": "nothing",
-            "month": f"{datetime.now(ZoneInfo(acme.time_zone)):%Y-%m}",
+            "month": f"{datetime.now(ZoneInfo(tenant.time_zone)):%Y-%m}",
             "code": "pro",
             "kind": "tools",
             "version": 1,
-            "trace_id": _trace(acme),
-            **_webhooks(acme),
+            "trace_id": _trace(tenant),
+            **_webhooks(tenant),
         }
 
 
-def _alert(acme: Tenant) -> UUID:
-    """Something that somebody of acme should know."""
+def _alert(tenant: Tenant) -> UUID:
+    """Something that somebody should know."""
     finding = Finding(
         kind=AlertKind.EVIDENCE_LEAK,
-        subject="vector:acme-docs",
+        subject=f"vector:{tenant.slug}-docs",
         period="today",
         severity=Severity.CRITICAL,
-        summary="A span of another tenant names the namespace acme-docs.",
+        summary=f"A span of another tenant names the namespace {tenant.slug}-docs.",
     )
-    raise_alert(tag=acme.tag, finding=finding)
-    with in_tenant(acme.tag):
+    raise_alert(tag=tenant.tag, finding=finding)
+    with in_tenant(tenant.tag):
         return Alert.objects.get(subject=finding.subject).pk
 
 
-def _trace(acme: Tenant) -> str:
+def _trace(tenant: Tenant) -> str:
     """A trace with a call of a model that two have seen, and a search in somebody else's namespace; all counted."""
-    trace_id, now = bytes(range(1, 17)), datetime.now(UTC)
+    trace_id, now = token_bytes(16), datetime.now(UTC)
     used: Any = {"gen_ai__usage__input_tokens": 1_200, "gen_ai__usage__output_tokens": 340}
     named: Any = {"gen_ai__system": "openai", "gen_ai__request__model": "gpt-5", "gen_ai__operation__name": "chat"}
     turn = span("turn", trace_id=trace_id, seconds=3, gen_ai__agent__name="planner")
@@ -221,8 +223,8 @@ def _trace(acme: Tenant) -> str:
     search = span("search", trace_id=trace_id, parent=turn.span_id, db__collection__name="wm_" + "b" * 20)
     failed = span("refund", trace_id=trace_id, parent=turn.span_id, is_error=True, gen_ai__tool__name="refund")
     sent = read_protobuf(request_of(turn, outer, call, search, failed).SerializeToString())
-    keep_evidence(sent, owner=Owner(tag=acme.tag, slug=acme.slug), actor=TEST_ACTOR, now=now)
-    visit_evidence(tag=acme.tag, ends_at=now, now=now + timedelta(minutes=1), has_time=lambda: True)
+    keep_evidence(sent, owner=Owner(tag=tenant.tag, slug=tenant.slug), actor=TEST_ACTOR, now=now)
+    visit_evidence(tag=tenant.tag, ends_at=now, now=now + timedelta(minutes=1), has_time=lambda: True)
     return trace_id.hex()
 
 
@@ -236,15 +238,15 @@ def _channel() -> UUID:
     return channel.id
 
 
-def _webhooks(acme: Tenant) -> dict[str, Any]:
-    """A webhook of acme's with a delivery that was given up, and one of the platform's."""
-    theirs, ours = Hooks(acme), Hooks(None)
+def _webhooks(tenant: Tenant) -> dict[str, Any]:
+    """A webhook of the tenant's with a delivery that was given up, and one of the platform's."""
+    theirs, ours = Hooks(tenant), Hooks(None)
     webhook = theirs.subscribe(NOBODY_LISTENS, "budget.funded", "budget.frozen", name="Ledger")
     own = ours.subscribe(NOBODY_LISTENS, "system.high_latency", name="Watch")
     now = datetime.now(UTC)
     given_up = {"status": "FAILED", "attempts": 6, "attempted_at": now, "completed_at": now}
     again = {"created_at": now, "next_attempt_at": now, "body": "{}", "event_type": "budget.funded"}
-    with in_tenant(acme.tag):
+    with in_tenant(tenant.tag):
         delivery = WebhookDelivery.objects.create(subscription=webhook, event_id=uuid7(), **given_up, **again)
     with in_public():
         copy = WebhookDelivery.objects.create(subscription=own, event_id=uuid7(), **given_up, **again)
@@ -257,17 +259,19 @@ def _webhooks(acme: Tenant) -> dict[str, Any]:
     }
 
 
-def _request(acme: Tenant, budget: Budget) -> BudgetRequest:
-    """Somebody of acme waits for an answer."""
+def _request(tenant: Tenant, budget: Budget) -> BudgetRequest:
+    """Somebody waits for an answer."""
     asked = Asked(id=uuid7(), scope_path=budget.scope_path, unit=Unit(budget.unit), amount=100 * USD)
     actor = Actor(name="ada@example.test", actor_type="admin", reason="Black Friday")
-    ask_for_money(tag=acme.tag, asked=asked, actor=actor, now=datetime.now(UTC))
+    ask_for_money(tag=tenant.tag, asked=asked, actor=actor, now=datetime.now(UTC))
     return BudgetRequest.objects.get(pk=asked.id)
 
 
 def _reference() -> CredentialReference:
-    """Where the secret of a tool of acme's lives."""
-    return CredentialReference.objects.get(scope="slack:write")
+    """Where the secret of a tool lives."""
+    found = CredentialReference.objects.order_by("scope").first()
+    assert found is not None
+    return found
 
 
 def _reconciliation(tenant: Tenant) -> str:

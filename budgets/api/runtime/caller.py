@@ -122,8 +122,8 @@ def is_key_good(caller: Caller) -> bool:
 
 
 def own_id(caller: Caller, prefix: WirePrefix, text: str) -> WireId:
-    """The id in `text` if it was made for the caller's tenant: 404 where we never made it, 403 where it is another
-    tenant's.
+    """The id in `text` if it was made for the caller's tenant. Refuses with 404; with 403 where it is another tenant's
+    reservation, for which the protocol says so.
 
     Neither needs a query, so neither tells whether anything is there.
     """
@@ -131,5 +131,5 @@ def own_id(caller: Caller, prefix: WirePrefix, text: str) -> WireId:
     if wire_id is None:
         raise error_of_status(404)
     if wire_id.tag != caller.tag:
-        raise error_of_status(403)
+        raise error_of_status(403 if prefix == "rsv" else 404)
     return wire_id

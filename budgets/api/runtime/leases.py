@@ -17,9 +17,9 @@ from budgets.api.runtime.lease_refusals import (
     too_many_leases,
 )
 from budgets.api.runtime.own_bodies import LeaseBody
-from budgets.services.lease_grounds import Grounds, LeaseRefused, live_decision, require_tool
+from budgets.services.lease_grounds import Grounds, LeaseRefused, NoGrounds, live_decision, require_tool
 from kernel.http.drf import ProtocolView, decode
-from kernel.http.errors import error_of_status
+from kernel.http.errors import ProtocolError, error_of_status
 from kernel.http.planes import closes_shared_connections
 from kernel.ids import WireId
 from kernel.tenancy import in_tenant, schema_exists
@@ -40,7 +40,7 @@ class LeaseView(ProtocolView):
         caller = read_caller(request)
         with key_first(caller):
             body = decode(request, LeaseRequest)
-            decision_id = own_id(caller, "dec", body.decision_id)
+            decision_id = _own_decision(caller, body.decision_id)
         now = datetime.now(UTC)
         with closes_shared_connections():
             grounds, found = _grounds(request, caller, body, decision_id, now=now)
@@ -80,6 +80,14 @@ class LeaseView(ProtocolView):
         response = respond(_body(str(lease_id), found, fetched, expires_at), grounds.slug)
         response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def _own_decision(caller: Caller, text: str) -> WireId:
+    """The decision's id. Another tenant's is refused in the words for one that was never made."""
+    try:
+        return own_id(caller, "dec", text)
+    except ProtocolError:
+        raise no_grounds(NoGrounds.DECISION_NOT_FOUND) from None
 
 
 def _grounds(
