@@ -1,5 +1,7 @@
 """What is kept outside of the tenant's schema is kept under its name: entries of caches, files of its people."""
 
+from typing import Any
+
 import pytest
 from django.conf import settings
 from django.core.cache import caches
@@ -47,4 +49,6 @@ class TestCaches:
             assert wanted not in {cache.make_key(name) for name in names}
 
     def test_every_cache_is_of_the_tenant_in_whose_schema_it_is_asked(self) -> None:
-        assert {cache["KEY_FUNCTION"] for cache in settings.CACHES.values()} == {"kernel.cache_keys.tenant_key"}
+        configured: dict[str, Any] = settings.CACHES
+
+        assert {cache["KEY_FUNCTION"] for cache in configured.values()} == {"kernel.cache_keys.tenant_key"}

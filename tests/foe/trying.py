@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -63,23 +64,25 @@ def places_of(operation: Operation, own: Things) -> Iterator[Place]:
     """Every one of the operation's: in its address, in its query string, in its body."""
     values, body = values_of(operation, own), bodies_of(own).get(operation.id)
     path = operation.address(values)
+
+    def in_address(name: str, value: str) -> Shot:
+        return Shot(operation.address(values | {name: value}), body)
+
+    def in_query(name: str, value: str) -> Shot:
+        # A page of one row, so that there are cursors.
+        return Shot(f"{path}?{urlencode({'limit': 1, name: value})}", body)
+
+    def in_body(steps: tuple[str | int, ...], value: str) -> Shot:
+        return Shot(path, with_value(body, steps, value))
+
     for name in operation.arguments:
         if kind := kind_of_argument(name):
-            yield Place(name, kind, lambda value, name=name: Shot(operation.address(values | {name: value}), body))
+            yield Place(name, kind, partial(in_address, name))
     for name in parameters_of(operation):
         if name in KINDS:
-            # A page of one row, so that there are cursors.
-            yield Place(
-                name,
-                KINDS[name],
-                lambda value, name=name: Shot(f"{path}?{urlencode({'limit': 1, name: value})}", body),
-            )
+            yield Place(name, KINDS[name], partial(in_query, name))
     for steps, kind in places_in(body, operation):
-        yield Place(
-            ".".join(map(str, steps)),
-            kind,
-            lambda value, steps=steps: Shot(path, with_value(body, steps, value)),
-        )
+        yield Place(".".join(map(str, steps)), kind, partial(in_body, steps))
 
 
 def theirs_for(feud: Feud, operation: Operation, place: Place) -> str | None:

@@ -50,6 +50,8 @@ def _of_the_runtime(own: Things) -> dict[str, Any]:
         },
         "POST /v1/x-watermaster/tools": {"subject": subject, "tools": [{"name": "search"}]},
         "POST /v1/x-watermaster/credentials/lease": {"scope": own[Kind.CREDENTIAL], "decision_id": own[Kind.DECISION]},
+        "POST /v1/x-watermaster/credentials/renew": {"lease_id": own[Kind.LEASE]},
+        "POST /v1/x-watermaster/credentials/give-back": {"lease_id": own[Kind.LEASE]},
         "POST /otlp/v1/traces": spans_body(own),
     }
 
@@ -138,6 +140,11 @@ def _of_operators(own: Things) -> dict[str, Any]:
         f"PUT {_TENANT}/policies/{{kind}}": _WHY | {"document": {"default": "allow"}},
         f"POST {_TENANT}/policies/{{kind}}/versions/{{version}}/restore": _WHY,
         f"POST {admin}": webhook,
+        f"POST {admin}/bulk-action": {
+            "filter": {"tenant_id": own[Kind.SLUG], "search": own[Kind.WORKSPACE]},
+            "action": "PAUSE",
+            "idempotency_key": own[Kind.IDEMPOTENCY],
+        },
         f"PATCH {admin}/{{subscription_id}}": {"scope_filter": own[Kind.SCOPE]},
         f"POST {admin}/{{subscription_id}}/replay": {"event_types": ["budget.funded"]},
     }

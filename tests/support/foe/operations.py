@@ -32,6 +32,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "from_budget_id": Kind.BUDGET,
     "idempotency_key": Kind.IDEMPOTENCY,
     "key_id": Kind.KEY,
+    "lease_id": Kind.LEASE,
     "of_decision": Kind.DECISION,
     "request_id": Kind.REQUEST_ID,
     "reservation_id": Kind.RESERVATION,
@@ -116,8 +117,8 @@ def description(plane: Plane) -> dict[str, Any]:
     """The plane's own OpenAPI description."""
     if plane is Plane.API:
         return document()
-    generator: Any = SchemaGenerator(patterns=urls_management.operations)
-    found: dict[str, Any] = generator.get_schema(request=None, public=True)
+    make_generator: Any = SchemaGenerator
+    found: dict[str, Any] = make_generator(patterns=urls_management.operations).get_schema(request=None, public=True)
     return found
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from secrets import token_hex
 from typing import Any, Final
@@ -15,7 +16,7 @@ from kernel.tenancy import in_tenant
 from telemetry.models import OutboxEvent
 from tenants.models import Tenant
 from tests.support.books import Books
-from vault.models import CredentialReference
+from vault.models import CredentialLease, CredentialReference
 
 
 class Kind(StrEnum):
@@ -31,6 +32,7 @@ class Kind(StrEnum):
     EVENT = "event"
     IDEMPOTENCY = "idempotency key"
     KEY = "key"
+    LEASE = "lease"
     RECONCILIATION = "reconciliation"
     REFERENCE = "credential reference"
     REQUEST = "request for money"
@@ -94,9 +96,12 @@ def things_of(tenant: Tenant, samples: Mapping[str, Any], *, books: Books) -> Th
     with in_tenant(tag):
         for name in templates:
             RunTemplate.objects.create(id=uuid7(), name=name, unit=Unit.USD_MICROCENTS, amount=1, is_default=False)
+        reference = CredentialReference.objects.get(pk=samples["reference_id"])
+        decided = Decision.objects.filter(idempotency_key=key).first()
+        assert decided is not None
+        lease = _lease(reference, decided)
         happened = OutboxEvent.objects.order_by("pk").first()
         asked = Decision.objects.exclude(request_id=None).first()
-        reference = CredentialReference.objects.get(pk=samples["reference_id"])
         named = {
             Kind.ALERT: samples["alert_id"],
             Kind.BUDGET: siblings[0],
@@ -107,6 +112,7 @@ def things_of(tenant: Tenant, samples: Mapping[str, Any], *, books: Books) -> Th
             Kind.EVENT: mint_wire_id("evt", tag, happened.pk) if happened else "",
             Kind.IDEMPOTENCY: key,
             Kind.KEY: samples["key_id"],
+            Kind.LEASE: lease.pk,
             Kind.RECONCILIATION: samples["reconciliation_id"],
             Kind.REFERENCE: samples["reference_id"],
             Kind.REQUEST: samples["request_id"],
@@ -126,6 +132,19 @@ def things_of(tenant: Tenant, samples: Mapping[str, Any], *, books: Books) -> Th
     texts = {kind: str(value) for kind, value in named.items()}
     assert not [kind for kind, text in texts.items() if not text], texts
     return Things(tenant=tenant, named=texts)
+
+
+def _lease(reference: CredentialReference, decided: Decision) -> CredentialLease:
+    """A secret that somebody may use for another hour."""
+    now = datetime.now(UTC)
+    return CredentialLease.objects.create(
+        reference_id=reference.pk,
+        decision_id=decided.pk,
+        path=reference.path,
+        key=reference.key,
+        leased_at=now,
+        expires_at=now + timedelta(hours=1),
+    )
 
 
 def twins_of(kind: Kind, theirs: str, *, victim: Tag, foe: Tag) -> list[Twin]:

@@ -153,6 +153,6 @@ def _pieces(value: str) -> Iterator[str]:
             yield text
 
 
-def _rows(query: sql.Composable) -> list[tuple[Any, ...]]:
+def _rows(query: sql.Composed) -> list[tuple[Any, ...]]:
     with psycopg.connect(database_url("owner"), autocommit=True) as owner:
-        return owner.execute(query).fetchall()
+        return list(owner.execute(query).fetchall())
