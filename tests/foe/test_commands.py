@@ -1,7 +1,6 @@
 """Commands for one tenant, from the operators' shell: what they print, write and change is that tenant's alone."""
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -11,13 +10,12 @@ import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 
-from kernel.owner import acting_as_owner
 from tests.foe.conftest import Feud
 from tests.support.foe.victim import seen_in
 
 #: What each is given beside the tenant. `{folder}` is where its files go.
 COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "drop_decisions": ("--tenant", "initech", "--older-than-days", "400", "--to", "{folder}"),
+    "drop_decisions": ("--tenant", "initech", "--older-than-days", "400"),
     "kill": ("initech", "--reason", "To see whom it stops"),
     "reconcile": (
         *("--tenant", "initech", "--invoice", "{folder}/invoice.csv"),
@@ -35,8 +33,6 @@ NOT_TRIED: Final[Mapping[str, str]] = {
     "replay": "sends requests with the tenant's own key",
     "train_router": "trains from a file, through the service of the API's operation, which is tried",
 }
-#: As the owner, because no process may do it.
-AS_OWNER: Final = frozenset({"drop_decisions"})
 
 
 def own_commands() -> dict[str, Any]:
@@ -62,8 +58,7 @@ def test_one_tenants_is_another_ones_affair_in_nothing(name: str, feud: Feud, tm
     arguments = [argument.format(folder=tmp_path) for argument in COMMANDS[name]]
     run: Callable[[], Any] = lambda: call_command(name, *arguments, stdout=said, stderr=said)  # noqa: E731
     try:
-        with acting_as_owner() if name in AS_OWNER else nullcontext():
-            run()
+        run()
     except CommandError as error:
         # So does one end that has found something.
         assert name == "reconcile"

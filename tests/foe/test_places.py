@@ -1,15 +1,19 @@
 """What is kept outside of the tenant's schema is kept under its name: entries of caches, files of its people."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import settings as configuration
 from django.core.cache import caches
+from pytest_django import Settings
 
+from kernel.ids import PLATFORM_TAG
 from kernel.tenancy import in_public, in_tenant
+from telemetry.services.archiving import folder_of
 from tests.foe.conftest import Feud
 
-each_cache = pytest.mark.parametrize("alias", sorted(settings.CACHES))
+each_cache = pytest.mark.parametrize("alias", sorted(configuration.CACHES))
 
 
 class TestCaches:
@@ -49,6 +53,24 @@ class TestCaches:
             assert wanted not in {cache.make_key(name) for name in names}
 
     def test_every_cache_is_of_the_tenant_in_whose_schema_it_is_asked(self) -> None:
-        configured: dict[str, Any] = settings.CACHES
+        configured: dict[str, Any] = configuration.CACHES
 
         assert {cache["KEY_FUNCTION"] for cache in configured.values()} == {"kernel.cache_keys.tenant_key"}
+
+
+class TestArchives:
+    def test_each_tenant_has_a_folder_of_its_own(self, feud: Feud, tmp_path: Path, settings: Settings) -> None:
+        settings.ARCHIVE_DIR = str(tmp_path)
+        folders = [folder_of(owner) for owner in (feud.own.tag, feud.theirs.tag, PLATFORM_TAG)]
+
+        assert {folder.parent for folder in folders} == {tmp_path}
+        assert len(set(folders)) == len(folders)
+
+    @pytest.mark.parametrize(
+        "owner", ["", ".", "..", "../acme", "acme", "a" * 19, "A" * 20, "a" * 20 + "/..", "a" * 20 + "\n", "/etc"]
+    )
+    def test_what_is_no_tag_has_none(self, owner: str, tmp_path: Path, settings: Settings) -> None:
+        settings.ARCHIVE_DIR = str(tmp_path)
+
+        with pytest.raises(ValueError, match="not a tag"):
+            folder_of(owner)

@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from kernel.archives import ArchiveDamaged, digest_of, read_lines, write_lines
+from kernel.ids import parse_tag
 from telemetry.archive_kinds import ArchiveKind
 from telemetry.models import ArchiveFile
 from telemetry.selectors.archive_files import Archive, last_archive, signature_of
@@ -33,9 +34,14 @@ class NoArchive(OSError):
 
 
 def folder_of(owner: str) -> Path:
-    """The folder of one owner's files; `owner` is a tenant's tag or the platform's. Raises `NoArchive`."""
+    """The folder of one owner's files; `owner` is a tenant's tag or the platform's.
+
+    Raises `NoArchive`, and ValueError for what is no tag: it would lead into another folder.
+    """
     if not settings.ARCHIVE_DIR:
         raise NoArchive("ARCHIVE_DIR is not set, so nothing old is dropped")
+    if parse_tag(owner) is None:
+        raise ValueError("not a tag")
     return Path(settings.ARCHIVE_DIR) / owner
 
 
