@@ -37,8 +37,8 @@ from vault.tasks import check_references_of_tenant
 _TENANTS_MAX: Final = 500
 #: After it a visit ends by itself, so that one huge tenant does not keep the small ones waiting.
 _VISIT_SECONDS_MAX: Final = 2.0
-#: Expiry writes under the lock that decisions take: after each batch it is theirs for half as long.
-EXPIRY_REST: Final = 0.5
+#: Expiry writes under the lock that decisions take: after each batch it is theirs for as long again.
+EXPIRY_REST: Final = 1.0
 #: Old rows are looked for in so many tenants after a tick, and for so long in each; what is left waits for its turn.
 _KEEPING_TENANTS_MAX: Final = 50
 _KEEPING_SECONDS_MAX: Final = 5.0

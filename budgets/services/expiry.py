@@ -21,7 +21,7 @@ from kernel.tenancy import in_tenant
 from tenants.services.due import claim_visit, finish_visit
 
 #: Expired by one call, in one transaction: while it runs, the tenant's other calls wait.
-BATCH_MAX: Final = 50
+BATCH_MAX: Final = 25
 
 _logger = logging.getLogger(__name__)
 
