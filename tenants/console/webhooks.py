@@ -1,7 +1,6 @@
 """`…/webhooks/`: who is told of events, what became of that, and the outbox that they wait in."""
 
 from typing import Final
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -88,7 +87,6 @@ def _list(request: HttpRequest) -> HttpResponse:
         "is_waiting_cut": waiting >= WAITING_COUNTED_MAX,
         "state": state if state in _STATES else "",
         "event_type": event_type,
-        "query": urlencode({name: request.GET[name] for name in ("state", "type") if request.GET.get(name)}),
         "next_before": found.next_before or "",
         "is_filtered": bool(state in _STATES or event_type or "before" in request.GET),
     }
