@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection, connections
 
+from budgets.isolation.database import database_surfaces
+from budgets.isolation.surface import Verdict
 from budgets.models import Budget, LedgerEntry, LedgerHead
 from budgets.selectors.audit import audit
 from kernel.owner import acting_as_owner
@@ -43,6 +45,15 @@ def _nobody_left(database: None) -> Iterator[None]:
 
 
 class TestSpareSchema:
+    def test_has_functions_of_its_owner_that_find_it_under_its_new_name(self) -> None:
+        first = make_tenant(NEW)
+        drop_tenant(first)
+
+        second = make_tenant(NEW)
+
+        (mighty,) = (each for each in database_surfaces([second.tag]) if "functions" in each.name)
+        assert (mighty.verdict, mighty.offenders) == (Verdict.ISOLATED, ())
+
     def test_of_which_rows_alone_were_changed_serves_the_next_under_another_name(self) -> None:
         first = make_tenant(NEW)
         oid, rows = oid_of(first), rows_of(first)

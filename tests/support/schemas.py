@@ -88,7 +88,13 @@ ALTER SCHEMA {schema} RENAME TO {spare}
 _RENAME: Final = """
 ALTER SCHEMA {spare} RENAME TO {schema};
 DO $$
+DECLARE
+    v_function regprocedure;
 BEGIN
+    -- Those that run as their owner are set to find one schema, by its name.
+    FOR v_function IN SELECT oid FROM pg_proc WHERE pronamespace = '{schema}'::regnamespace AND prosecdef LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = {schema}, pg_temp', v_function);
+    END LOOP;
     IF to_regrole('{role_before}') IS NOT NULL THEN
         ALTER ROLE {role_before} RENAME TO {role};
     END IF;
@@ -103,21 +109,21 @@ class Schemas:
 
     owner: psycopg.Connection
     shapes: dict[str, str] = field(default_factory=dict)
-    #: The name it had, and its shape.
-    spare: list[tuple[str, str]] = field(default_factory=list)
+    #: The names that they had.
+    spare: list[str] = field(default_factory=list)
 
     def rename_one(self, schema: str) -> bool:
         """Give a tenant's schema to be a spare one, if there is any."""
         if not self.spare:
             return False
-        before, shape = self.spare.pop()
+        before = self.spare.pop()
         names = {"spare": _spare_name(before), "role_before": ROLE.format(before), "role": ROLE.format(schema)}
         self._run(_RENAME, schema=schema, **names)
-        self.shapes[schema] = shape
+        self.note(schema)
         return True
 
     def note(self, schema: str) -> None:
-        """This one was made a moment ago and nothing has been written to it."""
+        """This one was made, or given on, a moment ago and nothing has been written to it."""
         self.shapes[schema] = self._shape(schema)
 
     def take_back(self, schema: str) -> bool:
@@ -126,7 +132,7 @@ class Schemas:
         if shape is None or shape != self._shape(schema):
             return False
         self._run(_EMPTY, schema=schema, spare=_spare_name(schema))
-        self.spare.append((schema, shape))
+        self.spare.append(schema)
         return True
 
     def _shape(self, schema: str) -> str:
