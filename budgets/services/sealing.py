@@ -55,8 +55,9 @@ def seal_closed(
 
 def seal_overdue_since() -> datetime:
     """Since when the current schema's ledger should have been sealed further, where it cannot be."""
-    last = LedgerSeal.objects.order_by("-number").values_list("last_at", flat=True).first()
-    return _now() if last is None else last + CLOSES_AFTER
+    last_at = LedgerSeal.objects.order_by("-number").values_list("last_at", flat=True).first()
+    since = last_at or LedgerEntry.objects.order_by("seq").values_list("at", flat=True).first()
+    return _now() if since is None else since + CLOSES_AFTER
 
 
 def _seal_one(segment: int, closes_after: timedelta) -> tuple[LedgerSeal | None, datetime | None]:

@@ -21,7 +21,7 @@ from budgets.services.seals_proof import SealHead, broken_seals, seal_head
 from budgets.services.visits import visit_books
 from budgets.tasks import check_tenant, dispatch_checks
 from kernel.tenancy import in_public, in_tenant
-from tenants.models import LedgerCheck, Tenant, Verification
+from tenants.models import LedgerCheck, Tenant, TenantStanding, Verification
 from tenants.services import checks, standing
 from tenants.services.checks import ask_for_checks, last_check
 from tests.plugins.live_api import database_url
@@ -104,6 +104,18 @@ class TestClosing:
             seal(books, segment=4)
 
         assert seals(books) == []
+
+    def test_what_has_a_gap_is_late_from_when_it_should_have_been_sealed(self, books: Books) -> None:
+        standing.enrol_tenants()
+        as_owner(books.tenant.tag, "DELETE FROM ledger_entry WHERE seq = 3")
+        let_time_pass(books.tenant.tag, timedelta(hours=5))
+
+        visit_books(tag=books.tenant.tag, has_time=lambda: True)
+
+        with in_public():
+            due_at = TenantStanding.objects.get(tag=books.tenant.tag).seal_due_at
+        assert due_at is not None
+        assert due_at < datetime.now(UTC) - timedelta(hours=3)
 
     def test_two_workers_at_once_make_one_chain(self, books: Books) -> None:
         charge(books, 30)

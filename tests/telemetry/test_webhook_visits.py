@@ -111,6 +111,42 @@ class TestTwoWorkers:
         assert {each.status for each in hooks.deliveries()} == {"SUCCESS"}
 
 
+def waits_since(tag: Tag) -> datetime | None:
+    with in_public():
+        return WebhookDue.objects.get(tag=tag).oldest_at
+
+
+class TestWaiting:
+    def test_is_known_from_when_a_visit_is_asked_for_until_all_is_delivered(self, hooks: Hooks, sink: Sink) -> None:
+        hooks.subscribe(sink.url, "budget.funded")
+        hooks.visit()
+        assert waits_since(hooks.owner.tag) is None
+        hooks.happen("budget.funded")
+
+        assert hooks.owner.tag in asked()
+        since = waits_since(hooks.owner.tag)
+        hand_out_events(tag=hooks.owner.tag, has_time=lambda: True)
+
+        # Handed out and not yet delivered: no worker came to it.
+        handed_out = waits_since(hooks.owner.tag)
+        assert since is not None
+        assert handed_out is not None
+        hooks.visit()
+        hand_out_events(tag=hooks.owner.tag, has_time=lambda: True)
+        assert waits_since(hooks.owner.tag) is None
+
+    def test_is_not_ours_while_a_receiver_fails(self, hooks: Hooks, sink: Sink) -> None:
+        sink.answer = lambda _: 500
+        hooks.subscribe(sink.url, "budget.funded")
+        hooks.happen("budget.funded")
+        hooks.visit()
+
+        hand_out_events(tag=hooks.owner.tag, has_time=lambda: True)
+
+        assert [each.status for each in hooks.deliveries()] == ["RETRYING"]
+        assert waits_since(hooks.owner.tag) is None
+
+
 class TestHanging:
     def test_receivers_leave_room_for_others(self, hooks: Hooks, sink: Sink) -> None:
         """All the threads that those may have who did not answer are taken."""
