@@ -4,6 +4,8 @@
 SHELL := /bin/sh
 
 PYTHON_IN_VENV := .venv/bin/python
+# Where bytecode may not be kept, every process that starts compiles all its packages anew: seconds, for each of many.
+export PYTHONDONTWRITEBYTECODE :=
 # One more than cores: tests wait as long as they compute. The database is shared by all of them.
 PYTEST_WORKERS ?= 3
 

@@ -95,7 +95,7 @@ class TestFuzz:
         "examples",
         [
             pytest.param(4, marks=pytest.mark.slow(20)),
-            pytest.param(24, marks=[pytest.mark.full, pytest.mark.slow(110)]),
+            pytest.param(12, marks=[pytest.mark.full, pytest.mark.slow(50)]),
         ],
     )
     def test_no_input_breaks_the_server(self, acme: Tenant, initech: Tenant, examples: int) -> None:

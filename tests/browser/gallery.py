@@ -78,9 +78,10 @@ class Gallery:
         if unreached := _unreached(tab.page):
             found["light"] += [f"Tab does not reach {element}" for element in unreached]
 
-    def write(self) -> None:
-        """axe.json beside the pictures."""
-        (self.folder / "axe.json").write_text(json.dumps(self.findings, indent=1, ensure_ascii=False) + "\n")
+    def write(self, part: int) -> None:
+        """axe-<part>.json beside the pictures."""
+        text = json.dumps(self.findings, indent=1, ensure_ascii=False) + "\n"
+        (self.folder / f"axe-{part}.json").write_text(text)
 
 
 def glance(tab: Tab, view: View, *, url: str) -> list[str]:

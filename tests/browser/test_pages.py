@@ -23,6 +23,8 @@ pytestmark = [
     pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed: apt-get install chromium"),
 ]
 
+#: So that several processes can look at once.
+PARTS: Final = 3
 SCREENSHOTS: Final = ROOT / "var" / "screenshots"
 
 
@@ -78,19 +80,21 @@ class TestAtAGlance:
 
 
 @pytest.mark.full
+@pytest.mark.slow(130)
 class TestEveryPage:
+    @pytest.mark.parametrize("part", range(PARTS))
     def test_is_accessible_fits_a_phone_and_needs_no_pointer(
-        self, scene: Scene, seen: list[View], url: str, playwright: Playwright, tmp_path: Path
+        self, scene: Scene, seen: list[View], url: str, playwright: Playwright, tmp_path: Path, *, part: int
     ) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         gallery = Gallery(SCREENSHOTS)
-        for reader, of_reader in by_reader(seen):
+        for reader, of_reader in by_reader(seen[part::PARTS]):
             with open_tab(playwright, tmp_path / reader.name) as tab:
                 if reader is not Reader.SIGNED_OUT:
                     tab.be(scene.session(reader), url=url)
                 for view in of_reader:
                     gallery.look_at(tab, view, url=url)
-        gallery.write()
+        gallery.write(part)
 
         wrong = [
             f"{view}, {mode}: {line}" for view, modes in gallery.wrong.items() for mode in modes for line in modes[mode]

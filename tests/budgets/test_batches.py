@@ -31,7 +31,7 @@ from tests.support.tenants import drop_tenant
 
 _IS_NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 _LONG = settings(
-    max_examples=20_000 if _IS_NIGHTLY else 300,
+    max_examples=20_000 if _IS_NIGHTLY else 150,
     derandomize=not _IS_NIGHTLY,
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
     print_blob=True,
@@ -245,7 +245,7 @@ _RESERVE = {"op": "reserve", "path": "", "unit": _USD, "amount": 1, "ttl_ms": 60
     "looks",
     [
         pytest.param(_SHORT, id="short", marks=pytest.mark.slow),
-        pytest.param(_LONG, id="long", marks=[pytest.mark.full, pytest.mark.slow(30)]),
+        pytest.param(_LONG, id="long", marks=[pytest.mark.full, pytest.mark.slow(15)]),
     ],
 )
 def test_a_batch_does_what_its_operations_do_one_by_one(twins: _Twins, looks: settings) -> None:

@@ -1,4 +1,8 @@
-"""Every address of the console for everybody: who may see and do what, by the one table of roles and nothing else."""
+"""Every address of the console for everybody: who may see and do what, by the one table of roles and nothing else.
+
+Everybody who may not is tried at every address. Of those who may, and of several strangers, two are at each, taking
+turns; `make test-slow` has all of them everywhere.
+"""
 
 import gzip
 from collections.abc import Iterator
@@ -21,10 +25,15 @@ QUERIES_MAX: Final = 8
 MORE_QUERIES: Final[dict[str, int]] = {}
 #: Statements that are no question to the database; a session notes that it was seen once a minute, whoever looks then.
 FREE: Final = ("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT", "SET ", 'UPDATE "django_session"')
+#: How a page that may be seen answers.
+SEEN: Final = frozenset({200, 302, 303})
 #: What a view may answer to whom the table lets in: an empty form is refused (422), or what it would do is done.
 DONE: Final = frozenset({200, 202, 204, 302, 303, 400, 409, 422})
 
 every_page = pytest.mark.parametrize("page", guarded_pages(), ids=lambda page: page.id)
+two_or_all = pytest.mark.parametrize(
+    "is_all", [pytest.param(False, id="two"), pytest.param(True, id="all", marks=pytest.mark.full)]
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +96,22 @@ def test_every_view_names_its_acts(page: ConsolePage) -> None:
     assert page.acts.see or page.acts.send
 
 
+def turns(page: ConsolePage, readers: list[Reader], *, is_all: bool) -> list[Reader]:
+    """Two of those of whom the same is expected, other ones at other pages."""
+    first = page.turn % max(len(readers), 1)
+    return readers if is_all else [*readers[first:], *readers[:first]][:2]
+
+
+@two_or_all
 @every_page
-def test_only_those_look_whom_the_table_lets(page: ConsolePage, scene: Scene, browsers: dict[Reader, Client]) -> None:
+def test_only_those_look_whom_the_table_lets(
+    page: ConsolePage, scene: Scene, browsers: dict[Reader, Client], *, is_all: bool
+) -> None:
+    may = [reader for reader in Reader if _expected_look(page, reader) == SEEN]
+    readers = [*(set(Reader) - set(may)), *turns(page, may, is_all=is_all)]
     found = {
-        reader: (_expected_look(page, reader), _look(browser, page.address(scene.samples)))
-        for reader, browser in browsers.items()
+        reader: (_expected_look(page, reader), _look(browsers[reader], page.address(scene.samples)))
+        for reader in readers
     }
 
     assert {reader: pair for reader, pair in found.items() if pair[1] not in pair[0]} == {}
@@ -107,14 +127,20 @@ def test_only_those_send_whom_the_table_lets(page: ConsolePage, scene: Scene, br
     assert {reader: pair for reader, pair in found.items() if pair[1] not in pair[0]} == {}
 
 
+@two_or_all
 @every_page
 def test_a_stranger_cannot_tell_what_exists(
-    page: ConsolePage, scene: Scene, browsers: dict[Reader, Client], nothing: dict[tuple[Reader, str], Told]
+    page: ConsolePage,
+    scene: Scene,
+    browsers: dict[Reader, Client],
+    nothing: dict[tuple[Reader, str], Told],
+    *,
+    is_all: bool,
 ) -> None:
     nowhere = dict.fromkeys(page.arguments, "nobody-" + "0" * 30)
     addresses = {page.address(scene.samples), page.address({**scene.samples, **nowhere})}
     strangers = [reader for reader in Reader if reader.may(page.namespace) is None and reader is not Reader.SIGNED_OUT]
-    for reader in strangers:
+    for reader in turns(page, strangers, is_all=is_all):
         for method in ("GET", "POST"):
             for address in addresses:
                 assert told(browsers[reader], method, address) == nothing[reader, method], (reader, method, address)
@@ -178,7 +204,7 @@ def _look(browser: Client, address: str) -> int:
 
 
 def _expected_look(page: ConsolePage, reader: Reader) -> frozenset[int]:
-    return _expected(page, reader, "GET", frozenset({200, 302, 303}))
+    return _expected(page, reader, "GET", SEEN)
 
 
 def _expected_send(page: ConsolePage, reader: Reader) -> frozenset[int]:

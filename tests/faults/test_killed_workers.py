@@ -118,7 +118,7 @@ def often(some: int, many: int, *, seconds: int) -> pytest.MarkDecorator:
 
 
 class TestKilled:
-    @often(4, 12, seconds=5)
+    @often(4, 9, seconds=5)
     def test_worker_and_postgresql_at_any_moment(self, server: OwnServer, idle: Books, kills: int) -> None:
         dice = random.Random(11)
         callers = Callers(idle)
@@ -146,7 +146,7 @@ class TestKilled:
             assert LedgerSeal.objects.count() > 5
         _check(idle)
 
-    @often(3, 7, seconds=5)
+    @often(3, 5, seconds=5)
     def test_broker_and_worker_at_any_moment(self, server: OwnServer, idle: Books, tmp_path: Path, kills: int) -> None:
         dice = random.Random(12)
         callers = Callers(idle)

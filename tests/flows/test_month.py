@@ -42,7 +42,7 @@ ENDS: Final = datetime(2027, 4, 3, 2, 0, tzinfo=UTC)
 #: How far apart calls are: none is a divisor of a day, so that they come at all hours of it.
 STEPS: Final = (
     pytest.param(timedelta(hours=10, minutes=7), id="twice a day", marks=pytest.mark.slow(20)),
-    pytest.param(timedelta(hours=3, minutes=7), id="all day long", marks=[pytest.mark.full, pytest.mark.slow(80)]),
+    pytest.param(timedelta(hours=5, minutes=7), id="all day long", marks=[pytest.mark.full, pytest.mark.slow(40)]),
 )
 WORKER_AWAY: Final = (datetime(2027, 3, 11, tzinfo=UTC), datetime(2027, 3, 16, tzinfo=UTC))
 MODELS: Final = ("gpt-4o", "claude-sonnet-4")

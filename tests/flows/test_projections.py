@@ -104,8 +104,8 @@ def test_give_the_same_verdict(
 
 
 @pytest.mark.full
-@pytest.mark.slow(40)
-@settings(_SHORT, max_examples=80)
+@pytest.mark.slow(20)
+@settings(_SHORT, max_examples=40)
 @given(rules=RULES, calls=REQUESTS)
 def test_give_the_same_verdict_many_times(
     pair: tuple[Books, Books], api_url: str, rules: dict[str, Any], calls: list[dict[str, Any]]
