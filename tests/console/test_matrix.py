@@ -5,7 +5,7 @@ turns; `make test-slow` has all of them everywhere.
 """
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -96,7 +96,7 @@ def test_every_view_names_its_acts(page: ConsolePage) -> None:
     assert page.acts.see or page.acts.send
 
 
-def turns(page: ConsolePage, readers: list[Reader], *, is_all: bool) -> list[Reader]:
+def turns(page: ConsolePage, readers: Sequence[Reader], *, is_all: bool) -> Sequence[Reader]:
     """Two of those of whom the same is expected, other ones at other pages."""
     first = page.turn % max(len(readers), 1)
     return readers if is_all else [*readers[first:], *readers[:first]][:2]
