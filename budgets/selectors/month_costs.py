@@ -11,7 +11,7 @@ from psycopg import sql
 from budgets.selectors.statements import Month
 from kernel.ids import Tag, schema_name
 from kernel.money import Unit
-from kernel.tenancy import CELL, in_public
+from kernel.tenancy import CELL, across_tenants
 from tenants.selectors.directory import TenantLine
 
 #: Schemas that one query reads.
@@ -58,7 +58,7 @@ def month_costs(tenants: Sequence[TenantLine], *, first: date) -> dict[Tag, Mont
         month = Month(first=first, time_zone=tenant.time_zone)
         arms.append(_ARM.format(sql.Identifier(schema_name(tenant.tag))))
         parameters += [tenant.tag, month.first, month.next_first, Unit.USD_MICROCENTS.value]
-    with in_public(), connections[CELL].cursor() as cursor:
+    with across_tenants(), connections[CELL].cursor() as cursor:
         # Psycopg's own composition, which Django hands on as it is.
         cursor.execute(sql.SQL(" UNION ALL ").join(arms), parameters)  # type: ignore[arg-type]
         return {row[0]: _cost(row[1:]) for row in cursor.fetchall()}

@@ -83,8 +83,7 @@ def call_door(tag: Tag, call: str, payload: bytes, *, again: Callable[[], bytes]
     A call cut off by a lost connection is made once more, with what `again` gives: it only reads, or each of its
     operations carries its idempotency key.
     """
-    # The name is [a-z2-7] and t_, checked by schema_name.
-    found = _ask(tag, f'SELECT "{schema_name(tag)}".door_v1(%s, %s)', (call, payload.decode()), again=again)
+    found = _ask(tag, call, payload.decode(), again=again)
     assert found is not None
     return found
 
@@ -94,21 +93,19 @@ def read_front(tag: Tag) -> bytes | None:
 
     None where the tenant has no rules. Raises as `call_door` does.
     """
+    return _ask(tag, "front", "null")
+
+
+def _ask(tag: Tag, call: str, payload: str, *, again: Callable[[], bytes] | None = None) -> bytes | None:
     # The name is [a-z2-7] and t_, checked by schema_name.
-    query = f'SELECT public.front_of_v1(document) FROM "{schema_name(tag)}".ruleset WHERE id = 1'  # noqa: S608
-    return _ask(tag, query, ())
-
-
-def _ask(
-    tag: Tag, query: str, parameters: tuple[str, ...], *, again: Callable[[], bytes] | None = None
-) -> bytes | None:
+    query = f'SELECT "{schema_name(tag)}".door_v1(%s, %s)'
     for is_last_try in (False, True):
         lane: Lane | None = None
         try:
             # An idle connection that was lost is rarely the only one: the second try makes its own.
             with shared_lanes().lane(tag, is_fresh=is_last_try) as lane:
                 assert lane.connection is not None
-                row = lane.connection.execute(query, parameters).fetchone()
+                row = lane.connection.execute(query, (call, payload)).fetchone()
                 return None if row is None else row[0]
         except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, NoLane) as error:
             raise EngineUnavailable from error
@@ -116,9 +113,12 @@ def _ask(
             if is_last_try or lane is None or lane.was_cut:
                 raise EngineUnavailable from error
             if again is not None:
-                parameters = (*parameters[:-1], again().decode())
+                payload = again().decode()
         except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable) as error:
             raise UnknownTenant from error
+        except psycopg.errors.InsufficientPrivilege as error:
+            _logger.error("The role of tenant %s cannot be taken on: run manage.py migrate_all.", tag)
+            raise EngineUnavailable from error
         except psycopg.errors.UndefinedFunction as error:
             # The schema is there and older than this program, which is no fault of the caller's key.
             _logger.error("The schema of tenant %s lacks a function: run manage.py migrate_all.", tag)

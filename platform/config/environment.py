@@ -74,7 +74,7 @@ def database(url: str, *, startup: Mapping[str, str]) -> dict[str, Any]:
     port = parameters.pop("port", None) or (str(parts.port) if parts.port else "")
     options = " ".join(f"-c {name}={value}" for name, value in startup.items())
     return {
-        "ENGINE": "django_tenants.postgresql_backend",
+        "ENGINE": "kernel.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),

@@ -56,8 +56,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ── Servers ──────────────────────────────────────────────────────────────────────────────────────────
 EMBEDDED_SERVERS = _servers.embedded
-# `default` is what api, console and workers use: a role that owns nothing. `owner` runs migrations and
-# provisioning. No tenant table is ever read through `owner` by a request.
+# `default` is what api, console and workers use: a role that owns nothing, and in a tenant's schema that tenant's own.
+# `owner` runs migrations and provisioning. No tenant table is ever read through `owner` by a request.
 DATABASES = {
     "default": environment.database(
         _servers.runtime_database_url,
@@ -68,7 +68,7 @@ DATABASES = {
             "idle_in_transaction_session_timeout": "10s",
         },
     )
-    | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True},
+    | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "TAKES_ROLES": True},
     "owner": environment.database(_servers.owner_database_url, startup={"lock_timeout": "10s"})
     | {"TEST": {"MIRROR": "default"}},
 }

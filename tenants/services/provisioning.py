@@ -17,6 +17,7 @@ from kernel.ids import Tag, mint_tag, schema_name, uuid7
 from kernel.owner import acting_as_owner
 from kernel.tenancy import CELL, in_public, schema_exists
 from tenants.models import Domain, Plan, Tenant, TenantStatus
+from tenants.services.roles import granted_to_tenant, make_role, open_schema
 from tenants.services.template import read_template
 
 
@@ -92,8 +93,8 @@ def _require_known_to_the_database(time_zone: str) -> None:
 
 
 def create_schema(tag: Tag) -> None:
-    """The tenant's schema with all its tables and functions, from the template, in one transaction. Nothing if it is
-    there.
+    """The tenant's schema with all its tables and functions, from the template, and its role, in one transaction.
+    Nothing if it is there.
     """
     if schema_exists(tag):
         return
@@ -103,10 +104,11 @@ def create_schema(tag: Tag) -> None:
         connection.set_schema_to_public()
         try:
             with transaction.atomic(), connection.cursor() as cursor:
+                # Two at once meet at the schema's name, and one of them goes no further.
                 cursor.execute(f'CREATE SCHEMA "{name}"')
-                cursor.execute(f'GRANT USAGE ON SCHEMA "{name}" TO watermaster_app')
-                cursor.execute(f'SET LOCAL search_path = "{name}"')
-                cursor.execute(read_template())
+                cursor.execute(f'{make_role(name)} SET LOCAL search_path = "{name}"')
+                cursor.execute(granted_to_tenant(read_template(), name))
+                cursor.execute(open_schema(name))
         except DatabaseError as error:
             # Two at once: the second waited for the first to commit the same schema, and that one is complete.
             if not isinstance(error.__cause__, (DuplicateSchema, UniqueViolation)):

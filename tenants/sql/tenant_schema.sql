@@ -847,24 +847,27 @@ DROP FUNCTION IF EXISTS door_v1;
 -- The one door to a tenant's books: names the function to call, and hands its answer through.
 --
 -- It finds its own schema by its own oid, so that it can be called by its qualified name on any connection, has no SET clause that would outlive
--- a rename of the schema, and keeps one set of plans for each tenant. The setting lasts until the end of the transaction.
+-- a rename of the schema, and keeps one set of plans for each tenant. From there on it is at work as the tenant's own role, which may do nothing in
+-- another tenant's schema; who calls may touch no table. Both settings last until the end of the transaction.
 CREATE FUNCTION door_v1(p_call text, p_payload jsonb) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
     v_self oid;
-    v_search_path text;
+    v_schema text;
+    v_place text;
 BEGIN
     GET DIAGNOSTICS v_self = PG_ROUTINE_OID;
-    -- An expression and no query, which would cost four times as much.
-    v_search_path := pg_catalog.set_config(
-        'search_path', (pg_catalog.pg_identify_object('pg_catalog.pg_proc'::pg_catalog.regclass, v_self, 0)).schema || ', pg_temp', true
-    );
+    -- Expressions and no queries, which would cost four times as much.
+    v_schema := (pg_catalog.pg_identify_object('pg_catalog.pg_proc'::pg_catalog.regclass, v_self, 0)).schema;
+    v_place := pg_catalog.set_config('search_path', v_schema || ', pg_temp', true)
+        || pg_catalog.set_config('role', 'watermaster_' || v_schema, true);
     CASE p_call
         WHEN 'apply' THEN RETURN apply_operations_v1(p_payload);
         WHEN 'reservations' THEN RETURN read_reservations_v1(p_payload);
         WHEN 'balances' THEN RETURN read_balances_v1(p_payload);
         WHEN 'hold' THEN RETURN read_hold_v1(p_payload);
         WHEN 'tools' THEN RETURN read_tools_v1(p_payload);
+        WHEN 'front' THEN RETURN (SELECT public.front_of_v1(document) FROM ruleset WHERE id = 1);
         WHEN 'key' THEN RETURN (SELECT json_build_object('status', coalesce(k.refusal, 'OK')) FROM check_key_v1(p_payload, NULL) AS k);
     END CASE;
 END
@@ -1021,6 +1024,36 @@ CREATE TABLE "invoice_file" ("id" uuid NOT NULL PRIMARY KEY, "at" timestamp with
 REVOKE ALL ON invoice_file FROM watermaster_app;
 GRANT SELECT, INSERT, DELETE ON invoice_file TO watermaster_app;
 CREATE INDEX "invoice_file_digest_8e1f5564_like" ON "invoice_file" ("digest" text_pattern_ops);
+DROP FUNCTION IF EXISTS door_v1;
+-- The one door to a tenant's books: names the function to call, and hands its answer through.
+--
+-- It finds its own schema by its own oid, so that it can be called by its qualified name on any connection, has no SET clause that would outlive
+-- a rename of the schema, and keeps one set of plans for each tenant. From there on it is at work as the tenant's own role, which may do nothing in
+-- another tenant's schema; who calls may touch no table. Both settings last until the end of the transaction.
+CREATE FUNCTION door_v1(p_call text, p_payload jsonb) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_self oid;
+    v_schema text;
+    v_place text;
+BEGIN
+    GET DIAGNOSTICS v_self = PG_ROUTINE_OID;
+    -- Expressions and no queries, which would cost four times as much.
+    v_schema := (pg_catalog.pg_identify_object('pg_catalog.pg_proc'::pg_catalog.regclass, v_self, 0)).schema;
+    v_place := pg_catalog.set_config('search_path', v_schema || ', pg_temp', true)
+        || pg_catalog.set_config('role', 'watermaster_' || v_schema, true);
+    CASE p_call
+        WHEN 'apply' THEN RETURN apply_operations_v1(p_payload);
+        WHEN 'reservations' THEN RETURN read_reservations_v1(p_payload);
+        WHEN 'balances' THEN RETURN read_balances_v1(p_payload);
+        WHEN 'hold' THEN RETURN read_hold_v1(p_payload);
+        WHEN 'tools' THEN RETURN read_tools_v1(p_payload);
+        WHEN 'front' THEN RETURN (SELECT public.front_of_v1(document) FROM ruleset WHERE id = 1);
+        WHEN 'key' THEN RETURN (SELECT json_build_object('status', coalesce(k.refusal, 'OK')) FROM check_key_v1(p_payload, NULL) AS k);
+    END CASE;
+END
+$$;
+
 CREATE TABLE "evidence_note" ("day" date NOT NULL, "kind" text NOT NULL, "about" text NOT NULL, "count" bigint NOT NULL, "first_at" timestamp with time zone NOT NULL, "last_at" timestamp with time zone NOT NULL, "trace_id" text NOT NULL, PRIMARY KEY ("day", "kind", "about"));
 CREATE TABLE "span" ("trace_id" text NOT NULL, "span_id" text NOT NULL, "parent_id" text NOT NULL, "received_at" timestamp with time zone NOT NULL, "started_at" timestamp with time zone NOT NULL, "duration_us" bigint NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "service" text NOT NULL, "instrumentation" text NOT NULL, "is_error" boolean NOT NULL, "error_type" text NOT NULL, "tenant" text NOT NULL, "prompt_source_tenant" text NULL, "namespace_tenant" text NULL, "namespace" text NOT NULL, "cache_key" text NOT NULL, "agent" text NOT NULL, "tool" text NOT NULL, "run_id" text NOT NULL, "decision_id" text NOT NULL, "provider" text NOT NULL, "model" text NOT NULL, "response_id" text NOT NULL, "tokens_input" bigint NOT NULL, "tokens_output" bigint NOT NULL, "tokens_cached" bigint NOT NULL, "tokens_cache_write" bigint NOT NULL, "tokens_reasoning" bigint NOT NULL, "first_token_us" bigint NULL, "is_counted" boolean NULL, "same_as" text NULL, "cost" bigint NULL, "is_fallback_price" boolean NULL, CONSTRAINT "span_duration_not_negative" CHECK ("duration_us" >= 0), PRIMARY KEY ("trace_id", "span_id"));
 CREATE INDEX span_leak ON span (started_at DESC) WHERE prompt_source_tenant <> tenant OR namespace_tenant <> tenant;
@@ -1149,6 +1182,7 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('budgets', '0019_alert_readers', now()),
     ('budgets', '0020_keeping', now()),
     ('budgets', '0021_invoice_file', now()),
+    ('budgets', '0022_role_of_the_door', now()),
     ('evidence', '0001_initial', now()),
     ('evidence', '0002_counting', now()),
     ('findings', '0001_initial', now()),
@@ -1173,5 +1207,6 @@ INSERT INTO django_migrations (app, name, applied) VALUES
     ('tenants', '0014_webhook_visited', now()),
     ('tenants', '0015_waiting_since', now()),
     ('tenants', '0016_keeping_visit', now()),
+    ('tenants', '0017_tenant_role', now()),
     ('vault', '0001_credential_reference', now()),
     ('vault', '0002_credential_lease', now());

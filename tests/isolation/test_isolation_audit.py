@@ -9,17 +9,21 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.core.management import CommandError, call_command
+from django.db import connections
 from pytest_django import Settings
 
 from budgets.isolation.database import database_surfaces
 from budgets.isolation.doors import door_surfaces, strange_keys
 from budgets.isolation.files import file_surfaces
+from budgets.isolation.roles import role_surfaces
 from budgets.isolation.secrets import secret_surfaces
 from budgets.isolation.surface import Surface, Verdict
 from budgets.isolation.traffic import traffic_surfaces
 from budgets.services.evidence import keep_evidence
 from budgets.services.isolation import isolation_of
 from kernel.ids import mint_tag
+from kernel.postgresql.base import TAKES_ROLES
+from kernel.roles import tenant_role
 from kernel.tenancy import in_tenant
 from kernel.valkey import shared_valkey
 from telemetry.evidence.otlp.protobuf import read_protobuf
@@ -146,6 +150,55 @@ class TestDatabase:
         )
 
         assert database(two)["functions name no schema"].verdict == Verdict.ISOLATED
+
+
+class TestRoles:
+    def test_are_isolated(self, two: list[Tenant]) -> None:
+        found = role_surfaces([tenant.tag for tenant in two])
+
+        assert [(surface.verdict, surface.offenders) for surface in found] == [(Verdict.ISOLATED, ())] * 2
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "GRANT SELECT ON span TO {other}",
+            "GRANT SELECT (cost) ON span TO PUBLIC",
+            "GRANT INSERT ON ledger_entry TO watermaster_app",
+            "GRANT INSERT ON span TO watermaster_across",
+            "GRANT USAGE ON SCHEMA {schema} TO {other}",
+            "GRANT EXECUTE ON FUNCTION door_v1 TO watermaster_app",
+            "GRANT {role} TO {other}",
+            "GRANT {role} TO watermaster_app WITH INHERIT TRUE",
+            "ALTER ROLE {role} LOGIN",
+        ],
+    )
+    def test_that_may_more_than_they_should_are_leaky(self, damage: str, two: list[Tenant]) -> None:
+        acme, initech = two
+        names = {"schema": acme.schema_name, "role": tenant_role(acme.schema_name)}
+        other = tenant_role(initech.schema_name)
+        as_owner(acme.tag, damage.format(other=other, **names))
+        try:
+            found = role_surfaces([tenant.tag for tenant in two])[0]
+        finally:
+            # Or the neighbour's role could not be dropped.
+            as_owner(
+                acme.tag, f"REVOKE ALL ON span FROM {other}", f"REVOKE ALL ON SCHEMA {acme.schema_name} FROM {other}"
+            )
+
+        assert found.verdict == Verdict.LEAKY
+
+    def test_that_nobody_takes_on_are_leaky(self, two: list[Tenant], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(connections["default"].settings_dict, TAKES_ROLES, value=False)
+        connections["default"].close()
+
+        found = role_surfaces([tenant.tag for tenant in two])
+
+        assert [surface.verdict for surface in found] == [Verdict.ISOLATED, Verdict.LEAKY]
+
+    def test_that_are_not_there_are_not_known_to_be_right(self, acme: Tenant) -> None:
+        found = role_surfaces([acme.tag, mint_tag()])
+
+        assert found[0].verdict == Verdict.UNKNOWN
 
 
 class TestDoors:
@@ -355,4 +408,4 @@ class TestCommand:
 
         lines = output.getvalue().splitlines()
         assert any(line.startswith("leaky     prompts:") for line in lines)
-        assert sum(line.startswith(("isolated", "leaky", "unknown")) for line in lines) == 16
+        assert sum(line.startswith(("isolated", "leaky", "unknown")) for line in lines) == 18

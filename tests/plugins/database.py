@@ -48,6 +48,7 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
             connections.close_all()
         with psycopg.connect(admin_url, autocommit=True) as admin:
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            _drop_idle_roles(admin)
 
 
 @pytest.fixture
@@ -75,3 +76,15 @@ def _drop_leftovers(admin: psycopg.Connection) -> None:
         match = re.fullmatch(rf"{DATABASE_PREFIX}(\d+)_\w+", name)
         if match and not psutil.pid_exists(int(match[1])):
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    _drop_idle_roles(admin)
+
+
+def _drop_idle_roles(admin: psycopg.Connection) -> None:
+    """Drop the roles of tenants that are in no database any more: roles belong to the whole server."""
+    idle = admin.execute(
+        "SELECT rolname FROM pg_roles AS r WHERE rolname ~ '^watermaster_t_[a-z2-7]{20}$' AND NOT EXISTS"
+        " (SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = r.oid AND dbid <> 0)"
+    )
+    for (name,) in idle.fetchall():
+        # Another run may do the same at the same moment.
+        admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))

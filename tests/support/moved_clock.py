@@ -15,6 +15,7 @@ from django.db import connection, connections
 from kernel.ids import schema_name
 from kernel.lanes import shared_lanes
 from kernel.owner import acting_as_owner
+from kernel.roles import tenant_role
 from kernel.tenancy import in_tenant
 from tenants.models import Tenant
 
@@ -55,7 +56,7 @@ def _give_clock(tenant: Tenant) -> None:
     with acting_as_owner(), in_tenant(tenant.tag), connections["default"].cursor() as cursor:
         cursor.execute("CREATE TABLE moved_by (span interval NOT NULL)")
         cursor.execute("INSERT INTO moved_by VALUES ('0')")
-        cursor.execute("GRANT SELECT ON moved_by TO watermaster_app")
+        cursor.execute(f'GRANT SELECT ON moved_by TO "{tenant_role(schema)}"')
         cursor.execute(_FUNCTIONS)
         known = [text for (text,) in cursor.fetchall()]
         cursor.execute(

@@ -13,10 +13,8 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from kernel.roles import tenant_role
 from tests.plugins.live_api import database_url
-
-#: What a tenant's role is called, where it has one: by its schema.
-ROLE: Final = "watermaster_{}"
 
 # Every object by its oid, with what can be changed about it. A definition that is written anew has another xmin. So has
 # a table in pg_class that is emptied; of that the columns are read. The template's own rows belong to the shape.
@@ -49,6 +47,15 @@ SELECT md5(string_agg(part, ';' ORDER BY part)) FROM (
     SELECT concat_ws(',', 'schema', oid, nspowner,
         (SELECT string_agg(concat(grantor, grantee, privilege_type), ' ') FROM aclexplode(nspacl)))
     FROM pg_namespace WHERE oid = to_regnamespace(%(schema)s)
+    UNION ALL
+    SELECT concat_ws(',', 'role', r.oid, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
+        r.rolbypassrls, (
+            SELECT string_agg(concat_ws(' ', m.roleid, m.member, m.admin_option, m.inherit_option, m.set_option), ';'
+                ORDER BY m.oid)
+            FROM pg_auth_members AS m WHERE r.oid IN (m.roleid, m.member)
+        )
+    )
+    FROM pg_roles AS r WHERE r.rolname = {role}
     UNION ALL
     SELECT concat_ws(',', 'migrations', count(*), max(xmin::text::bigint)) FROM {schema}.django_migrations
 ) AS parts
@@ -117,7 +124,7 @@ class Schemas:
         if not self.spare:
             return False
         before = self.spare.pop()
-        names = {"spare": _spare_name(before), "role_before": ROLE.format(before), "role": ROLE.format(schema)}
+        names = {"spare": _spare_name(before), "role_before": tenant_role(before), "role": tenant_role(schema)}
         self._run(_RENAME, schema=schema, **names)
         self.note(schema)
         return True
@@ -136,7 +143,7 @@ class Schemas:
         return True
 
     def _shape(self, schema: str) -> str:
-        query = sql.SQL(_SHAPE).format(schema=sql.Identifier(schema))
+        query = sql.SQL(_SHAPE).format(schema=sql.Identifier(schema), role=sql.Literal(tenant_role(schema)))
         try:
             row = self.owner.execute(query, {"schema": schema}).fetchone()
         except psycopg.errors.UndefinedTable:

@@ -9,6 +9,7 @@ from django_tenants.postgresql_backend.base import DatabaseWrapper
 from budgets.services.lifecycle import SYSTEM, create_tenant
 from kernel.actor import Actor
 from kernel.owner import acting_as_owner
+from kernel.roles import tenant_role
 from tenants.models import Domain, Tenant
 from tenants.services.provisioning import NewTenant, create_schema, register_tenant
 from tests.support.owner import delete_shared
@@ -27,11 +28,12 @@ def make_tenant(new: NewTenant, *, actor: Actor = SYSTEM) -> Tenant:
 
 
 def drop_tenant(tenant: Tenant) -> None:
-    """The schema and the directory's lines; a test only: the program closes tenants and keeps their books."""
+    """The schema, its role and the directory's lines; a test only: the program closes tenants and keeps their books."""
     if not schemas().take_back(tenant.schema_name):
         with acting_as_owner():
             connection = cast("DatabaseWrapper", connections["default"])
             connection.set_schema_to_public()
             with connection.cursor() as cursor:
                 cursor.execute(f'DROP SCHEMA IF EXISTS "{tenant.schema_name}" CASCADE')
+                cursor.execute(f'DROP ROLE IF EXISTS "{tenant_role(tenant.schema_name)}"')
     delete_shared(Domain.objects.filter(tenant_id=tenant.pk), Tenant.objects.filter(pk=tenant.pk))

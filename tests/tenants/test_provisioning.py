@@ -20,6 +20,7 @@ from kernel.tenancy import in_public, in_tenant, schema_exists
 from tenants.models import Tenant
 from tenants.services import provisioning
 from tenants.services.provisioning import InvalidSlug, NewTenant, SlugTaken, UnknownTimeZone
+from tenants.services.roles import settle_role
 from tenants.services.template import build_template, read_template
 from tests.support.tenants import drop_tenant
 
@@ -181,10 +182,10 @@ class TestTemplate:
             connection = connections["default"]
             with connection.cursor() as cursor:
                 cursor.execute(f'CREATE SCHEMA "{migrated.schema_name}"')
-                cursor.execute(f'GRANT USAGE ON SCHEMA "{migrated.schema_name}" TO watermaster_app')
             call_command(
                 "migrate_schemas", schema_name=migrated.schema_name, tenant=True, interactive=False, verbosity=0
             )
+            settle_role(migrated.schema_name)
             left, right = _catalog(made[0].schema_name), _catalog(migrated.schema_name)
 
         for kind, facts in left.items():

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from budgets.isolation.database import database_surfaces
 from budgets.isolation.doors import door_surfaces
 from budgets.isolation.files import file_surfaces
+from budgets.isolation.roles import role_surfaces
 from budgets.isolation.secrets import secret_surfaces
 from budgets.isolation.surface import Verdict
 from budgets.isolation.traffic import traffic_surfaces
@@ -27,6 +28,7 @@ class Command(BaseCommand):
         tags = [tag for tag, _ in tenants]
         surfaces = [
             *database_surfaces(tags),
+            *role_surfaces(tags),
             *door_surfaces(tags),
             *secret_surfaces(tenants),
             *file_surfaces(tenants),

@@ -54,6 +54,8 @@ class Postgres:
         Safe to repeat. The caller holds the layout's lock. Raises `EmbeddedServerError`.
         """
         if self.is_running():
+            # It may have been started by an earlier release, with fewer roles.
+            self._create_roles_and_database()
             return
         if not (self.layout.postgres_folder / "PG_VERSION").exists():
             self._initialise()

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from kernel.owner import acting_as_owner, prepare_database
 from tenants.services.migrating import PUBLIC, schemas_behind
+from tenants.services.roles import schemas_without_role, settle_role
 
 
 class Command(BaseCommand):
@@ -22,3 +23,7 @@ class Command(BaseCommand):
                 if shared and name != PUBLIC:
                     continue
                 call_command("migrate_schemas", schema_name=name, interactive=False, verbosity=verbosity)
+                if name != PUBLIC:
+                    settle_role(name)
+            for name in [] if shared else schemas_without_role():
+                settle_role(name)
