@@ -30,6 +30,7 @@ GRANTS: Final = {
     "django_migrations": set[str](),
     "evidence_mark": {"SELECT", "INSERT", "UPDATE"},
     "evidence_note": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "invoice_file": {"SELECT", "INSERT", "DELETE"},
     "keeping_term": {"SELECT", "INSERT", "UPDATE"},
     "kill_switch": {"SELECT", "INSERT", "UPDATE"},
     "ledger_entry": {"SELECT", "INSERT"},
