@@ -257,9 +257,10 @@ class TestTheDoorOfTheDatabase:
         assert decisions(books) == 12
 
     def test_finds_its_own_schema_only(self, books: Books, initech: Tenant, known: str) -> None:
-        with in_tenant(initech.tag), connection.cursor() as cursor:
-            cursor.execute(f"SELECT array_agg(id) FROM {books.tenant.schema_name}.decision WHERE ledger_seq IS NULL")
+        with in_tenant(books.tenant.tag), connection.cursor() as cursor:
+            cursor.execute("SELECT array_agg(id) FROM decision WHERE ledger_seq IS NULL")
             (ids,) = cursor.fetchone()
+        with in_tenant(initech.tag), connection.cursor() as cursor:
             # Called where another schema is searched first: it drops there nothing, and its own is empty.
             cursor.execute("SELECT drop_decisions_v1(%s, %s)", [known, ids])
             assert cursor.fetchone() == (0,)
