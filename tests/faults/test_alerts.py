@@ -104,8 +104,8 @@ class TestKilled:
         assert left.sent_at is None
         sink.answer = lambda _: 204
 
-        assert told(books, timedelta(seconds=50)) == 0
-        assert told(books, timedelta(seconds=11)) == 1
+        assert told(books, timedelta(seconds=15)) == 0
+        assert told(books, timedelta(seconds=46)) == 1
         assert told(books, timedelta(minutes=6)) == 0
 
         messages = [[each["id"] for each in message.event["alerts"]] for message in sink.received]
