@@ -92,6 +92,12 @@ class TestUp:
         assert '"reservation_id"' in pasted.stdout, pasted.stdout + pasted.stderr
         assert stat.S_IMODE((checkout.var / "demo.env").stat().st_mode) == 0o600
 
+    def test_keeps_tenants_apart_on_every_surface(self, checkout: Checkout, running: str) -> None:
+        audit = checkout.run(".venv/bin/python", "manage.py", "isolation_audit")
+
+        assert audit.returncode == 0, audit.stdout
+        assert "surfaces are isolated." in audit.stdout
+
     def test_may_be_asked_for_twice(self, checkout: Checkout, running: str) -> None:
         again = checkout.run("make", "up", "DETACH=1")
         in_front = checkout.run("make", "up")

@@ -48,7 +48,7 @@ class Name:
         return f"{type(self).__name__}({self._text!r})"
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and isinstance(other, Name) and other._text == self._text
+        return isinstance(other, Name) and type(other) is type(self) and other._text == self._text
 
     def __hash__(self) -> int:
         return hash((type(self), self._text))
