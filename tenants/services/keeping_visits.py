@@ -41,7 +41,8 @@ _ASK: Final = """
 """
 _NOTE: Final = """
     UPDATE keeping_visit
-    SET asked_at = NULL, visited_at = clock_timestamp(), due_at = clock_timestamp() + %(again_after_s)s * interval '1 second',
+    SET asked_at = NULL, visited_at = clock_timestamp(),
+        due_at = clock_timestamp() + %(again_after_s)s * interval '1 second',
         dropped = %(dropped)s, trouble = %(trouble)s
     WHERE tag = %(tag)s
 """
@@ -71,7 +72,8 @@ def note_visit(*, tag: Tag, dropped: int, trouble: str, is_done: bool) -> None:
     if trouble:
         again_after = AGAIN_AFTER_TROUBLE
     with in_public(), connection.cursor() as cursor:
-        parameters = {"tag": tag, "dropped": dropped, "trouble": trouble, "again_after_s": again_after.total_seconds()}
+        parameters: dict[str, str | float] = {"tag": tag, "dropped": dropped, "trouble": trouble}
+        parameters["again_after_s"] = again_after.total_seconds()
         cursor.execute(_NOTE, parameters)
 
 

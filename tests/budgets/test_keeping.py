@@ -7,16 +7,18 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.core.management import CommandError, call_command
 
 from budgets.models import Decision, KeepingTerm, LedgerEntry
 from budgets.selectors.keeping import KeepingDays, keeping_days
+from budgets.services.plan_defaults import InvalidPlanDefaults, KeepDefault, read_plan_defaults
 from budgets.services.rollups import roll_up
 from budgets.services.sealing import seal_closed
 from budgets.tasks import dispatch_keeping, keep_platform, keep_tenant, sweep_standings
 from kernel.archives import read_lines
 from kernel.ids import PLATFORM_TAG
 from kernel.tenancy import in_public, in_tenant
-from telemetry.models import OutboxEvent, WebhookDelivery, WebhookSubscription
+from telemetry.models import AuditEntry, OutboxEvent, WebhookDelivery, WebhookSubscription
 from telemetry.services.outbox import Event, announce
 from tenants.models import KeepingVisit, Tenant
 from tenants.services import keeping_visits
@@ -110,12 +112,19 @@ class TestVisit:
         assert left(books)["entries"] == 0
 
     def test_leaves_events_that_nobody_was_told_of_and_what_is_behind_them(self, books: Books) -> None:
-        before = left(books)
-        as_owner(books.tenant.tag, "UPDATE outbox_event SET delivered_at = NULL WHERE event_type = 'budget.created'")
+        with in_tenant(books.tenant.tag):
+            for _ in range(2):
+                old = datetime.now(UTC) - 200 * DAY
+                announce(Event(event_type="budget.created", content={}), actor=TEST_ACTOR, at=old)
+        before = left(books)["events"]
+        as_owner(
+            books.tenant.tag,
+            "UPDATE outbox_event SET delivered_at = now() WHERE seq <> (SELECT max(seq) - 1 FROM outbox_event)",
+        )
 
         keep_tenant(tag=books.tenant.tag)
 
-        assert 0 < left(books)["events"] < before["events"] or before["events"] == 1
+        assert (before, left(books)["events"]) == (before, 2)
 
     def test_drops_nothing_where_it_cannot_write_and_says_so(
         self, books: Books, folder: Path, settings: Any, caplog: pytest.LogCaptureFixture
@@ -208,6 +217,32 @@ class TestTerms:
             assert found == KeepingDays(decisions=180, events=None, ledger=400)
             KeepingTerm.objects.create(kind="ledger", days=None, changed_at=datetime.now(UTC))
             assert keeping_days(self.INSTALLATION, plan={"ledger": 400}).ledger is None
+
+    def test_are_set_with_an_entry_in_the_trail_once(self, acme: Tenant, capsys: pytest.CaptureFixture[str]) -> None:
+        for _ in range(2):
+            call_command("set_keeping", "ledger", "400", tenant="acme", by="olive", reason="Contract of October")
+        call_command("set_keeping", "events", "forever", tenant="acme", by="olive", reason="Contract of October")
+
+        with in_tenant(acme.tag):
+            found = keeping_days(self.INSTALLATION, plan={})
+            entries = AuditEntry.objects.filter(action="tenant.updated").order_by("at")
+            said = [(entry.actor, entry.reason, entry.before, entry.after) for entry in entries]
+        assert found == KeepingDays(decisions=180, events=None, ledger=400)
+        assert said == [
+            ("olive", "Contract of October", {"keep_ledger_days": "as the plan says"}, {"keep_ledger_days": 400}),
+            ("olive", "Contract of October", {"keep_events_days": "as the plan says"}, {"keep_events_days": "forever"}),
+        ]
+        assert "acme: ledger are kept for 400 days, as before." in capsys.readouterr().out
+
+    @pytest.mark.parametrize(("kind", "days"), [("ledger", "89"), ("decisions", "29"), ("events", "36526")])
+    def test_are_refused_where_they_are_out_of_range(self, acme: Tenant, kind: str, days: str) -> None:
+        with pytest.raises(CommandError, match="are kept for"):
+            call_command("set_keeping", kind, days, tenant="acme", by="olive", reason="Less")
+
+    def test_of_a_plan_are_checked_when_it_is_published(self) -> None:
+        assert read_plan_defaults({"keep": {"ledger": 90, "events": None}}).keep == KeepDefault(ledger=90, events=None)
+        with pytest.raises(InvalidPlanDefaults):
+            read_plan_defaults({"keep": {"ledger": 89}})
 
     def test_do_not_go_below_what_the_database_drops(self, books: Books) -> None:
         with in_tenant(books.tenant.tag):
