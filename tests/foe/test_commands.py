@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
         *("--tenant", "initech", "--invoice", "{folder}/invoice.csv"),
         *("--csv", "{folder}/differences.csv"),
     ),
+    "set_keeping": ("ledger", "400", "--tenant", "initech", "--by", "olive", "--reason", "As was signed"),
     "resume": ("initech", "--reason", "It was seen"),
     "verify_ledger": ("--tenant", "initech"),
     "verify_rollups": ("--tenant", "initech"),
