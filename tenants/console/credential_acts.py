@@ -16,6 +16,7 @@ from accounts.roles import Act
 from kernel.tenancy import in_tenant
 from tenants.console.credential_forms import NewReferenceForm, ReasonForm, RotateForm, typed_with
 from tenants.selectors.directory import TenantStatus
+from tenants.services.standing import look_soon
 from vault.kinds import MEMBER_BACK_ENDS, OPERATOR_BACK_ENDS, BackEnd
 from vault.locations import Location
 from vault.selectors.references import ReferenceLine, reference_by_id
@@ -99,6 +100,7 @@ def credential_revoke(request: HttpRequest, slug: str, reference_id: UUID) -> Ht
                 actor=place.actor(form.cleaned_data["reason"]),
                 now=datetime.now(UTC),
             )
+        look_soon(tags=[place.tenant.tag])
         messages.success(request, f"{reference.name} is revoked: the next lease of {reference.scope} is refused.")
         return redirect(place.url("credential_list"))
     context = {
@@ -132,6 +134,8 @@ def _add(
     except InvalidReference as refusal:
         _refuse(form, refusal)
         return None
+    # Its alerts depend on when it expires, though nothing happens in the books.
+    look_soon(tags=[place.tenant.tag])
     messages.success(request, f"{new.name} is added: a runtime may lease {new.scope}.")
     return redirect(place.url("credential_list"))
 

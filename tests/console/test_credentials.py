@@ -11,9 +11,10 @@ from django.test import Client
 from accounts.models import User
 from budgets.services.lifecycle import close_tenant
 from kernel.actor import Actor
-from kernel.tenancy import in_tenant
+from kernel.tenancy import in_public, in_tenant
 from telemetry.models import AuditEntry
-from tenants.models import Tenant
+from tenants.models import Tenant, TenantStanding
+from tenants.services import standing
 from tests.support.books import TEST_ACTOR
 from tests.support.console import signed_in
 from vault.kinds import OPERATOR_BACK_ENDS, BackEnd
@@ -96,6 +97,25 @@ class TestNew:
         # The midnight after it in Kolkata.
         assert reference.expires_at == datetime(2099, 12, 31, 18, 30, tzinfo=UTC)
         assert (entry.actor, entry.reason) == ("ada@example.test", GOOD["reason"])
+
+    def test_has_an_idle_tenant_looked_at_and_so_has_its_end(self, acme: Tenant, member: Client) -> None:
+        standing.enrol_tenants()
+
+        def is_due() -> bool:
+            with in_public():
+                note = TenantStanding.objects.filter(tag=acme.tag)
+                at = note.values_list("revisit_at", flat=True).get()
+                note.update(revisit_at=None)
+            return at is not None and at <= datetime.now(UTC)
+
+        is_due()
+        assert not is_due()
+        member.post(f"{HERE}new/", GOOD | {"expires_on": "2099-12-31"})
+        assert is_due()
+        with in_tenant(acme.tag):
+            reference = CredentialReference.objects.get()
+        member.post(f"{HERE}{reference.pk}/revoke/", {"reason": "It leaked"})
+        assert is_due()
 
     @pytest.mark.parametrize(
         "changes",
