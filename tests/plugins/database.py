@@ -82,7 +82,7 @@ def _drop_leftovers(admin: psycopg.Connection) -> None:
 def _drop_idle_roles(admin: psycopg.Connection) -> None:
     """Drop the roles of tenants that are in no database any more: roles belong to the whole server."""
     idle = admin.execute(
-        "SELECT rolname FROM pg_roles AS r WHERE rolname ~ '^watermaster_t_[a-z2-7]{20}$' AND NOT EXISTS"
+        "SELECT rolname FROM pg_roles AS r WHERE rolname ~ '^watermaster_(spare_)?t_[a-z2-7]{20}$' AND NOT EXISTS"
         " (SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = r.oid AND dbid <> 0)"
     )
     for (name,) in idle.fetchall():

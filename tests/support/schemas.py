@@ -89,7 +89,8 @@ BEGIN
     END LOOP;
 END
 $$;
-ALTER SCHEMA {schema} RENAME TO {spare}
+ALTER SCHEMA {schema} RENAME TO {spare};
+ALTER ROLE {role} RENAME TO {role_of_spare}
 """
 
 _RENAME: Final = """
@@ -102,11 +103,9 @@ BEGIN
     FOR v_function IN SELECT oid FROM pg_proc WHERE pronamespace = '{schema}'::regnamespace AND prosecdef LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = {schema}, pg_temp', v_function);
     END LOOP;
-    IF to_regrole('{role_before}') IS NOT NULL THEN
-        ALTER ROLE {role_before} RENAME TO {role};
-    END IF;
 END
-$$
+$$;
+ALTER ROLE {role_of_spare} RENAME TO {role}
 """
 
 
@@ -124,8 +123,7 @@ class Schemas:
         if not self.spare:
             return False
         before = self.spare.pop()
-        names = {"spare": _spare_name(before), "role_before": tenant_role(before), "role": tenant_role(schema)}
-        self._run(_RENAME, schema=schema, **names)
+        self._run(_RENAME, schema=schema, spare=_spare_name(before))
         self.note(schema)
         return True
 
@@ -151,9 +149,10 @@ class Schemas:
         assert row is not None
         return str(row[0])
 
-    def _run(self, statements: str, **names: str) -> None:
+    def _run(self, statements: str, *, schema: str, spare: str) -> None:
         # Names of ours, of letters, digits and underscores.
-        self.owner.execute(statements.format(**names).encode())
+        roles = {"role": tenant_role(schema), "role_of_spare": tenant_role(spare)}
+        self.owner.execute(statements.format(schema=schema, spare=spare, **roles).encode())
 
 
 _schemas: dict[tuple[int, str], Schemas] = {}
