@@ -28,6 +28,7 @@ from routing.services.rulesets import RulesBusy, publish_all, publish_rulesets
 from telemetry.evidence.services.forgetting import Keeping
 from telemetry.findings.selectors.standing import tenants_with_evidence
 from telemetry.findings.services.standing import LEASE, take_due_evidence
+from telemetry.services.archiving import database_now
 from tenants.selectors.tags import tenant_tags
 
 _ACTOR: Final = Actor(name="rules", actor_type="scheduler")
@@ -128,7 +129,9 @@ def sweep_evidence_of_all() -> None:
     try:
         for tag in tenants_with_evidence():
             try:
-                sweep_evidence(tag=tag, keeping=keeping, now=datetime.now(UTC), has_time=_time_for_a_visit())
+                # A worker whose clock jumped must not forget what is young.
+                now = min(datetime.now(UTC), database_now())
+                sweep_evidence(tag=tag, keeping=keeping, now=now, has_time=_time_for_a_visit())
             except (ArchiveDamaged, ExportDiffers, OSError) as error:
                 _logger.error("Old spans of tenant %s were not dropped: %s", tag, error)
             except DatabaseError as error:

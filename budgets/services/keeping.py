@@ -17,7 +17,7 @@ from budgets.services.retention import NotFollowedYet, drop_decisions
 from kernel.archives import ArchiveDamaged, ExportDiffers
 from kernel.ids import PLATFORM_TAG, Tag
 from kernel.tenancy import in_public, in_tenant
-from telemetry.services.archiving import alone
+from telemetry.services.archiving import alone, database_now
 from telemetry.services.audit_archive import drop_trail
 from telemetry.services.event_archive import drop_events
 from telemetry.services.webhooks.forgetting import forget_old_deliveries
@@ -42,13 +42,15 @@ type _Step = Callable[[], tuple[int, bool]]
 def visit_old_rows(*, tag: Tag, installation: KeepingDays, now: datetime, has_time: Callable[[], bool]) -> Visit:
     """Archive and drop what is older than the tenant keeps it, and note what came of it.
 
-    `tag` may be the platform's. Safe to repeat, to run twice at once, and to be killed anywhere.
+    `tag` may be the platform's. Where `now` is ahead of the database's clock that counts: a worker whose clock jumped
+    must not let a ledger begin tomorrow. Safe to repeat, to run twice at once, and to be killed anywhere.
     """
     is_platform = tag == PLATFORM_TAG
     plan = {} if is_platform else plan_defaults_of(tag).get("keep", {})
     with in_public() if is_platform else in_tenant(tag), alone(tag) as is_alone:
         if not is_alone:
             return Visit(is_done=False)
+        now = min(now, database_now())
         days = installation if is_platform else keeping_days(installation, plan=plan)
         found = _visit(_steps(tag, days, now=now, has_time=has_time), tag=tag, has_time=has_time)
     note_visit(tag=tag, dropped=found.dropped, trouble=found.trouble, is_done=found.is_done)

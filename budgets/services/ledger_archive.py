@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from django.db import connection
@@ -20,7 +21,7 @@ from budgets.models.rollups import BUCKET
 from budgets.selectors.audit_rows import ranges
 from budgets.selectors.ledger_beginning import Beginning, hash_of_openings, ledger_beginning
 from budgets.selectors.ledger_fold import Folded, fold_balances, fold_from, fold_kinds
-from budgets.services.seals_proof import entry_faults
+from budgets.services.seals_proof import chain_faults, entry_faults
 from kernel.ids import Tag
 from telemetry.archive_kinds import ArchiveKind
 from telemetry.selectors.archive_files import Archive, unfinished
@@ -32,14 +33,23 @@ FILE_ENTRIES: Final = 50_000
 #: Until then a charge may be asked for again by its key. The function that drops entries says so too.
 KEPT_MIN: Final = timedelta(days=90)
 _INSERTED: Final = 2_000
-_SEALS_MAX: Final = 1_000
 
 _ENTRIES: Final = """
     SELECT seq, to_jsonb(e)::text FROM ledger_entry AS e WHERE seq > %(after)s AND seq <= %(until)s ORDER BY seq
 """
 _DROP: Final = "SELECT drop_ledger_v1(%(file)s, %(keys)s::bigint[])"
 
-
+# Each found by an index of its own.
+_NOT_IN_SUMS: Final = """
+    SELECT least(
+        (SELECT at FROM ledger_entry WHERE seq = %(seq)s + 1),
+        (SELECT min(at) FROM decision WHERE verdict = 'DENY' AND at > coalesce(%(decided)s, '-infinity'::timestamptz)),
+        (
+            SELECT min(at) FROM decision
+            WHERE ledger_seq IS NULL AND NOT verdict = 'DENY' AND at > coalesce(%(decided)s, '-infinity'::timestamptz)
+        )
+    )
+"""
 # Of charges up to `until`: a charge stays with its corrections.
 _CORRECTED_LATER: Final = """
     SELECT EXISTS (
@@ -139,6 +149,7 @@ def _next_part(before: datetime) -> _Part | None:
         Decision.objects.filter(pk__in=held).order_by("ledger_seq").values_list("ledger_seq", flat=True).first()
     )
     bound = followed if first_held is None else min(followed, first_held - 1)
+    before = min(before, _not_in_sums_since() or before)
     seals: list[LedgerSeal] = []
     whole = 0
     found = LedgerSeal.objects.filter(last_seq__gt=beginning.after, last_seq__lte=bound).order_by("number")
@@ -155,6 +166,18 @@ def _next_part(before: datetime) -> _Part | None:
     return _Part(beginning, seals[-1].last_seq, _end_of_bucket(seals[-1].last_at), tuple(seals))
 
 
+def _not_in_sums_since() -> datetime | None:
+    """When the first of what the sums have not followed yet came; None where they have all.
+
+    Sums from before a cut cannot be made again, so that they have to be whole by then: of decisions too.
+    """
+    mark = RollupMark.objects.filter(pk=1).first() or RollupMark(id=1)
+    with connection.cursor() as cursor:
+        cursor.execute(_NOT_IN_SUMS, {"seq": mark.ledger_seq, "decided": mark.decisions_at})
+        since: datetime | None = cursor.fetchone()[0]
+    return since
+
+
 def _is_corrected_later(until: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(_CORRECTED_LATER, {"until": until})
@@ -162,9 +185,13 @@ def _is_corrected_later(until: int) -> bool:
 
 
 def _proven(part: _Part) -> Folded:
+    head = LedgerHead.objects.values_list("last_seq", flat=True).get(pk=1)
+    last = LedgerSeal.objects.filter(last_seq=part.beginning.after).first()
     for seal in part.seals:
-        for fault in entry_faults(seal):
+        faults = chain_faults(seal, before=last, head=head, beginning=part.beginning)
+        for fault in chain(faults, entry_faults(seal)):
             raise LedgerNotSound(f"seal {seal.number}: {fault}")
+        last = seal
     folded = fold_from(part.beginning)
     for bounds in ranges(part.beginning.after, part.until):
         fold_kinds(folded, bounds)

@@ -22,6 +22,8 @@ from kernel.tenancy import in_tenant
 
 #: Entries read by one statement.
 RANGE: Final = 20_000
+#: A look during which more of the books was archived is made again, so many times.
+_LOOKS_MAX: Final = 3
 _USAGE_KEYS: Final = ("bucket_at", "scope_path", "model", "tool", "traffic_class", "unit")
 _DECISION_KEYS: Final = (
     "bucket_at",
@@ -60,8 +62,23 @@ class _Snapshot:
     charges: dict[str, _Sums]
 
 
-def rollup_differences(tag: Tag) -> Iterator[RollupDifference]:
-    """The differences of the tenant `tag`, as they are found; none where the sums are right up to their mark."""
+def rollup_differences(tag: Tag) -> list[RollupDifference]:
+    """The differences of the tenant `tag`; none where the sums are right up to their mark."""
+    for _ in range(_LOOKS_MAX):
+        seen = _kept_since(tag)
+        found = list(_differences(tag))
+        if not found or _kept_since(tag) == seen:
+            break
+    return found
+
+
+def _kept_since(tag: Tag) -> tuple[Any, ...] | None:
+    """From when on the books can be counted: further on once more of them was archived."""
+    with in_tenant(tag):
+        return RollupMark.objects.filter(pk=1).values_list("entries_kept_since", "decisions_kept_since").first()
+
+
+def _differences(tag: Tag) -> Iterator[RollupDifference]:
     with in_tenant(tag):
         snapshot = _snapshot()
         zone = ZoneInfo(LedgerHead.objects.values_list("time_zone", flat=True).get(pk=1))

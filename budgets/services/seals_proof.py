@@ -57,7 +57,7 @@ def broken_seals(tag: Tag, *, known: SealHead | None = None) -> Iterator[BrokenS
         beginning = ledger_beginning()
         is_met = known is None
         for seal in _seals():
-            for what in _chain_faults(seal, before=before, head=head, beginning=beginning):
+            for what in chain_faults(seal, before=before, head=head, beginning=beginning):
                 yield BrokenSeal(seal.number, what)
             for what in _faults_of_kept(seal):
                 yield BrokenSeal(seal.number, what)
@@ -88,7 +88,8 @@ def _faults_of_kept(seal: LedgerSeal) -> list[str]:
     return [] if found and seal.last_seq <= ledger_beginning().after else found
 
 
-def _chain_faults(seal: LedgerSeal, *, before: LedgerSeal | None, head: int, beginning: Beginning) -> Iterator[str]:
+def chain_faults(seal: LedgerSeal, *, before: LedgerSeal | None, head: int, beginning: Beginning) -> Iterator[str]:
+    """What is wrong with a seal itself, and with its place behind the one before it, None for the first."""
     number, first_seq, previous = (
         (before.number + 1, before.last_seq + 1, bytes(before.hash)) if before else (1, 1, NOTHING)
     )

@@ -271,8 +271,8 @@ EVIDENCE_SAMPLE_PERCENT = int(os.environ.get("EVIDENCE_SAMPLE_PERCENT", "100"))
 # ── How long rows are kept ───────────────────────────────────────────────────────────────────────────
 # Nothing old is dropped that is not in a file of this folder first; without one nothing is. It should outlive the
 # machine, so only a local run has one that nobody named.
-_local_archive = str(VAR_DIR / "archive") if EMBEDDED_SERVERS is not None else ""
-ARCHIVE_DIR = os.environ.get("ARCHIVE_DIR", "") or _local_archive
+LOCAL_ARCHIVE_DIR = str(VAR_DIR / "archive") if EMBEDDED_SERVERS is not None else ""
+ARCHIVE_DIR = os.environ.get("ARCHIVE_DIR", "") or LOCAL_ARCHIVE_DIR
 # In days, for tenants whose plan and own terms say nothing else; `forever` keeps them.
 KEEP_DECISIONS_DAYS = environment.days(os.environ, "KEEP_DECISIONS_DAYS", default="180")
 KEEP_EVENTS_DAYS = environment.days(os.environ, "KEEP_EVENTS_DAYS", default="90")

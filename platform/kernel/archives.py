@@ -1,6 +1,6 @@
 """Files of JSON lines that outlive the rows they were made of: written whole or not at all, and read again.
 
-A file appears under its name only when it, and the folder that names it, are on the disk.
+A file appears under its name only when it, and the folders that name it, are on the disk.
 """
 
 import gzip
@@ -37,6 +37,8 @@ def write_lines(path: Path, pages: Iterable[list[str]]) -> Written | None:
     A file of this name is replaced. Raises `ExportDiffers` or `OSError`; then there is none of this name but the old.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # The folder may be new, and somebody who was killed may have made it.
+    _sync_folder(path.parent.parent)
     part = path.with_name(f"{path.name}.part")
     lines, content = 0, hashlib.sha256()
     try:

@@ -29,10 +29,12 @@ def visit_evidence(*, tag: Tag, ends_at: datetime, now: datetime, has_time: Call
 def sweep_evidence(*, tag: Tag, keeping: Keeping, now: datetime, has_time: Callable[[], bool]) -> int:
     """See that nothing of one tenant was left uncounted because its note was lost, and forget what is old."""
     forgotten = 0
-    with in_tenant(tag), alone(tag) as is_alone:
+    with in_tenant(tag):
         waits_since = oldest_uncounted()
-        if is_alone:
-            forgotten = forget_spans(owner=tag, keeping=keeping, now=now, has_time=has_time)
+    # First, because what stands in the way of forgetting does not keep anything from being counted.
     if waits_since is not None:
         note_evidence(tag=tag, due_at=waits_since + SETTLES_AFTER, leaks=0, foreign=0, now=waits_since)
+    with in_tenant(tag), alone(tag) as is_alone:
+        if is_alone:
+            forgotten = forget_spans(owner=tag, keeping=keeping, now=now, has_time=has_time)
     return forgotten

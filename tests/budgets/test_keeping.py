@@ -1,6 +1,7 @@
 """The worker looks once a day whether rows have grown old, wherever they are, and says what stood in its way."""
 
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -152,6 +153,39 @@ class TestVisit:
 
         assert left(books)["decisions"] == 1
         assert "ARCHIVE_DIR is not set" in visit_of(books.tenant.tag).trouble
+
+    def test_makes_no_folder_where_a_disk_may_not_be_mounted(self, books: Books, folder: Path, settings: Any) -> None:
+        settings.ARCHIVE_DIR = str(folder / "disk" / "archive")
+        keeping_visits.enrol()
+
+        keep_tenant(tag=books.tenant.tag)
+
+        assert not (folder / "disk").exists()
+        assert left(books)["decisions"] == 1
+        assert "The folder of ARCHIVE_DIR is not there" in visit_of(books.tenant.tag).trouble
+
+    def test_says_nothing_of_a_missing_folder_where_nothing_is_old(self, acme: Tenant, settings: Any) -> None:
+        settings.ARCHIVE_DIR = ""
+        roll_up(tag=acme.tag, has_time=lambda: True)
+        keeping_visits.enrol()
+
+        keep_tenant(tag=acme.tag)
+
+        assert visit_of(acme.tag).trouble == ""
+
+    def test_has_every_folder_on_the_disk_that_leads_to_a_file(
+        self, books: Books, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        synced: set[str] = set()
+
+        def sync(descriptor: int) -> None:
+            synced.add(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+
+        monkeypatch.setattr(os, "fsync", sync)
+
+        keep_tenant(tag=books.tenant.tag)
+
+        assert {str(folder), str(folder / books.tenant.tag)} <= synced
 
     def test_leaves_the_work_to_the_one_that_is_at_it(self, books: Books) -> None:
         before = left(books)

@@ -13,12 +13,14 @@ from budgets.models import Budget, Decision, LedgerEntry, LedgerHead, LedgerOpen
 from budgets.models.choices import EntryKind
 from budgets.selectors.audit import audit, examine
 from budgets.selectors.decision_records import decision_record
+from budgets.selectors.keeping import KeepingDays
 from budgets.selectors.ledger_beginning import BeforeTheLedger, ledger_beginning
 from budgets.selectors.ledger_entries import EntryFilter, matching_entries
 from budgets.selectors.ledger_times import last_seq_before
 from budgets.selectors.statements import read_month, statement
-from budgets.services import ledger_archive
+from budgets.services import ledger_archive, rollups_proof
 from budgets.services.corrections import ChargeArchived, Correction, correct_charge
+from budgets.services.keeping import visit_old_rows
 from budgets.services.ledger_archive import CorrectedMeanwhile, LedgerNotSound, drop_ledger
 from budgets.services.rollups import rebuild, roll_up
 from budgets.services.rollups_proof import rollup_differences
@@ -249,6 +251,40 @@ class TestWaiting:
 
         assert drop(books) == 0
 
+    def test_for_the_sums_of_a_whole_quarter_of_an_hour(self, acme: Tenant) -> None:
+        books = Books(acme)
+        books.add_budget(allocated=10**6)
+        for _ in range(3):
+            books.ask("commit", target=books.ask("reserve", amount=2).id, amount=1)
+        let_time_pass(acme.tag, 120 * DAY)
+        seal_closed(tag=acme.tag, has_time=lambda: True, segment=3, closes_after=timedelta(0))
+        roll_up(tag=acme.tag, has_time=lambda: False, step=3)
+
+        assert drop(books) == 0
+
+        settle(books)
+        rebuild(tag=acme.tag)
+        assert is_sound(books)
+        assert drop(books) == 7
+        assert is_sound(books)
+
+    def test_for_the_databases_clock_where_the_workers_is_ahead(self, books: Books) -> None:
+        now, tag = datetime.now(UTC) + 400 * DAY, books.tenant.tag
+        with in_tenant(tag):
+            young = LedgerEntry.objects.filter(at__gt=datetime.now(UTC) - DAY).count()
+
+        visit_old_rows(
+            tag=tag,
+            installation=KeepingDays(decisions=None, events=None, ledger=95),
+            now=now,
+            has_time=lambda: True,
+        )
+
+        with in_tenant(tag):
+            assert ledger_beginning().after < LedgerHead.objects.get().last_seq - young + 1
+            assert LedgerEntry.objects.filter(at__gt=datetime.now(UTC) - DAY).count() == young
+        assert is_sound(books)
+
 
 def correct(books: Books) -> int:
     """Correct one of the old charges; its number."""
@@ -287,6 +323,15 @@ class TestReaders:
             found = decision_record(old.pk)
         assert found is not None
         assert found.ledger_seq == old.ledger_seq
+
+    def test_answer_who_asks_again_for_a_hold_whose_entry_was_archived(self, books: Books) -> None:
+        with in_tenant(books.tenant.tag):
+            old = Decision.objects.filter(ledger_seq__lte=self.end, endpoint="reserve").order_by("at")[0]
+
+        again = books.ask("reserve", amount=10, suffixes=["", "/workspace:old"], idem=old.idempotency_key, hash="\\x00")
+
+        assert again.id == old.pk
+        assert again.replayed
 
     def test_are_told_that_a_charge_was_archived(self, books: Books) -> None:
         with in_tenant(books.tenant.tag), pytest.raises(ChargeArchived):
@@ -382,6 +427,23 @@ class TestProof:
         assert files(books, folder) == []
 
     @pytest.mark.parametrize(
+        ("damage", "fault"),
+        [
+            ("DELETE FROM ledger_seal WHERE number = 1", "follows number 0"),
+            ("UPDATE ledger_seal SET signature = '\\x00' WHERE number = 2", "not signed"),
+            ("UPDATE ledger_seal SET hash = '\\x00' WHERE number = 2", "its hash is not"),
+        ],
+        ids=["missing", "not signed", "made anew"],
+    )
+    def test_what_is_under_no_good_seal_stays(self, books: Books, folder: Path, damage: str, fault: str) -> None:
+        as_owner(books.tenant.tag, damage)
+
+        with pytest.raises(LedgerNotSound, match=fault):
+            drop(books)
+        assert first_seq(books) == 1
+        assert files(books, folder) == []
+
+    @pytest.mark.parametrize(
         ("statement", "invariant"),
         [
             ("UPDATE ledger_opening SET balances[3] = balances[3] + 1", "I2"),
@@ -403,6 +465,21 @@ class TestProof:
         as_owner(books.tenant.tag, 'UPDATE archive_file SET facts = facts || \'{"seal": "00"}\'')
 
         assert any("is not the one that ledger-000001" in str(fault) for fault in broken_seals(books.tenant.tag))
+
+    def test_of_sums_is_not_misled_by_an_archive_that_is_made_meanwhile(
+        self, books: Books, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real, dropped = rollups_proof._ranges, list[int]()
+
+        def ranges(first: int, until: int) -> Any:
+            if not dropped:
+                dropped.append(drop(books))
+            return real(first, until)
+
+        monkeypatch.setattr(rollups_proof, "_ranges", ranges)
+
+        assert list(rollup_differences(books.tenant.tag)) == []
+        assert dropped != [0]
 
     def test_of_sums_finds_what_was_changed_since(self, books: Books) -> None:
         drop(books)

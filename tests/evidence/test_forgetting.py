@@ -85,6 +85,19 @@ class TestOldSpans:
         with in_tenant(tenant.tag):
             assert Span.objects.count() == 1
 
+    def test_keep_no_span_from_being_counted_where_they_cannot_be_written(
+        self, tenant: Tenant, folder: Path, settings: Any
+    ) -> None:
+        keep(tenant, span("one"))
+        keep(tenant, span("two"), counts=False)
+        EvidenceStanding.objects.filter(tag=tenant.tag).update(due_at=None)
+        settings.ARCHIVE_DIR = str(folder / "gone")
+
+        with pytest.raises(OSError, match="is not there"):
+            sweep(tenant, at=datetime.now(UTC) + timedelta(days=31))
+
+        assert EvidenceStanding.objects.get(tag=tenant.tag).due_at is not None
+
     def test_are_neither_lost_nor_there_twice_after_a_kill(
         self, tenant: Tenant, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -9,7 +9,7 @@ from budgets.management.chosen_tenants import chosen_tenants
 from budgets.services.retention import KEPT_MIN, NotFollowedYet, TooYoung, drop_decisions
 from kernel.archives import ArchiveDamaged, ExportDiffers
 from kernel.tenancy import in_tenant
-from telemetry.services.archiving import alone, folder_of
+from telemetry.services.archiving import alone, database_now, folder_of
 
 
 class Command(BaseCommand):
@@ -28,7 +28,8 @@ class Command(BaseCommand):
                     self.stdout.write(f"{line.slug}: nothing dropped, a worker is at it.")
                     continue
                 try:
-                    done = drop_decisions(tag=line.tag, before=before, now=now, has_time=lambda: True)
+                    counted = min(now, database_now())
+                    done = drop_decisions(tag=line.tag, before=before, now=counted, has_time=lambda: True)
                 except TooYoung:
                     raise CommandError(f"Decisions are kept for {KEPT_MIN.days} days at least.") from None
                 except NotFollowedYet:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
-from itertools import batched
+from itertools import batched, chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,9 +40,13 @@ def folder_of(owner: str) -> Path:
     """
     if not settings.ARCHIVE_DIR:
         raise NoArchive("ARCHIVE_DIR is not set, so nothing old is dropped")
+    # One that was named is not made: where a disk is not mounted the files would be on another one, and gone with it.
+    folder = Path(settings.ARCHIVE_DIR)
+    if settings.ARCHIVE_DIR != settings.LOCAL_ARCHIVE_DIR and not folder.exists():
+        raise NoArchive("The folder of ARCHIVE_DIR is not there, so nothing old is dropped")
     if parse_tag(owner) is None:
         raise ValueError("not a tag")
-    return Path(settings.ARCHIVE_DIR) / owner
+    return folder / owner
 
 
 @contextmanager
@@ -77,7 +81,10 @@ def write_archive(
     last = last_archive(kind)
     number = last.number + 1 if last else 1
     name = f"{kind}-{number:06}.jsonl.gz"
-    written = write_lines(folder_of(owner) / name, pages)
+    rest = iter(pages)
+    # Where nothing is old nobody has to be told that there is no folder for it.
+    first = next(rest, None)
+    written = None if first is None else write_lines(folder_of(owner) / name, chain([first], rest))
     if written is None:
         return None
     with transaction.atomic(durable=True):
@@ -90,7 +97,7 @@ def write_archive(
             facts=dict(facts or {}),
             digest=written.digest,
             signature=b"",
-            made_at=_now(),
+            made_at=database_now(),
             dropped_at=None,
         )
         file = replace(file, signature=signature_of(file, owner=owner))
@@ -127,7 +134,8 @@ def drop_archived(
     return dropped, True
 
 
-def _now() -> datetime:
+def database_now() -> datetime:
+    """The clock by which rows are old."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]
