@@ -24,6 +24,8 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
         "ApiKeyStatusEnum": ["ACTIVE", "EXPIRED", "REVOKED"],
         "TenantStatusEnum": ["PROVISIONING", "ACTIVE", "SUSPENDED", "CLOSED"],
         "BudgetStatusEnum": ["ACTIVE", "FROZEN", "CLOSED"],
+        "WebhookStatusEnum": ["ACTIVE", "PAUSED", "DISABLED"],
+        "DeliveryStatusEnum": ["PENDING", "SUCCESS", "FAILED", "RETRYING"],
         "ReservationStatusEnum": ["ACTIVE", "COMMITTED", "RELEASED", "EXPIRED"],
     },
     "TITLE": "Watermaster",

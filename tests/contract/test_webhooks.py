@@ -122,7 +122,8 @@ class TestContract:
         done = caller.send("POST", path, body | {"expected_count": 3}).json()
 
         assert [len(done[name]) for name in ("succeeded", "failed", "skipped")] == [1, 1, 1]
-        for wrong in ({"filter": {}}, {"action": "ENABLE"}, {"idempotency_key": ""}):
+        refused: list[dict[str, object]] = [{"filter": {}}, {"action": "ENABLE"}, {"idempotency_key": ""}]
+        for wrong in refused:
             assert caller.send("POST", path, body | wrong).status_code == 400
 
     def test_allows_what_a_receiver_gets(self, acme: Tenant, sink: Sink) -> None:

@@ -80,7 +80,7 @@ class TestRenderError:
 class TestErrorOfStatus:
     @pytest.mark.parametrize("code", [c for c in ErrorCode if STATUS_OF[c] in {400, 401, 403, 404}])
     def test_gives_a_code_of_that_status(self, code: ErrorCode) -> None:
-        assert STATUS_OF[error_of_status(STATUS_OF[code]).code] == STATUS_OF[code]
+        assert STATUS_OF[ErrorCode(error_of_status(STATUS_OF[code]).code)] == STATUS_OF[code]
 
     @pytest.mark.parametrize(
         ("status", "code"),
