@@ -14,10 +14,12 @@ from budgets.services.decision_notes import began, note
 from budgets.services.operations import Answer, Operation
 from kernel.ids import Tag, schema_name, uuid7
 from kernel.lanes import Lane, NoLane, shared_lanes
+from kernel.roles import tenant_role
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(list[Answer])
 _COMBINERS_MAX: Final = 4096
+_INVALID: Final = psycopg.errors.InvalidParameterValue.sqlstate
 _logger = logging.getLogger(__name__)
 
 #: Reads of one tenant and process under way at once, and how long another one waits for its turn.
@@ -116,7 +118,10 @@ def _ask(tag: Tag, call: str, payload: str, *, again: Callable[[], bytes] | None
                 payload = again().decode()
         except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable) as error:
             raise UnknownTenant from error
-        except psycopg.errors.InsufficientPrivilege as error:
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidParameterValue) as error:
+            # The second is said of a role that is not there, and of other things.
+            if error.sqlstate == _INVALID and tenant_role(schema_name(tag)) not in str(error):
+                raise
             _logger.error("The role of tenant %s cannot be taken on: run manage.py migrate_all.", tag)
             raise EngineUnavailable from error
         except psycopg.errors.UndefinedFunction as error:

@@ -45,12 +45,27 @@ _TAKE_AWAY: Final = """
         LOOP EXECUTE format('REVOKE ALL ON FUNCTION %s FROM watermaster_app', v_function); END LOOP;
     END $$;
 """
+# The last one was migrated, and whoever migrated it was cut off before its role was given what is new.
 _WITHOUT_ROLE: Final = """
     SELECT n.nspname
     FROM pg_namespace AS n LEFT JOIN pg_roles AS r ON r.rolname = 'watermaster_' || n.nspname
     WHERE n.nspname ~ '^t_[a-z2-7]{20}$' AND (
         r.oid IS NULL OR NOT has_schema_privilege(r.oid, n.oid, 'USAGE')
         OR NOT pg_has_role('watermaster_app', r.oid, 'SET')
+        OR EXISTS (
+            SELECT FROM unnest(%(across)s::text[]) AS t
+            WHERE NOT has_table_privilege(%(across_role)s, to_regclass(format('%%I.%%I', n.nspname, t)), 'SELECT')
+        )
+        OR n.oid IN (
+            SELECT coalesce(c.relnamespace, p.pronamespace)
+            FROM pg_shdepend AS d
+            LEFT JOIN pg_class AS c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+            LEFT JOIN pg_proc AS p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+            WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = to_regrole('watermaster_app')
+                AND d.deptype = 'a'
+                AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+                AND coalesce(c.relnamespace, p.pronamespace) IS NOT NULL
+        )
     )
     ORDER BY n.nspname
 """
@@ -108,7 +123,7 @@ def settle_role(schema: str) -> None:
 
 
 def schemas_without_role() -> list[str]:
-    """Tenants' schemas whose role is missing or is not let in."""
+    """Tenants' schemas whose role is missing, is not let in, or lacks what was granted since."""
     with connections[CELL].cursor() as cursor:
-        cursor.execute(_WITHOUT_ROLE)
+        cursor.execute(_WITHOUT_ROLE, {"across": list(READ_ACROSS), "across_role": ACROSS_ROLE})
         return [name for (name,) in cursor.fetchall()]

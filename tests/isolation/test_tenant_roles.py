@@ -1,12 +1,13 @@
 """A tenant's role may do nothing in another tenant's schema, however the way there was mistaken."""
 
 import re
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import DatabaseError, ProgrammingError, connection, connections, transaction
 
 from budgets.models import Budget
@@ -20,7 +21,6 @@ from kernel.tenancy import CELL, across_tenants, in_public, in_tenant
 from tenants.models import Tenant
 from tenants.services.roles import READ_ACROSS, grants, schemas_without_role, settle_role
 from tenants.services.template import read_template
-from tests.plugins.live_api import database_url
 from tests.plugins.servers import ROOT
 from tests.support.books import Books
 from tests.support.owner import as_owner
@@ -218,11 +218,30 @@ class TestDoor:
         with pytest.raises(engine.EngineUnavailable):
             engine.read(mine.tag, "balances", b"null")
 
+    def test_of_a_tenant_without_a_role_gives_no_verdict(self, acme: Tenant, caplog: pytest.LogCaptureFixture) -> None:
+        drop_role(acme)
+
+        with pytest.raises(engine.EngineUnavailable):
+            engine.read(acme.tag, "balances", b"null")
+        assert "run manage.py migrate_all" in caplog.text
+
     def test_of_another_tenant_is_closed_to_a_tenants_role(self, two: tuple[Tenant, Tenant]) -> None:
         mine, other = two
         with in_tenant(mine.tag):
             call = f"""SELECT "{other.schema_name}".door_v1('front', 'null')"""
             assert refusals({"door": call}, REFUSED) == []
+
+
+def drop_role(tenant: Tenant) -> None:
+    """As it is where a dump was restored and nobody made the role."""
+    role, schema = tenant_role(tenant.schema_name), tenant.schema_name
+    as_owner(
+        tenant.tag,
+        f'REVOKE ALL ON ALL TABLES IN SCHEMA "{schema}" FROM "{role}"',
+        f'REVOKE ALL ON ALL FUNCTIONS IN SCHEMA "{schema}" FROM "{role}"',
+        f'REVOKE ALL ON SCHEMA "{schema}" FROM "{role}"',
+        f'DROP ROLE "{role}"',
+    )
 
 
 def user_of_lane(tag: Tag) -> str:
@@ -256,6 +275,27 @@ class TestConnection:
             assert current_user() == APP_ROLE
             with in_tenant(acme.tag):
                 assert current_user() == tenant_role(acme.schema_name)
+
+    def test_has_the_right_role_after_a_failed_transaction_is_committed(self, two: tuple[Tenant, Tenant]) -> None:
+        mine, other = two
+        with in_tenant(other.tag):
+            assert current_user() == tenant_role(other.schema_name)
+            with in_tenant(mine.tag):
+                with transaction.atomic(), suppress(DatabaseError), connection.cursor() as cursor:
+                    cursor.execute("SELECT 1 / 0")
+
+                assert current_user() == tenant_role(mine.schema_name)
+
+    def test_has_the_right_role_for_a_cursor_that_outlives_a_block(self, two: tuple[Tenant, Tenant]) -> None:
+        mine, other = two
+        for place in (in_tenant(other.tag), in_public()):
+            with in_tenant(mine.tag), connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+                with place:
+                    current_user()
+
+                cursor.execute("SELECT current_user, current_schema()")
+                assert cursor.fetchone() == (tenant_role(mine.schema_name), mine.schema_name)
 
     def test_changes_from_tenant_to_tenant_and_back(self, two: tuple[Tenant, Tenant]) -> None:
         mine, other = two
@@ -301,13 +341,8 @@ class TestSettling:
     def test_gives_a_schema_from_before_there_were_roles_the_same_rights(self, acme: Tenant) -> None:
         role = tenant_role(acme.schema_name)
         before = rights_in(acme, role)
-        with psycopg.connect(database_url("owner")) as owner:
-            owner.execute(f'SET search_path = "{acme.schema_name}"'.encode())
-            owner.execute(grants().encode())
-            owner.execute(f'REVOKE ALL ON ALL TABLES IN SCHEMA "{acme.schema_name}" FROM "{role}"'.encode())
-            owner.execute(f'REVOKE ALL ON ALL FUNCTIONS IN SCHEMA "{acme.schema_name}" FROM "{role}"'.encode())
-            owner.execute(f'REVOKE ALL ON SCHEMA "{acme.schema_name}" FROM "{role}"'.encode())
-            owner.execute(f'DROP ROLE "{role}"'.encode())
+        as_owner(acme.tag, grants())
+        drop_role(acme)
         assert rights_in(acme, APP_ROLE)
 
         with acting_as_owner():
@@ -320,6 +355,28 @@ class TestSettling:
         assert rights_in(acme, APP_ROLE) == {}
         with in_tenant(acme.tag):
             assert current_user() == role
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "GRANT UPDATE ON budget TO watermaster_app",
+            "GRANT UPDATE (status) ON budget TO watermaster_app",
+            "GRANT EXECUTE ON FUNCTION door_v1 TO watermaster_app",
+            f"REVOKE ALL ON span FROM {ACROSS_ROLE}",
+        ],
+        ids=["table", "column", "function", "across"],
+    )
+    def test_finds_a_schema_whose_migration_was_cut_off_before_it(self, acme: Tenant, statement: str) -> None:
+        as_owner(acme.tag, statement)
+
+        with acting_as_owner():
+            assert schemas_without_role() == [acme.schema_name]
+        call_command("migrate_all", verbosity=0)
+
+        with acting_as_owner():
+            assert schemas_without_role() == []
+        assert rights_in(acme, APP_ROLE) == {}
+        assert rights_in(acme, ACROSS_ROLE).keys() == set(READ_ACROSS)
 
     def test_knows_every_grant_of_the_template(self) -> None:
         assert read_template().count(APP_ROLE) == grants().count(APP_ROLE) > 20

@@ -7,6 +7,7 @@ server, before the first statement after a change of schema, and both end with a
 from typing import Any, Final
 
 from django.db import DataError, ProgrammingError
+from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
 from django_tenants.postgresql_backend import base
 from psycopg import errors, sql
 from psycopg.pq import TransactionStatus
@@ -15,6 +16,28 @@ from kernel.roles import APP_ROLE, tenant_role
 
 #: In a database's settings: its sessions take on roles. Those of the owner of the schemas stay what they are.
 TAKES_ROLES: Final = "TAKES_ROLES"
+
+
+class _InPlace:
+    """A cursor that outlived a change of schema, or a savepoint, does not go on where that left the session."""
+
+    db: "DatabaseWrapper"
+
+    def _execute(self, *given: Any) -> Any:
+        self.db.take_place()
+        return super()._execute(*given)  # type: ignore[misc]  # of Django's cursor, which comes next
+
+    def _executemany(self, *given: Any) -> Any:
+        self.db.take_place()
+        return super()._executemany(*given)  # type: ignore[misc]
+
+
+class _Cursor(_InPlace, CursorWrapper):
+    pass
+
+
+class _DebugCursor(_InPlace, CursorDebugWrapper):
+    pass
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -35,6 +58,23 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def role(self) -> str:
         """As whom the next statement runs."""
         return self.taken_role or (APP_ROLE if self.schema_name == "public" else tenant_role(self.schema_name))
+
+    def make_cursor(self, cursor: Any) -> CursorWrapper:
+        return _Cursor(cursor, self)
+
+    def make_debug_cursor(self, cursor: Any) -> CursorDebugWrapper:
+        return _DebugCursor(cursor, self)
+
+    def commit(self) -> None:
+        # Where a statement failed and nobody told Django, the server answers by rolling back, and the place goes too.
+        if self.connection is not None and self.connection.info.transaction_status == TransactionStatus.INERROR:
+            self.search_path_set_schemas = None
+        super().commit()
+
+    def take_place(self) -> None:
+        """Send schema and role, if the session is not known to have them."""
+        if not self.search_path_set_schemas:
+            self._handle_search_path()
 
     def _handle_search_path(self, cursor: Any = None) -> None:
         # In django-tenants' own, a search path that cannot be set is passed over, and the statement runs where the one
