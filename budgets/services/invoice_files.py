@@ -29,7 +29,8 @@ class Invoice:
 
 
 def keep_invoice(invoice: Invoice, *, actor: Actor, now: datetime) -> None:
-    """In the schema and the transaction of the caller. The same file again is kept once."""
+    """In the schema and the transaction of the caller. The same file again is kept once, as the newest one."""
+    InvoiceFile.objects.filter(digest=invoice.digest).delete()
     row = InvoiceFile(at=now, actor=actor.name, name=shown_name(invoice.name), digest=invoice.digest)
     row.content = invoice.content
     InvoiceFile.objects.bulk_create([row], ignore_conflicts=True)

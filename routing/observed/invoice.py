@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -96,6 +96,9 @@ def _lines(
         if currency and currency.upper() != "USD":
             raise SourceRefused(f"{place} is in {currency}; only amounts in USD can be compared.")
         try:
+            if any("\0" in cell for each in cells.values() for cell in each):
+                # No table can hold it.
+                raise ValueError(place)
             at, day = _moment(_first(cells["time"]))
             reference = _first(cells["reference"])
             parts = [_whole(cell) for cell in cells["input_parts"] if cell]
@@ -111,7 +114,7 @@ def _lines(
                 cost=_microcents(_first(cells["cost"])),
                 place=place,
             )
-        except (ValueError, InvalidOperation):
+        except (ValueError, ArithmeticError):
             found.unread.append(place)
 
 

@@ -65,6 +65,17 @@ class TestUpload:
             assert InvoiceFile.objects.count() == 1
         assert len(kept(acme)) == 2
 
+    def test_sent_again_later_is_not_the_oldest_any_more(
+        self, acme: Tenant, browser: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(invoice_files, "FILES_MAX", 2)
+        for day in (3, 4, 3, 5):
+            sent(browser, CSV + b"2026-11-0%d,gpt-4o,1,9.00\n" % day)
+
+        *_, third, fifth = kept(acme)
+        with in_tenant(acme.tag):
+            assert set(InvoiceFile.objects.values_list("digest", flat=True)) == {third.digest, fifth.digest}
+
     def test_is_narrowed_to_the_days_that_are_asked_for(self, acme: Tenant, browser: Client) -> None:
         lines = CSV + b"2026-11-05,gpt-4o,1,9.00\n"
 
@@ -97,6 +108,28 @@ class TestUpload:
         assert kept(acme) == []
         with in_tenant(acme.tag):
             assert not InvoiceFile.objects.exists()
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"2026-11-02,gpt-4o,openai,a,1,9E999999",
+            b"2026-11-02,gpt-4o,openai,a,1,1E-999999",
+            b"2026-11-02,gpt-4o,openai,a,9E999999,1",
+            b"2026-11-02,gpt\0-4o,openai,a,1,1",
+            b"2026-11-02,gpt-4o,open\0ai,a,1,1",
+            b"2026-11-02,gpt-4o,openai,a\0,1,1",
+            b"2026-11-02,gpt-4o,openai,,1,92233720368",
+            b"\xc2\xb2,gpt-4o,openai,a,1,1",
+        ],
+        ids=["vast cost", "tiny cost", "vast tokens", "nul model", "nul provider", "nul id", "dear", "odd digit"],
+    )
+    def test_with_odd_lines_is_compared_all_the_same(self, acme: Tenant, browser: Client, line: bytes) -> None:
+        content = b"date,model,provider,id,prompt_tokens,cost_usd\n2026-11-02,gpt-4o,openai,b,1,1\n" + line + b"\n"
+
+        where = sent(browser, content)
+
+        assert len(kept(acme)) == 1
+        assert browser.get(where).status_code == 200
 
     @pytest.mark.parametrize(
         ("more", "words"),
