@@ -151,13 +151,15 @@ def _speak(taken: _Taken) -> _Spoken:
 
 def _settle(taken: _Taken, spoken: _Spoken, chance: float) -> None:
     with transaction.atomic():
-        ours = AlertChannel.objects.select_for_update().filter(pk=taken.channel.pk, busy_until=taken.busy_until)
-        channel = ours.first()
-        if channel is None:
-            # It took too long, and somebody else has it now; or it is gone.
+        channel = AlertChannel.objects.select_for_update().filter(pk=taken.channel.pk).first()
+        is_ours = channel is not None and channel.busy_until == taken.busy_until
+        # Where it took too long somebody else has it now. What was told is told all the same: a service that is slow
+        # each time would else hear it again and again.
+        if channel is None or (spoken.failure and not is_ours):
             return
         now = _now()
-        channel.busy_until = None
+        if is_ours:
+            channel.busy_until = None
         match taken.round:
             case _Round.TEST:
                 # A test says nothing of when alerts were told: it does not put off the next ones.
@@ -185,7 +187,7 @@ def _settle_news(channel: AlertChannel, until: datetime, missed: tuple[str, ...]
 
 
 def _settle_behind(channel: AlertChannel, spoken: _Spoken, chance: float, *, now: datetime) -> None:
-    still = list(channel.behind) if spoken.failure else sorted(spoken.missed)
+    still = [each for each in channel.behind if spoken.failure or each in spoken.missed]
     channel.behind, channel.behind_tries = still, channel.behind_tries + 1
     if still and channel.behind_tries >= TRIES_MAX:
         _give_up(channel, "left_behind", {"readers": still, "tries": channel.behind_tries}, now=now)

@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from budgets.models import Alert, AlertChannel
 from budgets.models.choices import AlertKind, ChannelKind, Severity
+from budgets.services import alert_telling
 from budgets.services.alert_addresses import AddressInvalid, ChannelNotAllowed, read_address
 from budgets.services.alert_channels import (
     CHANNELS_MAX,
@@ -315,6 +316,27 @@ class TestFailure:
         assert told(books, timedelta(seconds=50)) == 0
 
         assert told(books, timedelta(seconds=11)) == 1
+
+    def test_of_a_worker_that_took_too_long_is_not_told_again_and_again(
+        self, books: Books, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        channel(books, sink.url)
+        found(books)
+        real = alert_telling.tell
+
+        def slow(*values: Any) -> Any:
+            spoken = real(*values)
+            # Meanwhile somebody else has taken the channel.
+            as_owner(books.tenant.tag, "UPDATE alert_channel SET busy_until = now() + interval '1 minute'")
+            return spoken
+
+        with monkeypatch.context() as patch:
+            patch.setattr(alert_telling, "tell", slow)
+            told(books)
+        assert kept(books).busy_until is not None
+
+        assert told(books, PACED) == 0
+        assert len(sink.received) == 1
 
 
 class TestMail:
