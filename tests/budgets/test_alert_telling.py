@@ -322,16 +322,16 @@ class TestFailure:
     ) -> None:
         channel(books, sink.url)
         found(books)
-        real = alert_telling.tell
+        real = alert_telling._speak
 
-        def slow(*values: Any) -> Any:
-            spoken = real(*values)
+        def slow(taken: Any) -> Any:
+            spoken = real(taken)
             # Meanwhile somebody else has taken the channel.
             as_owner(books.tenant.tag, "UPDATE alert_channel SET busy_until = now() + interval '1 minute'")
             return spoken
 
         with monkeypatch.context() as patch:
-            patch.setattr(alert_telling, "tell", slow)
+            patch.setattr(alert_telling, "_speak", slow)
             told(books)
         assert kept(books).busy_until is not None
 
