@@ -18,7 +18,7 @@ from kernel.ids import uuid7
 from kernel.tenancy import in_tenant
 from telemetry.models import AuditEntry
 from tenants.models import Tenant
-from tests.plugins.live_api import free_port, run_database, start_api, stop_api
+from tests.plugins.live_api import database_url, free_port, run_database, start_api, stop_api
 from tests.plugins.servers import LAYOUT, USES_EMBEDDED
 from tests.support.books import TEST_ACTOR, Books
 from tests.support.bursts import until
@@ -121,6 +121,15 @@ def can_sign_in(user: str) -> bool:
     with psycopg.connect(f"host={LAYOUT.socket_folder} user={SUPERUSER} dbname=postgres") as connection:
         row = connection.execute("SELECT count(*) FROM pg_roles WHERE rolname = %s", [user]).fetchone()
         return bool(row and row[0])
+
+
+def is_waited_for(stranger: psycopg.Connection[Any]) -> bool:
+    with psycopg.connect(database_url("owner")) as looker:
+        row = looker.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))",
+            [stranger.info.backend_pid],
+        ).fetchone()
+    return bool(row and row[0])
 
 
 def trail(books: Books) -> list[str]:
@@ -336,6 +345,60 @@ class TestStore:
         assert end_all(books) == 1
         until(lambda: not can_sign_in(revoked["values"]["username"]))
         assert end_all(books) == 0
+
+    def test_that_has_prolonged_what_was_given_back_meanwhile_is_told_all_the_same(
+        self, books: Books, url: str
+    ) -> None:
+        body = leased(url, books, "orders:read", ttl_ms=3_600_000)
+        lease_id, tag = body["lease_id"], books.tenant.tag
+        with psycopg.connect(database_url("owner")) as stranger, ThreadPoolExecutor(1) as pool:
+            stranger.execute(f'SET search_path = "{books.tenant.schema_name}"'.encode())
+            stranger.execute("UPDATE credential_lease SET ended_at = now() WHERE id = %s", [lease_id])
+            renewing = pool.submit(post, url, RENEW, books, lease_id)
+            until(lambda: is_waited_for(stranger))
+            stranger.commit()
+            assert reason(renewing.result()) == (410, "LEASE_OVER")
+
+        # The store would have ended it by then; it does not any more.
+        with in_tenant(tag):
+            row = CredentialLease.objects.get(pk=lease_id)
+        assert row.store_ends_at is not None
+        made = body["expires_at_ms"] / 1000
+        assert row.store_ends_at.timestamp() >= made + STORE_SECONDS_MAX - STORE_SECONDS
+
+    def test_that_will_not_end_one_ends_the_others(self, books: Books, bao: hvac.Client, url: str) -> None:
+        tag = books.tenant.tag
+        make: dict[str, Any] = {"name": f"{tag}-stuck", "db_name": "pg", "mount_point": "loans"}
+        make |= {"creation_statements": [_MAKE], "default_ttl": "200s", "max_ttl": "200s"}
+        bao.secrets.database.create_role(**make, revocation_statements=["SELECT 1 / 0"])
+        bao.secrets.database.configure(
+            name="pg",
+            plugin_name="postgresql-database-plugin",
+            allowed_roles=["*"],
+            connection_url=f"postgresql:///postgres?host={LAYOUT.socket_folder}&user={SUPERUSER}",
+            mount_point="loans",
+        )
+        add(
+            books,
+            location=Location(path="loans/creds/{tenant}-stuck"),
+            name="Stuck",
+            provider="orders",
+            scope="stuck:read",
+            back_end=BackEnd.DYNAMIC,
+            tools="stuck.*",
+        )
+        for _ in range(4):
+            leased(url, books, "stuck:read")
+        body = leased(url, books, "orders:read")
+        with in_tenant(tag):
+            CredentialLease.objects.update(ended_at=datetime.now(UTC))
+
+        ended = end_all(books)
+        bao.secrets.database.create_role(**make, revocation_statements=['DROP ROLE IF EXISTS "{{name}}"'])
+
+        assert ended == 1
+        until(lambda: not can_sign_in(body["values"]["username"]))
+        assert end_all(books) == 4
 
     def test_that_is_away_is_told_at_the_next_visit(self, books: Books, url: str, settings: Settings) -> None:
         body = leased(url, books, "orders:read")

@@ -1,6 +1,7 @@
 """POST /v1/x-watermaster/credentials/renew and …/give-back: what becomes of a lease that was handed out."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -28,8 +29,10 @@ from vault.kinds import Health
 from vault.selectors.leasable import Leasable
 from vault.selectors.leases import HeldLease, held_lease
 from vault.services.fetching import renew
-from vault.services.lease_ends import give_back, note_ended_at_store, prolong, told_store
+from vault.services.lease_ends import give_back, note_ended_at_store, note_prolonging, prolong, told_store
 from vault.services.leasing import LeaseOvertaken, renewed_end
+
+_CLOCKS_APART: Final = timedelta(minutes=1)
 
 
 class RenewView(ProtocolView):
@@ -45,8 +48,10 @@ class RenewView(ProtocolView):
         expires_at = lease_end(grounds, found, of_previous=lease.is_of_previous, now=now)
         store_ends_at = None
         if lease.store_lease_id:
-            # No connection is held meanwhile.
             seconds = max(int((expires_at - now).total_seconds()) + 1, 1)
+            with closes_shared_connections(), in_tenant(caller.tag):
+                note_prolonging(lease.id, until=renewed_end(seconds, now=now) + _CLOCKS_APART)
+            # No connection is held meanwhile.
             store_ends_at = renewed_end(_renewed(caller, lease, seconds), now=now)
             expires_at = min(expires_at, store_ends_at)
         now = datetime.now(UTC)

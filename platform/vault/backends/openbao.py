@@ -66,7 +66,14 @@ class OpenBao:
 
     def give_back(self, *, tag: Tag, lease_id: str) -> None:
         """End a lease of an engine before its time. Raises `FetchFailed`."""
-        self._asked(tag, lambda client: client.sys.revoke_lease(lease_id))
+        failure: Health | None = None
+        try:
+            self._asked(tag, lambda client: client.sys.revoke_lease(lease_id))
+        except FetchFailed as failed:
+            failure = failed.health
+        if failure is not None:
+            # So it is answered where the engine cannot end this one; that says nothing of others.
+            raise FetchFailed(Health.FORBIDDEN if failure == Health.GARBAGE else failure)
 
     def _kept(self, client: Client, path: str, version: str) -> Fetched:
         answer = client.secrets.kv.v2.read_secret_version(

@@ -24,6 +24,14 @@ _ENDED_MAX: Final = 100
 _FORGOTTEN_MAX: Final = 1_000
 
 
+def note_prolonging(lease_id: UUID, *, until: datetime) -> None:
+    """The store is about to be asked to keep it until then, so before that it is not taken to be gone there.
+
+    To be called first: what is told afterwards may be told by nobody.
+    """
+    CredentialLease.objects.filter(pk=lease_id, store_ends_at__lt=until).update(store_ends_at=until)
+
+
 def prolong(
     lease: HeldLease, *, expires_at: datetime, store_ends_at: datetime | None, actor: Actor, now: datetime
 ) -> None:
