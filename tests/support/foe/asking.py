@@ -79,10 +79,13 @@ def watched() -> Iterator[Sequence[str]]:
     found: list[str] = []
     before = engine._ask
 
-    def asked(tag: Any, query: str, parameters: tuple[str, ...], **more: Any) -> Any:
-        found.append(f"{query} {parameters[:1]}")
-        return before(tag, query, parameters, **more)
+    def asked(*given: Any, **more: Any) -> Any:
+        # Whose door, and which call; the rest are ids and values.
+        found.append(f"{given[0]}: {given[1]}")
+        return before(*given, **more)
 
+    # Django keeps so many, and counts no further.
+    connection.queries_log.clear()
     with pytest.MonkeyPatch.context() as patch, CaptureQueriesContext(connection) as queries:
         patch.setattr(engine, "_ask", asked)
         yield found
