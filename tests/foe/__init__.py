@@ -1,1 +1,1 @@
-"""One tenant against another. A package, so that its scene is set once and gone before other tests begin."""
+"""One tenant against another. A package, so that its fixtures are its own."""

@@ -1,7 +1,7 @@
 """The scene: two tenants that know each other's names, and one of them tries everything on the other.
 
 The other is `acme`, with its day of traffic and something of every kind; `initech` is the foe, with good keys and
-sessions of its own.
+sessions of its own. Each module has a scene of its own: what the foe is told to name, it may read later as its own.
 """
 
 import json
@@ -39,7 +39,7 @@ class Feud:
     browser: Client
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def feud(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Feud]:
@@ -80,7 +80,7 @@ def _let_nothing_wait(*tenants: Tenant) -> None:
             )
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def victim(feud: Feud) -> Iterator[Victim]:
     """After all that was tried, what the victim consists of is the same to the last byte."""
     victim = Victim(feud.theirs.tenant)
@@ -91,7 +91,7 @@ def victim(feud: Feud) -> Iterator[Victim]:
     assert before.changes(after) == []
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def last_seen(victim: Victim) -> list[Fingerprint]:
     return [victim.writes()]
 

@@ -51,7 +51,7 @@ own_pages = [page for page in guarded_pages() if page.namespace == OWN_BOOKS]
 named_pages = [page for page in own_pages if KINDS.keys() & set(page.arguments)]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def provenance(feud: Feud) -> Provenance:
     return Provenance(own=feud.own.tenant, theirs=feud.theirs.tenant)
 
