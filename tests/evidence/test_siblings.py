@@ -79,6 +79,19 @@ def test_that_was_made_twice_at_once_is_counted_twice(order: int) -> None:
     assert set(found.values()) == {"a1", "a2"}
 
 
+@pytest.mark.parametrize("order", range(24))
+def test_that_was_made_twice_at_once_leaves_each_sight_the_call_that_fits(order: int) -> None:
+    family = [
+        seen("a1", "one", "chatcmpl-1", at=(0, 100)),
+        seen("a2", "one", "chatcmpl-2", at=(1, 101)),
+        # This one fits the first alone, the other one both.
+        seen("b1", "two", at=(0, 98)),
+        seen("b2", "two", at=(2, 98)),
+    ]
+
+    assert uncounted(*list(permutations(family))[order]) == {"b1": "a1", "b2": "a2"}
+
+
 def test_whose_second_sight_comes_late_is_not_counted_again() -> None:
     first = seen("b", "two", is_counted=True)
 

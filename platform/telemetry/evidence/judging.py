@@ -85,9 +85,9 @@ def _beside(family: Collection[Sighting], same_as: Mapping[tuple[str, str], str]
             seen_by[_counted_as(span, same_as)].add(span.instrumentation)
     found: dict[tuple[str, str], str] = {}
     for group in groups.values():
-        for span in group:
-            if span.is_counted is not None or span.key in same_as:
-                continue
+        waiting = [span for span in group if span.is_counted is None and span.key not in same_as]
+        near: dict[tuple[str, str], list[str]] = {}
+        for span in waiting:
             others = [
                 other
                 for other in group
@@ -96,10 +96,36 @@ def _beside(family: Collection[Sighting], same_as: Mapping[tuple[str, str], str]
                 # Of two that wait the one with the id is counted.
                 and (other.is_counted is not None or other.key in same_as or not span.response_id)
             ]
-            if others:
-                found[span.key] = _counted_as(min(others, key=lambda other: _gap(span, other)), same_as)
-                seen_by[found[span.key]].add(span.instrumentation)
+            gaps = sorted((_gap(span, other), _counted_as(other, same_as)) for other in others)
+            near[span.key] = [counted for _, counted in gaps]
+        for each in sorted({span.instrumentation for span in waiting}):
+            taken: dict[str, tuple[str, str]] = {}
+            for span in waiting:
+                if span.instrumentation == each:
+                    _take(span.key, near, taken, set(), depth=_DEPTH_MAX)
+            for counted, key in taken.items():
+                found[key] = counted
+                seen_by[counted].add(each)
     return found
+
+
+def _take(
+    key: tuple[str, str],
+    near: Mapping[tuple[str, str], Sequence[str]],
+    taken: dict[str, tuple[str, str]],
+    tried: set[str],
+    *,
+    depth: int,
+) -> bool:
+    """Find the span a call of its own; one that has it already goes to another one, where there is one for it."""
+    for counted in near[key]:
+        if counted in tried:
+            continue
+        tried.add(counted)
+        if counted not in taken or (depth > 0 and _take(taken[counted], near, taken, tried, depth=depth - 1)):
+            taken[counted] = key
+            return True
+    return False
 
 
 def _counted_as(span: Sighting, same_as: Mapping[tuple[str, str], str]) -> str:
