@@ -11,6 +11,7 @@ from django.shortcuts import render
 from accounts.console.pages import page
 from accounts.console.place import Place, place_of
 from accounts.roles import Act
+from budgets.console import first_steps
 from budgets.console.evidence_rows import NOTE_WORDS, span_row, sum_rows, tree_rows
 from budgets.selectors.evidence_drift import drift
 from kernel.pages.exports import csv_response
@@ -76,6 +77,7 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
         "text": wanted.text,
         "query": urlencode(asked),
         "is_filtered": bool(asked.keys() - {"within"}),
+        "first_step": first_steps.send_spans(),
     }
     return render(request, wants_fragment(request, "budgets/evidence.html", "list"), context)
 

@@ -43,6 +43,14 @@ def reserve(slug: str) -> str:
     return _post(f"http://127.0.0.1:{settings.API_PORT}/v1/reservations", "X-Cycles-API-Key: $API_KEY", body)
 
 
+def send_spans() -> str:
+    """What leads an OpenTelemetry exporter here."""
+    return (
+        f"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:{settings.API_PORT}/otlp"
+        " OTEL_EXPORTER_OTLP_HEADERS=x-cycles-api-key=wm_live_… python agent.py"
+    )
+
+
 def _manage(path: str, body: dict[str, Any]) -> str:
     return _post(f"{settings.CONSOLE_URL}/api/v1/{path}", "X-Admin-API-Key: $PLATFORM_API_KEY", body)
 

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from accounts.console.pages import page
 from accounts.console.place import place_of
 from accounts.roles import Act
+from budgets.console import first_steps
 from budgets.selectors.across import TENANTS_MAX
 from budgets.selectors.evidence_drift import TenantDrift, drift_across
 from budgets.selectors.evidence_leaks import LeakLine, latest_leaks
@@ -51,6 +52,7 @@ def platform_evidence(request: HttpRequest) -> HttpResponse:
         "totals": totals,
         "rows": [StandingRow(tenants[each.tag], each, drifts.get(each.tag)) for each in shown],
         "is_cut": len(standings) == _TENANTS,
+        "first_step": first_steps.send_spans(),
         "leaks": [LeakRow(tenants[leak.tag], leak, SpanKind(leak.kind).label) for leak in leaks],
     }
     return render(request, "operate/evidence.html", context)

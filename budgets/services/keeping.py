@@ -13,7 +13,7 @@ from django.db import DatabaseError
 
 from budgets.selectors.keeping import KeepingDays, keeping_days
 from budgets.services.ledger_archive import CorrectedMeanwhile, LedgerNotSound, drop_ledger
-from budgets.services.retention import NotFollowedYet, drop_decisions
+from budgets.services.retention import KEPT_MIN, NotFollowedYet, drop_decisions
 from kernel.archives import ArchiveDamaged, ExportDiffers
 from kernel.ids import PLATFORM_TAG, Tag
 from kernel.tenancy import in_public, in_tenant
@@ -68,7 +68,8 @@ def _steps(tag: Tag, days: KeepingDays, *, now: datetime, has_time: Callable[[],
     if tag == PLATFORM_TAG:
         return steps
     if days.decisions is not None:
-        steps["decisions"] = partial(_drop_decisions, tag, now - timedelta(days=days.decisions), now, has_time)
+        before = min(now - timedelta(days=days.decisions), now - KEPT_MIN)
+        steps["decisions"] = partial(_drop_decisions, tag, before, now, has_time)
     if days.ledger is not None:
         before = now - timedelta(days=days.ledger)
         steps["ledger"] = partial(drop_ledger, tag=tag, before=before, now=now, has_time=has_time)

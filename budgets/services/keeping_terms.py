@@ -13,6 +13,12 @@ from telemetry.services import audit, outbox
 
 #: A hundred years; who keeps longer keeps for ever.
 DAYS_MAX: Final = 36_525
+#: How a sentence about what is kept begins.
+KEPT_WORDS: Final = {
+    KeptKind.DECISIONS: "decisions are",
+    KeptKind.EVENTS: "events are",
+    KeptKind.LEDGER: "the ledger is",
+}
 _EVENT: Final = "tenant.updated"
 
 
@@ -31,7 +37,8 @@ def set_keeping(*, tag: Tag, kind: KeptKind, days: int | None, actor: Actor) -> 
     It counts from the worker's next visit on, for closed tenants too. Raises `DaysOutOfRange`.
     """
     if days is not None and not days_min(kind) <= days <= DAYS_MAX:
-        raise DaysOutOfRange(f"{kind.label} are kept for {days_min(kind)} to {DAYS_MAX} days, or for ever.")
+        words = f"{KEPT_WORDS[kind]} kept for {days_min(kind)} to {DAYS_MAX} days, or for ever."
+        raise DaysOutOfRange(words.capitalize())
     with in_tenant(tag), open_journal(actor=actor) as journal:
         known = KeepingTerm.objects.filter(kind=kind).first()
         if known is not None and known.days == days:

@@ -267,17 +267,32 @@ class TestTerms:
             ("olive", "Contract of October", {"keep_ledger_days": "as the plan says"}, {"keep_ledger_days": 400}),
             ("olive", "Contract of October", {"keep_events_days": "as the plan says"}, {"keep_events_days": "forever"}),
         ]
-        assert "acme: ledger are kept for 400 days, as before." in capsys.readouterr().out
+        assert "acme: the ledger is kept for 400 days, as before." in capsys.readouterr().out
 
     @pytest.mark.parametrize(("kind", "days"), [("ledger", "89"), ("decisions", "29"), ("events", "36526")])
     def test_are_refused_where_they_are_out_of_range(self, acme: Tenant, kind: str, days: str) -> None:
-        with pytest.raises(CommandError, match="are kept for"):
+        with pytest.raises(CommandError, match="kept for"):
             call_command("set_keeping", kind, days, tenant="acme", by="olive", reason="Less")
 
     def test_of_a_plan_are_checked_when_it_is_published(self) -> None:
         assert read_plan_defaults({"keep": {"ledger": 90, "events": None}}).keep == KeepDefault(ledger=90, events=None)
         with pytest.raises(InvalidPlanDefaults):
             read_plan_defaults({"keep": {"ledger": 89}})
+
+    @pytest.mark.parametrize("kind", ["DECISIONS", "EVENTS", "LEDGER", "AUDIT"])
+    def test_of_an_installation_that_keeps_too_little_are_the_least(
+        self, books: Books, settings: Any, *, kind: str
+    ) -> None:
+        setattr(settings, f"KEEP_{kind}_DAYS", 1)
+        assert books.ask("reserve", amount=10**9).status == "BUDGET_EXCEEDED"
+        roll_up(tag=books.tenant.tag, has_time=lambda: True)
+        keeping_visits.enrol()
+
+        keep_tenant(tag=books.tenant.tag)
+
+        assert visit_of(books.tenant.tag).trouble == ""
+        # The old refusal is gone, the young one is not.
+        assert left(books)["decisions"] == 1
 
     def test_do_not_go_below_what_the_database_drops(self, books: Books) -> None:
         with in_tenant(books.tenant.tag):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from accounts.models import User
 from budgets.models import KillSwitch
@@ -39,10 +40,12 @@ def text_of(answer: Any) -> str:
 
 
 class TestOwnEvidence:
-    def test_says_how_to_send_some_where_there_is_none(self, ada: User) -> None:
+    def test_says_how_to_send_some_where_there_is_none(self, ada: User, settings: Settings) -> None:
+        settings.API_PORT = 17_878
+
         text = text_of(signed_in(ada).get("/t/acme/evidence/"))
 
-        assert "OTEL_EXPORTER_OTLP_ENDPOINT" in text
+        assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:17878/otlp" in text
         assert "Leaks</th>" not in text
 
     def test_shows_spans_and_what_they_come_to(self, acme: Tenant, ada: User) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from budgets.models import KeptKind
-from budgets.services.keeping_terms import DaysOutOfRange, set_keeping
+from budgets.services.keeping_terms import KEPT_WORDS, DaysOutOfRange, set_keeping
 from kernel.actor import Actor
 from tenants.selectors.directory import tenant_by_slug
 
@@ -34,4 +34,4 @@ class Command(BaseCommand):
         except DaysOutOfRange as error:
             raise CommandError(str(error)) from None
         said = "for ever" if days == "forever" else f"for {int(days):,} days"
-        self.stdout.write(f"{tenant}: {kind} are kept {said}{'' if is_new else ', as before'}.")
+        self.stdout.write(f"{tenant}: {KEPT_WORDS[KeptKind(kind)]} kept {said}{'' if is_new else ', as before'}.")

@@ -61,7 +61,9 @@ class Command(BaseCommand):
             _write(options["csv"], done.found)
         self._say(tenant, done)
         if not done.found.is_clean:
-            raise CommandError(f"{len(done.found.differences):,} differences. The console shows them: {done.kept.pk}.")
+            number = len(done.found.differences)
+            places = "1 difference" if number == 1 else f"{number:,} differences"
+            raise CommandError(f"{places}. The console shows {'it' if number == 1 else 'them'}: {done.kept.pk}.")
 
     def _say(self, tenant: TenantLine, done: Reconciled) -> None:
         kept, found = done.kept, done.found
@@ -77,7 +79,10 @@ class Command(BaseCommand):
             for each in some[:_SHOWN]:
                 when = each.day or (each.at and f"{each.at:%Y-%m-%d %H:%M:%S}")
                 where = each.reference or each.place or f"entry {each.seq}"
-                costs = f"{_usd(each.cost[0])} observed, {_usd(each.cost[1])} booked"
+                observed, booked = (_usd(cost) for cost in each.cost)
+                nothing = {Finding.EXTRA: ("nothing", booked), Finding.MISSING: (observed, "nothing")}
+                observed, booked = nothing.get(each.finding, (observed, booked))
+                costs = f"{observed} observed, {booked} booked"
                 self.stdout.write(f"    {when} {each.model} {where}: {costs}")
         if done.read.repeated:
             self.stdout.write(f"  {done.read.repeated:,} lines repeated a call and were counted once.")
