@@ -18,6 +18,7 @@ from django.db.models import Q
 
 from budgets.models import Budget, LedgerHead
 from budgets.models.choices import BudgetStatus, Period
+from budgets.selectors.ledger_beginning import ledger_beginning
 from budgets.selectors.ledger_times import last_seq_before
 from kernel.sql_files import read_sql
 
@@ -62,9 +63,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """For one budget: the four periods, the newest first, and a limit on a period's use and on a single call's cost.
+    """For one budget: the four periods, the newest first, without those of which the ledger was archived; and a limit
+    on a period's use and on a single call's cost.
 
-    The limits are None where no call was made in any of the four.
+    The limits are None where no call was made in any of them.
     """
 
     scope_path: str
@@ -128,10 +130,14 @@ def recommended_limits(
 
 
 def _bounds(period: Period, anchor: date, *, time_zone: str, now: datetime) -> Iterator[_Bounds]:
-    """The period that holds `now`, and the comparable ones before it, the newest first."""
+    """The period that holds `now`, and the comparable ones before it that the ledger has all of, the newest first."""
+    kept_since = ledger_beginning().at
     parameters = {"period": period, "anchor": anchor, "time_zone": time_zone, "at": now}
     rows = _rows("comparable_periods", parameters | {"ago_max": PERIODS, "apart": _APART[period]})
     for ago, starts_at, ends_at in rows:
+        if ago and kept_since is not None and starts_at < kept_since:
+            # It would seem to have used less than it did.
+            return
         after, until = last_seq_before(starts_at), last_seq_before(min(ends_at, now))
         yield _Bounds(ago, starts_at, ends_at, after=after, until=until)
 

@@ -10,13 +10,14 @@ import pytest
 from django.db import DatabaseError, connection
 
 from budgets.models import Budget, Decision, LedgerEntry, LedgerHead, LedgerOpening, LedgerSeal, UsageDay, UsageRollup
-from budgets.models.choices import EntryKind
+from budgets.models.choices import EntryKind, Period
 from budgets.selectors.audit import audit, examine
 from budgets.selectors.decision_records import decision_record
 from budgets.selectors.keeping import KeepingDays
 from budgets.selectors.ledger_beginning import BeforeTheLedger, ledger_beginning
 from budgets.selectors.ledger_entries import EntryFilter, matching_entries
 from budgets.selectors.ledger_times import last_seq_before
+from budgets.selectors.recommended_limits import recommended_limits
 from budgets.selectors.statements import read_month, statement
 from budgets.services import ledger_archive, rollups_proof
 from budgets.services.corrections import ChargeArchived, Correction, correct_charge
@@ -316,6 +317,15 @@ class TestReaders:
             assert statement(read_month(f"{now + 40 * DAY:%Y-%m}", time_zone="UTC")).lines == ()
             with pytest.raises(BeforeTheLedger):
                 statement(read_month(f"{now - 130 * DAY:%Y-%m}", time_zone="UTC"))
+
+    def test_recommend_by_periods_that_are_whole_and_no_other(self, books: Books) -> None:
+        with in_tenant(books.tenant.tag):
+            (found, *_) = recommended_limits(now=datetime.now(UTC), period=Period.MONTH)
+            begins_at = ledger_beginning().at
+
+        assert begins_at is not None
+        assert [each for each in found.periods if each.starts_at < begins_at] == []
+        assert 0 < len(found.periods) < 4
 
     def test_see_a_decision_whose_entry_was_archived(self, books: Books) -> None:
         with in_tenant(books.tenant.tag):
