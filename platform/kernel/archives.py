@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Final
 
 _PIECE: Final = 1 << 20
+#: Customers' rows are in them: they are for the worker, and whoever copies them away as root.
+_FILE_MODE: Final = 0o600
+_FOLDER_MODE: Final = 0o700
 
 
 class ExportDiffers(Exception):
@@ -36,13 +39,15 @@ def write_lines(path: Path, pages: Iterable[list[str]]) -> Written | None:
 
     A file of this name is replaced. Raises `ExportDiffers` or `OSError`; then there is none of this name but the old.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
     # The folder may be new, and somebody who was killed may have made it.
     _sync_folder(path.parent.parent)
     part = path.with_name(f"{path.name}.part")
     lines, content = 0, hashlib.sha256()
+    # One that is left of somebody who was killed may be everybody's to read.
+    part.unlink(missing_ok=True)
     try:
-        with part.open("wb") as raw:
+        with open(part, "wb", opener=_open_own) as raw:
             # No name and no time in it: the same lines are the same file.
             with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
                 for page in pages:
@@ -90,6 +95,10 @@ def _require_same(path: Path, lines: int, content: bytes) -> None:
             read += piece.count(b"\n")
     if (read, found.digest()) != (lines, content):
         raise ExportDiffers(f"{lines} lines were written to {path.name}, {read} can be read, or others.")
+
+
+def _open_own(path: str, flags: int) -> int:
+    return os.open(path, flags, _FILE_MODE)
 
 
 def _sync_folder(folder: Path) -> None:

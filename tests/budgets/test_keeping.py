@@ -18,10 +18,11 @@ from budgets.services.rollups import roll_up
 from budgets.services.sealing import seal_closed
 from budgets.tasks import dispatch_keeping, keep_platform, keep_tenant, sweep_standings
 from kernel.archives import read_lines
-from kernel.ids import PLATFORM_TAG
+from kernel.ids import PLATFORM_TAG, uuid7
 from kernel.tenancy import in_public, in_tenant
 from telemetry.models import AuditEntry, OutboxEvent, WebhookDelivery, WebhookSubscription
 from telemetry.services.outbox import Event, announce
+from telemetry.services.webhooks.forgetting import forget_old_deliveries
 from tenants.models import KeepingVisit, Tenant
 from tenants.services import keeping_visits
 from tests.plugins.live_api import database_url
@@ -186,6 +187,32 @@ class TestVisit:
         keep_tenant(tag=books.tenant.tag)
 
         assert {str(folder), str(folder / books.tenant.tag)} <= synced
+
+    def test_lets_nobody_else_of_the_machine_read_the_files(self, books: Books, folder: Path) -> None:
+        before = os.umask(0o022)
+        try:
+            keep_tenant(tag=books.tenant.tag)
+        finally:
+            os.umask(before)
+
+        own = folder / books.tenant.tag
+        assert {f"{path.stat().st_mode & 0o777:o}" for path in own.iterdir()} == {"600"}
+        assert f"{own.stat().st_mode & 0o777:o}" == "700"
+
+    def test_keeps_deliveries_that_are_young_by_the_databases_clock(self, acme: Tenant) -> None:
+        now = datetime.now(UTC)
+        with in_tenant(acme.tag):
+            subscription = WebhookSubscription.objects.create(
+                url="https://example.com", event_types=["budget.created"], secret="", created_at=now, updated_at=now,
+                listens_since=now,
+            )  # fmt: skip
+            WebhookDelivery.objects.create(
+                subscription=subscription, event_id=uuid7(), event_type="budget.created", created_at=now,
+                next_attempt_at=now,
+            )  # fmt: skip
+
+            assert forget_old_deliveries(now=now + 20 * DAY) == 0
+            assert WebhookDelivery.objects.count() == 1
 
     def test_leaves_the_work_to_the_one_that_is_at_it(self, books: Books) -> None:
         before = left(books)
