@@ -6,6 +6,7 @@ The cast: tenants `acme` (enterprise) and `initech` (trial), each new to the tes
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from kernel.lanes import shared_lanes
 from tenants.models import Tenant
@@ -13,6 +14,10 @@ from tenants.services.provisioning import NewTenant
 from tests.plugins.database import database, django_db_setup
 from tests.plugins.live_api import api_url, live_api
 from tests.support.tenants import drop_tenant, make_tenant
+
+# Nothing fails for being slow.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 __all__ = ["api_url", "database", "django_db_setup", "live_api"]
 
