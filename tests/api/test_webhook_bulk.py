@@ -3,7 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
+from django.db import OperationalError, connection, transaction
+from psycopg import sql
 from pytest_django import Settings
 
 from telemetry.models import AuditEntry, OutboxEvent, WebhookSubscription
@@ -11,6 +14,7 @@ from telemetry.services.webhooks import bulk
 from telemetry.webhook_states import WebhookStatus
 from tenants.models import Tenant
 from tenants.services.webhook_visits import in_schema_of
+from tests.plugins.live_api import database_url
 from tests.support.management import as_platform, as_tenant
 from tests.support.webhooks import Hooks
 
@@ -44,6 +48,25 @@ def statuses(hooks: Hooks) -> list[str]:
 def counts(answer: Any) -> list[int]:
     done = answer.json()
     return [done["total_matched"], *(len(done[name]) for name in ("succeeded", "failed", "skipped"))]
+
+
+class TestTurn:
+    def test_of_one_owner_is_not_waited_for_by_another(self, hooks: Hooks, initech: Tenant) -> None:
+        with psycopg.connect(database_url("owner")) as stranger:
+            stranger.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(initech.schema_name)))
+            stranger.execute(bulk._TURN)
+            with in_schema_of(hooks.owner), transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '2s'")
+                cursor.execute(bulk._TURN)
+
+    def test_is_waited_for_by_the_owners_other_acts(self, hooks: Hooks, acme: Tenant) -> None:
+        with psycopg.connect(database_url("owner")) as stranger:
+            stranger.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(acme.schema_name)))
+            stranger.execute(bulk._TURN)
+            with in_schema_of(hooks.owner), transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '100ms'")
+                with pytest.raises(OperationalError):
+                    cursor.execute(bulk._TURN)
 
 
 class TestAction:
