@@ -117,6 +117,13 @@ class RuleForm(forms.Form):
         return thresholds
 
 
+_ADDRESS_WORDS: Final = {
+    ChannelKind.EMAIL: "E-mail addresses with commas between them.",
+    ChannelKind.SLACK: "The address of Slack's incoming webhook.",
+    ChannelKind.WEBHOOK: "An address of yours, https://…",
+}
+
+
 class NewChannelForm(forms.Form):
     """Where alerts are told. Valid once the address is one of its kind; then `found` is what it means."""
 
@@ -125,7 +132,6 @@ class NewChannelForm(forms.Form):
     address = forms.CharField(
         max_length=2_048,
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-        help_text="E-mail addresses with commas, the address of Slack's incoming webhook, or https://… It is sealed.",
     )
     severity_min = forms.ChoiceField(label="From", choices=Severity.choices, initial=str(Severity.WARNING.value))
     reason = ReasonField()
@@ -136,6 +142,8 @@ class NewChannelForm(forms.Form):
         kinds = self.fields["kind"]
         if isinstance(kinds, forms.ChoiceField):
             kinds.choices = [(kind.value, CHANNEL_WORDS[kind]) for kind in allowed_kinds()]
+        ways = " Or: ".join(_ADDRESS_WORDS[kind] for kind in allowed_kinds())
+        self.fields["address"].help_text = f"{ways} It is sealed."
         self.found: Address | None = None
 
     def clean(self) -> dict[str, Any]:

@@ -104,6 +104,9 @@
     window.location.assign(first.href);
   }, true);
 
+  // On a phone a tenant's tabs are one line: that of this page is in sight.
+  document.querySelector(".tenant-tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
   // The time on the reader's own clock joins the exact one that a page shows on hover.
   document.addEventListener("pointerover", (event) => {
     const time = event.target.closest?.("time[datetime]");

@@ -145,6 +145,16 @@ class TestEveryPage:
         assert {name: complaints for name, complaints in found.items() if complaints} == {}
 
 
+class TestOnAPhone:
+    def test_the_tab_of_the_page_is_in_sight(self, console: Console, playwright: Playwright, tmp_path: Path) -> None:
+        with open_tab(playwright, tmp_path, width=PHONE_WIDTH) as tab:
+            tab.sign_in(console.url, email=console.email, password=PASSWORD)
+            tab.page.goto(f"{console.url}/ops/tenants/acme/audit/")
+
+            expect(tab.page.locator(".tenant-tabs [aria-current]")).to_be_in_viewport()
+            assert tab.page.evaluate("window.scrollY") == 0
+
+
 class TestOnATablet:
     def test_nothing_is_cut_off(self, console: Console, playwright: Playwright, tmp_path: Path) -> None:
         found: dict[str, list[str]] = {}

@@ -334,6 +334,15 @@ class TestChannels:
         assert "This installation speaks to nobody" in text
         assert "New channel…" not in text
 
+    def test_ask_for_no_address_that_the_installation_does_not_speak_to(
+        self, books: Books, owner: Client, settings: Settings
+    ) -> None:
+        settings.ALERT_CHANNELS, settings.SENDS_MAIL = ["email", "slack"], False
+
+        text = text_of(owner.get(f"{PAGE}channels/new/"))
+        assert "The address of Slack's incoming webhook. It is sealed." in text
+        assert "E-mail" not in text
+
 
 class TestOwnOverview:
     def test_says_the_worst_and_leads_to_all(self, near: Books, owner: Client) -> None:
