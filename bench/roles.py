@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bench.customers import Customer
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-#: The issue's gate, for the call that decides.
+#: The gate, for the call that decides.
 DEARER_MAX: Final = 0.05
 _ROLES_A_STATEMENT: Final = 500
 _WARM_CALLS: Final = 50

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from telemetry.event_owner import Owner
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-#: The issue's gate, for one receiver as for several.
+#: The gate, for one receiver as for several.
 DELIVERIES_A_SECOND_MIN: Final = 200
 _TENANTS: Final = 4
 _EVENT: Final = "budget.funded"

@@ -20,7 +20,8 @@ class Command(BaseCommand):
         parser.add_argument("--tenant", help="Only this tenant, by its slug or its tag.")
 
     def handle(self, *args: Any, older_than_days: int, tenant: str | None, **options: Any) -> None:
-        now = datetime.now(UTC)
+        # Nothing is old by this machine's clock alone.
+        now = min(datetime.now(UTC), database_now())
         before = now - timedelta(days=older_than_days)
         for line in list(chosen_tenants(tenant)):
             with in_tenant(line.tag), alone(line.tag) as is_alone:
@@ -28,8 +29,7 @@ class Command(BaseCommand):
                     self.stdout.write(f"{line.slug}: nothing dropped, a worker is at it.")
                     continue
                 try:
-                    counted = min(now, database_now())
-                    done = drop_decisions(tag=line.tag, before=before, now=counted, has_time=lambda: True)
+                    done = drop_decisions(tag=line.tag, before=before, now=now, has_time=lambda: True)
                 except TooYoung:
                     raise CommandError(f"Decisions are kept for {KEPT_MIN.days} days at least.") from None
                 except NotFollowedYet:
