@@ -47,6 +47,17 @@ _STRANGERS: Final = """
     JOIN pg_auth_members AS m ON m.roleid = r.oid JOIN pg_roles AS g ON g.oid = m.member
     WHERE m.inherit_option
     UNION ALL
+    -- What the processes have without taking it on.
+    SELECT format('%%s has the rights of %%s', r.rolname, g.rolname)
+    FROM unnest(ARRAY[%(app)s, %(across)s, %(tenant)s]) AS s JOIN pg_roles AS r ON r.rolname = s
+    JOIN pg_auth_members AS m ON m.member = r.oid JOIN pg_roles AS g ON g.oid = m.roleid
+    WHERE m.inherit_option
+    UNION ALL
+    SELECT format('%%s is more than a role of the processes', r.rolname)
+    FROM pg_roles AS r
+    WHERE r.rolname IN (%(app)s, %(across)s, %(tenant)s)
+        AND (r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication)
+    UNION ALL
     SELECT format('%%s is more than the role of a tenant', r.rolname)
     FROM unnest(%(roles)s::text[]) AS s JOIN pg_roles AS r ON r.rolname = s
     WHERE r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolcanlogin

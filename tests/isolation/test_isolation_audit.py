@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import connections, transaction
 from pytest_django import Settings
 
 from budgets.isolation.database import database_surfaces
@@ -22,8 +22,9 @@ from budgets.isolation.traffic import traffic_surfaces
 from budgets.services.evidence import keep_evidence
 from budgets.services.isolation import isolation_of
 from kernel.ids import mint_tag
+from kernel.owner import acting_as_owner
 from kernel.postgresql.base import TAKES_ROLES
-from kernel.roles import tenant_role
+from kernel.roles import ACROSS_ROLE, APP_ROLE, TENANT_ROLE, tenant_role
 from kernel.tenancy import in_tenant
 from kernel.valkey import shared_valkey
 from telemetry.evidence.otlp.protobuf import read_protobuf
@@ -184,6 +185,17 @@ class TestRoles:
             as_owner(
                 acme.tag, f"REVOKE ALL ON span FROM {other}", f"REVOKE ALL ON SCHEMA {acme.schema_name} FROM {other}"
             )
+
+        assert found.verdict == Verdict.LEAKY
+
+    @pytest.mark.parametrize("process_role", [APP_ROLE, ACROSS_ROLE, TENANT_ROLE])
+    def test_of_the_processes_that_may_what_another_may_are_leaky(self, process_role: str, acme: Tenant) -> None:
+        with acting_as_owner(), transaction.atomic(), connections["default"].cursor() as cursor:
+            # As somebody would have them read everything; nobody else sees it before it is taken back.
+            cursor.execute("CREATE ROLE watermaster_reads_all NOLOGIN")
+            cursor.execute(f"GRANT watermaster_reads_all TO {process_role}")
+            found = role_surfaces([acme.tag])[0]
+            transaction.set_rollback(True)
 
         assert found.verdict == Verdict.LEAKY
 
