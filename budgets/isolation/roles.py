@@ -9,6 +9,7 @@ from budgets.isolation.surface import Surface, judged
 from kernel.ids import Tag, schema_name
 from kernel.roles import ACROSS_ROLE, APP_ROLE, TENANT_ROLE, tenant_role
 from kernel.tenancy import CELL, in_public, in_tenant
+from tenants.services.roles import READ_ACROSS
 
 #: As whom this process works for a tenant is tried with so many of them.
 _TRIED_MAX: Final = 25
@@ -16,18 +17,18 @@ _TRIED_MAX: Final = 25
 _STRANGERS: Final = """
     WITH granted AS (
         SELECT n.nspname AS schema, format('%%I.%%I', n.nspname, c.relname) AS thing, c.relowner AS owner,
-            a.grantee, a.privilege_type AS verb
+            a.grantee, a.privilege_type AS verb, c.relname AS name
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace, LATERAL aclexplode(c.relacl) AS a
         UNION ALL
         SELECT n.nspname, format('%%I.%%I.%%I', n.nspname, c.relname, t.attname), c.relowner,
-            a.grantee, a.privilege_type
+            a.grantee, a.privilege_type, c.relname
         FROM pg_attribute AS t JOIN pg_class AS c ON c.oid = t.attrelid
         JOIN pg_namespace AS n ON n.oid = c.relnamespace, LATERAL aclexplode(t.attacl) AS a
         UNION ALL
-        SELECT n.nspname, format('%%I.%%I()', n.nspname, p.proname), p.proowner, a.grantee, a.privilege_type
+        SELECT n.nspname, format('%%I.%%I()', n.nspname, p.proname), p.proowner, a.grantee, a.privilege_type, p.proname
         FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace, LATERAL aclexplode(p.proacl) AS a
         UNION ALL
-        SELECT n.nspname, format('schema %%I', n.nspname), n.nspowner, a.grantee, a.privilege_type
+        SELECT n.nspname, format('schema %%I', n.nspname), n.nspowner, a.grantee, a.privilege_type, ''
         FROM pg_namespace AS n, LATERAL aclexplode(n.nspacl) AS a
     )
     SELECT DISTINCT format('%%s may %%s %%s', coalesce(r.rolname, 'everybody'), lower(g.verb), g.thing)
@@ -35,7 +36,8 @@ _STRANGERS: Final = """
     WHERE g.schema = ANY (%(schemas)s) AND g.grantee <> g.owner
         AND r.rolname IS DISTINCT FROM 'watermaster_' || g.schema
         AND NOT coalesce(r.rolname = %(app)s AND g.verb = 'USAGE', false)
-        AND NOT coalesce(r.rolname = %(across)s AND g.verb IN ('SELECT', 'USAGE'), false)
+        AND NOT coalesce(r.rolname = %(across)s AND g.verb = 'USAGE', false)
+        AND NOT coalesce(r.rolname = %(across)s AND g.verb = 'SELECT' AND g.name = ANY (%(read_across)s), false)
     UNION ALL
     SELECT format('%%s has the rights of %%s', r.rolname, g.rolname)
     FROM unnest(%(roles)s::text[]) AS s JOIN pg_roles AS r ON r.rolname = s
@@ -107,6 +109,7 @@ def _rows(statement: str, schemas: Sequence[str]) -> list[str]:
         "app": APP_ROLE,
         "across": ACROSS_ROLE,
         "tenant": TENANT_ROLE,
+        "read_across": list(READ_ACROSS),
     }
     with in_public(), connections[CELL].cursor() as cursor:
         cursor.execute(statement, parameters)

@@ -166,6 +166,8 @@ class TestRoles:
             "GRANT SELECT (cost) ON span TO PUBLIC",
             "GRANT INSERT ON ledger_entry TO watermaster_app",
             "GRANT INSERT ON span TO watermaster_across",
+            "GRANT SELECT ON ledger_entry TO watermaster_across",
+            "GRANT SELECT (digest) ON api_key TO watermaster_across",
             "GRANT USAGE ON SCHEMA {schema} TO {other}",
             "GRANT EXECUTE ON FUNCTION door_v1 TO watermaster_app",
             "GRANT {role} TO {other}",
