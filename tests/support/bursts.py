@@ -14,6 +14,7 @@ from django.db import connections
 from budgets.services import engine
 from budgets.services.operations import Answer, Op
 from kernel.ids import Tag, schema_name, uuid7
+from kernel.roles import tenant_role
 from tests.plugins.live_api import database_url
 from tests.support.books import Books
 
@@ -121,8 +122,9 @@ def waiting_for_locks(connection: psycopg.Connection) -> int:
 @contextmanager
 def head_held(tag: Tag) -> Iterator[psycopg.Connection]:
     """Hold the tenant's ledger head, as every writer does, until the block ends; it may write on this connection."""
-    with psycopg.connect(database_url("owner")) as connection:
-        connection.execute(f'SET search_path = "{schema_name(tag)}"'.encode())
+    schema = schema_name(tag)
+    with psycopg.connect(database_url("default")) as connection:
+        connection.execute(f'SET search_path = "{schema}"; SET ROLE "{tenant_role(schema)}"'.encode())
         connection.execute("SELECT FROM ledger_head WHERE id = 1 FOR UPDATE")
         yield connection
         connection.commit()

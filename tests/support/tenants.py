@@ -10,6 +10,7 @@ from budgets.services.lifecycle import SYSTEM, create_tenant
 from kernel.actor import Actor
 from kernel.owner import acting_as_owner
 from kernel.roles import tenant_role
+from telemetry.findings.models import EvidenceStanding
 from tenants.models import Domain, Tenant
 from tenants.services.provisioning import NewTenant, create_schema, register_tenant
 from tests.support.owner import delete_shared
@@ -36,4 +37,9 @@ def drop_tenant(tenant: Tenant) -> None:
             with connection.cursor() as cursor:
                 cursor.execute(f'DROP SCHEMA IF EXISTS "{tenant.schema_name}" CASCADE')
                 cursor.execute(f'DROP ROLE IF EXISTS "{tenant_role(tenant.schema_name)}"')
-    delete_shared(Domain.objects.filter(tenant_id=tenant.pk), Tenant.objects.filter(pk=tenant.pk))
+    delete_shared(
+        Domain.objects.filter(tenant_id=tenant.pk),
+        Tenant.objects.filter(pk=tenant.pk),
+        # What it says is read in the schema, which is gone.
+        EvidenceStanding.objects.filter(tag=tenant.tag),
+    )
