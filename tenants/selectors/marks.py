@@ -10,7 +10,7 @@ from django.db.models import Count, Min, Q
 from kernel.ids import PLATFORM_TAG
 from kernel.sql_files import read_sql
 from kernel.tenancy import in_public
-from tenants.models import WebhookDue
+from tenants.models import KeepingVisit, WebhookDue
 
 #: A tenant whose oldest event has waited longer is behind.
 BEHIND_AFTER: Final = timedelta(minutes=5)
@@ -49,3 +49,9 @@ def late_outboxes(*, now: datetime) -> LateOutboxes:
             oldest=Min("oldest_at"), behind=Count("pk", filter=Q(oldest_at__lte=now - BEHIND_AFTER))
         )
     return LateOutboxes(oldest_at=found["oldest"], behind=found["behind"])
+
+
+def troubled_keepings() -> int:
+    """Tenants, and the platform, whose old rows could not all be archived at the last try."""
+    with in_public():
+        return KeepingVisit.objects.exclude(trouble="").count()

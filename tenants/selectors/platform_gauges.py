@@ -13,7 +13,7 @@ from kernel.metrics.tally import Numbers, Series
 from kernel.tenancy import in_public
 from telemetry.findings.selectors.standing import totals_of_evidence
 from telemetry.selectors.outbox import waiting_events
-from tenants.selectors.marks import late_outboxes, marks
+from tenants.selectors.marks import late_outboxes, marks, troubled_keepings
 from tenants.selectors.platform_state import queue_state, seconds_since, versions
 from tenants.selectors.standing import standing_totals
 from tenants.selectors.verifications import verification_totals
@@ -65,6 +65,7 @@ class _Gauges:
         evidence = totals_of_evidence()
         self.put(catalogue.EVIDENCE_LEAKS, evidence.leaks)
         self.put(catalogue.EVIDENCE_FOREIGN, evidence.foreign_spans)
+        self.put(catalogue.KEEPING_TROUBLED, troubled_keepings())
         proven = verification_totals()
         self.put(catalogue.LEDGER_UNVERIFIED, proven.never)
         self.put(catalogue.LEDGER_UNSOUND, proven.unsound)

@@ -11,7 +11,7 @@ from budgets.services.verifying import verify_books
 from kernel.tenancy import in_public
 from telemetry.findings.services.standing import note_evidence
 from tenants.models import Tenant, TenantDue, TenantStanding, Verification, VerifiedPart, WebhookDue
-from tenants.services import standing, webhook_due
+from tenants.services import keeping_visits, standing, webhook_due
 from tenants.services.verifications import note_verification
 from tests.support.books import Books
 from tests.support.console import day_bounds, noted
@@ -84,6 +84,16 @@ class TestPlatform:
 
         assert found[("watermaster_outbox_tenants_behind",)] == before + 1
         assert found[("watermaster_outbox_age_seconds", "tenants")] >= timedelta(days=300).total_seconds()
+
+    def test_counts_tenants_whose_old_rows_cannot_go(self, acme: Tenant) -> None:
+        before = gauges()[("watermaster_keeping_tenants_troubled",)]
+        keeping_visits.enrol()
+        keeping_visits.note_visit(tag=acme.tag, dropped=0, trouble="There is no folder.", is_done=True)
+
+        assert gauges()[("watermaster_keeping_tenants_troubled",)] == before + 1
+
+        keeping_visits.note_visit(tag=acme.tag, dropped=0, trouble="", is_done=True)
+        assert gauges()[("watermaster_keeping_tenants_troubled",)] == before
 
     def test_counts_leaks(self, acme: Tenant) -> None:
         before = gauges()[("watermaster_evidence_leaks",)]

@@ -109,6 +109,11 @@ EVIDENCE_LEAKS: Final = Metric(
 EVIDENCE_FOREIGN: Final = Metric(
     "watermaster_evidence_foreign_spans", Kind.GAUGE, "Spans ever refused because they named another tenant."
 )
+KEEPING_TROUBLED: Final = Metric(
+    "watermaster_keeping_tenants_troubled",
+    Kind.GAUGE,
+    "Tenants whose old rows could not all be archived at the last try.",
+)
 LEDGER_VERIFIED_AGE: Final = Metric(
     "watermaster_ledger_verification_age_seconds",
     Kind.GAUGE,
@@ -131,7 +136,7 @@ METRICS: Final = {
         *(DECISIONS, DECISION_SECONDS, RATE_LIMITED, TENANT_DECISIONS, LINES_STANDING, LANES_BUSY, NOTES_LOST),
         *(RESPONSES, RESPONSE_SECONDS, TASKS, TASK_SECONDS),
         *(PART_UP, QUEUE_TASKS, WORKERS, MARK_LAG, MARK_TENANTS, OUTBOX_AGE, OUTBOX_WAITING),
-        *(OUTBOX_BEHIND, EVIDENCE_LEAKS, EVIDENCE_FOREIGN),
+        *(OUTBOX_BEHIND, EVIDENCE_LEAKS, EVIDENCE_FOREIGN, KEEPING_TROUBLED),
         *(LEDGER_VERIFIED_AGE, LEDGER_UNVERIFIED, LEDGER_UNSOUND, HOLDS_OPEN, BUILD),
     )
 }
