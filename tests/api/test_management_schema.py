@@ -94,7 +94,7 @@ class TestFuzz:
     @pytest.mark.parametrize(
         "examples",
         [
-            pytest.param(4, marks=pytest.mark.slow(20)),
+            pytest.param(3, marks=pytest.mark.slow(15)),
             pytest.param(12, marks=[pytest.mark.full, pytest.mark.slow(50)]),
         ],
     )

@@ -50,7 +50,7 @@ _LONG = settings(
     phases=[Phase.generate, Phase.shrink] if _IS_NIGHTLY else [Phase.generate],
     report_multiple_bugs=False,
 )
-_SHORT = settings(_LONG, max_examples=4, stateful_step_count=60, derandomize=True, phases=[Phase.generate])
+_SHORT = settings(_LONG, max_examples=3, stateful_step_count=60, derandomize=True, phases=[Phase.generate])
 
 _PATHS = ["", "/workspace:prod", "/workspace:prod/agent:a", "/workspace:prod/agent:b", "/workspace:test", "/app:none"]
 _UNITS = ["USD_MICROCENTS", "USD_MICROCENTS", "USD_MICROCENTS", "TOKENS", "CREDITS"]

@@ -245,7 +245,12 @@ def _webhooks(tenant: Tenant) -> dict[str, Any]:
     own = ours.subscribe(NOBODY_LISTENS, "system.high_latency", name="Watch")
     now = datetime.now(UTC)
     given_up = {"status": "FAILED", "attempts": 6, "attempted_at": now, "completed_at": now}
-    again = {"created_at": now, "next_attempt_at": now, "body": "{}", "event_type": "budget.funded"}
+    again = {
+        "created_at": now,
+        "next_attempt_at": now,
+        "body": '{"event_id": "evt_of_the_scene"}',
+        "event_type": "budget.funded",
+    }
     with in_tenant(tenant.tag):
         delivery = WebhookDelivery.objects.create(subscription=webhook, event_id=uuid7(), **given_up, **again)
     with in_public():

@@ -28,13 +28,14 @@ def addresses_of(host: str, port: int, *, timeout_s: float) -> list[Any]:
     Raises TimeoutError when it has said nothing in time, and whatever it raises itself: OSError, UnicodeError.
     """
     ends_at = time.monotonic() + timeout_s
-    if not _slots.acquire(timeout=max(timeout_s, 0)):
+    slots = _slots
+    if not slots.acquire(timeout=max(timeout_s, 0)):
         raise TimeoutError
     look_up = _LookUp()
     try:
-        threading.Thread(target=_ask, args=(host, port, look_up), name="names", daemon=True).start()
+        threading.Thread(target=_ask, args=(host, port, look_up, slots), name="names", daemon=True).start()
     except RuntimeError as error:
-        _slots.release()
+        slots.release()
         raise OSError("no thread for a look-up") from error
     if not look_up.is_done.wait(max(ends_at - time.monotonic(), 0)):
         raise TimeoutError
@@ -43,11 +44,11 @@ def addresses_of(host: str, port: int, *, timeout_s: float) -> list[Any]:
     return look_up.found
 
 
-def _ask(host: str, port: int, look_up: _LookUp) -> None:
+def _ask(host: str, port: int, look_up: _LookUp, slots: threading.BoundedSemaphore) -> None:
     try:
         look_up.found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except Exception as error:  # noqa: BLE001  whoever asked raises it
         look_up.error = error
     finally:
-        _slots.release()
+        slots.release()
         look_up.is_done.set()
