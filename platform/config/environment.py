@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -59,9 +59,17 @@ def servers(environ: Mapping[str, str]) -> Servers:
     return Servers(
         runtime_database_url=layout.database_url(user="watermaster_runtime"),
         owner_database_url=layout.database_url(user="watermaster_owner"),
-        redis_url=layout.redis_url,
+        redis_url=layout.redis_url + _database_part(environ.get("VALKEY_DATABASE", "")),
         embedded=layout,
     )
+
+
+def _database_part(number: str) -> str:
+    if not number:
+        return ""
+    if not (number.isdecimal() and number.isascii()):
+        raise ImproperlyConfigured("VALKEY_DATABASE is the number of a database, as in 3.")
+    return f"?db={int(number)}"
 
 
 def database(url: str, *, startup: Mapping[str, str]) -> dict[str, Any]:
@@ -86,9 +94,11 @@ def database(url: str, *, startup: Mapping[str, str]) -> dict[str, Any]:
 
 def celery_broker_url(redis_url: str) -> str:
     """The same server in Celery's spelling, which names a socket's scheme and database differently."""
-    if redis_url.startswith("unix://"):
-        return "redis+socket://" + redis_url.removeprefix("unix://")
-    return redis_url
+    if not redis_url.startswith("unix://"):
+        return redis_url
+    path, _, parameters = redis_url.removeprefix("unix://").partition("?")
+    named = [("virtual_host" if name == "db" else name, value) for name, value in parse_qsl(parameters)]
+    return f"redis+socket://{path}" + (f"?{urlencode(named)}" if named else "")
 
 
 def root_secret(environ: Mapping[str, str], *, var: Path) -> str:

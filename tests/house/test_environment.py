@@ -33,6 +33,14 @@ class TestServers:
 
         assert servers.owner_database_url == servers.runtime_database_url
 
+    def test_embedded_ones_may_be_shared_by_runs_that_keep_apart(self, tmp_path: Path) -> None:
+        named = {"WATERMASTER_VAR": str(tmp_path)}
+
+        assert "?" not in environment.servers(named).redis_url
+        assert environment.servers(named | {"VALKEY_DATABASE": "3"}).redis_url.endswith(".sock?db=3")
+        with pytest.raises(ImproperlyConfigured, match="number of a database"):
+            environment.servers(named | {"VALKEY_DATABASE": "three"})
+
     @pytest.mark.parametrize("half", ["DATABASE_URL", "REDIS_URL"])
     def test_come_in_pairs(self, half: str) -> None:
         with pytest.raises(ImproperlyConfigured, match="together, or neither"):
@@ -67,6 +75,7 @@ class TestBroker:
         ("redis_url", "broker_url"),
         [
             ("unix:///var/run/wm/valkey.sock", "redis+socket:///var/run/wm/valkey.sock"),
+            ("unix:///run/valkey.sock?db=3", "redis+socket:///run/valkey.sock?virtual_host=3"),
             ("redis://:secret@cache:6379/0", "redis://:secret@cache:6379/0"),
             ("rediss://cache", "rediss://cache"),
         ],

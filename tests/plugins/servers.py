@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 IS_OURS = "WATERMASTER_VAR" not in os.environ
 # pytest loads this plugin by name, before Django's settings: the settings read the environment once.
 os.environ.setdefault("WATERMASTER_VAR", str(ROOT / "var" / "test"))
+# Some tests empty the cache, and this one's alone is theirs.
+os.environ["VALKEY_DATABASE"] = str(1 + os.getpid() % 1023)
 USES_EMBEDDED = not os.environ.get("DATABASE_URL")
 LAYOUT = Layout(Path(os.environ["WATERMASTER_VAR"]).resolve())
 

@@ -17,6 +17,8 @@ SETTINGS = {
     "daemonize": "yes",
     "save": '""',
     "appendonly": "no",
+    # Tests that run at once have one each, so that none empties another one's.
+    "databases": "1024",
     "maxmemory": "256mb",
     # Rate buckets and cache entries expire and may go; the broker's queues never expire and stay.
     "maxmemory-policy": "volatile-lru",
