@@ -69,7 +69,7 @@ def _steps(tag: Tag, days: KeepingDays, *, now: datetime, has_time: Callable[[],
         return steps
     if days.decisions is not None:
         before = min(now - timedelta(days=days.decisions), now - KEPT_MIN)
-        steps["decisions"] = partial(_drop_decisions, tag, before, now, has_time)
+        steps["decisions"] = partial(drop_decisions, tag=tag, before=before, now=now, has_time=has_time)
     if days.ledger is not None:
         before = now - timedelta(days=days.ledger)
         steps["ledger"] = partial(drop_ledger, tag=tag, before=before, now=now, has_time=has_time)
@@ -96,11 +96,6 @@ def _visit(steps: dict[str, _Step], *, tag: Tag, has_time: Callable[[], bool]) -
             is_done = is_done and name == next(reversed(steps))
             break
     return Visit(dropped=dropped, is_done=is_done and not troubles, trouble="; ".join(troubles))
-
-
-def _drop_decisions(tag: Tag, before: datetime, now: datetime, has_time: Callable[[], bool]) -> tuple[int, bool]:
-    done = drop_decisions(tag=tag, before=before, now=now, has_time=has_time)
-    return done.rows, done.is_done
 
 
 def _forget_deliveries(*, now: datetime, has_time: Callable[[], bool]) -> tuple[int, bool]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
+from operator import itemgetter
 from typing import Final
 
 from django.db import connection
@@ -24,8 +25,8 @@ from budgets.selectors.ledger_fold import Folded, fold_balances, fold_from, fold
 from budgets.services.seals_proof import chain_faults, entry_faults
 from kernel.ids import Tag
 from telemetry.archive_kinds import ArchiveKind
-from telemetry.selectors.archive_files import Archive, unfinished
-from telemetry.services.archiving import drop_archived, write_archive
+from telemetry.selectors.archive_files import Archive
+from telemetry.services.archiving import by_function, drop_old, write_archive
 
 #: Entries of one statement, and of one file: more only where a single seal has more.
 PAGE: Final = 2_000
@@ -37,7 +38,7 @@ _INSERTED: Final = 2_000
 _ENTRIES: Final = """
     SELECT seq, to_jsonb(e)::text FROM ledger_entry AS e WHERE seq > %(after)s AND seq <= %(until)s ORDER BY seq
 """
-_DROP: Final = "SELECT drop_ledger_v1(%(file)s, %(keys)s::bigint[])"
+_drop: Final = by_function("SELECT drop_ledger_v1(%(file)s, %(keys)s::bigint[])")
 
 # Each found by an index of its own.
 _NOT_IN_SUMS: Final = """
@@ -82,24 +83,17 @@ def drop_ledger(*, tag: Tag, before: datetime, now: datetime, has_time: Callable
 
     In the tenant's schema, `alone`. Entries under a hold that is open, and all behind it, wait for its end, and charges
     for their corrections. Safe beside traffic, to repeat and to be killed. Raises `LedgerNotSound`,
-    `CorrectedMeanwhile`, and what `write_archive` and `drop_archived` raise.
+    `CorrectedMeanwhile`, and what `write_archive` and `drop_old` raise.
     """
     before = min(before, now - KEPT_MIN)
-    dropped = 0
-    while True:
-        file = unfinished(ArchiveKind.LEDGER) or _archive(tag, before)
-        if file is None:
-            return dropped, True
-        rows, is_done = drop_archived(
-            file,
-            owner=tag,
-            key_of=lambda row: row["seq"],
-            drop=partial(_drop, file.name),
-            has_time=has_time,
-        )
-        dropped += rows
-        if not is_done or not has_time():
-            return dropped, False
+    return drop_old(
+        ArchiveKind.LEDGER,
+        owner=tag,
+        archive=partial(_archive, tag, before),
+        key_of=itemgetter("seq"),
+        drop=_drop,
+        has_time=has_time,
+    )
 
 
 def _archive(tag: Tag, before: datetime) -> Archive | None:
@@ -205,12 +199,6 @@ def _pages(part: _Part) -> Iterator[list[str]]:
         with connection.cursor() as cursor:
             cursor.execute(_ENTRIES, {"after": after, "until": min(after + PAGE, part.until)})
             yield [text for _, text in cursor.fetchall()]
-
-
-def _drop(file: str, keys: list[int]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(_DROP, {"file": file, "keys": keys})
-        return int(cursor.fetchone()[0])
 
 
 def _end_of_bucket(at: datetime) -> datetime:

@@ -4,10 +4,10 @@ Everything is written to a file first, and with the row that makes the file know
 can be made again. Killed anywhere, the next visit goes on with the same file.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final
 
 from django.db import connection
@@ -18,8 +18,8 @@ from budgets.models import RollupMark
 from budgets.models.rollups import BUCKET
 from kernel.ids import Tag
 from telemetry.archive_kinds import ArchiveKind
-from telemetry.selectors.archive_files import Archive, unfinished
-from telemetry.services.archiving import drop_archived, write_archive
+from telemetry.selectors.archive_files import Archive
+from telemetry.services.archiving import by_function, drop_old, write_archive
 
 #: Rows of one statement, and of one file.
 PAGE: Final = 2_000
@@ -53,7 +53,7 @@ _WAITS: Final = """
                 AND at > coalesce(%(followed)s, '-infinity'::timestamptz) AND at < %(before)s
         )
 """
-_DROP: Final = "SELECT drop_decisions_v1(%(file)s, %(keys)s::uuid[])"
+_drop: Final = by_function("SELECT drop_decisions_v1(%(file)s, %(keys)s::uuid[])")
 _BEGINNING: Final = ("-infinity", "00000000-0000-0000-0000-000000000000")
 
 
@@ -65,32 +65,22 @@ class NotFollowedYet(Exception):
     """The rollups have not counted all of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dropped:
-    """How many rows went, and whether that was all; and the last file they are in, None where there were none."""
-
-    rows: int
-    is_done: bool
-    file: Archive | None
-
-
-def drop_decisions(*, tag: Tag, before: datetime, now: datetime, has_time: Callable[[], bool]) -> Dropped:
-    """Archive the decisions without effect from before `before`, a file at a time, and drop them.
+def drop_decisions(*, tag: Tag, before: datetime, now: datetime, has_time: Callable[[], bool]) -> tuple[int, bool]:
+    """Archive and drop the decisions without effect from before `before`; how many, and whether that was all.
 
     In the tenant's schema, `alone`. Safe to repeat and to be killed. Raises `TooYoung` or `NotFollowedYet` before
-    anything is dropped; and what `write_archive` and `drop_archived` raise.
+    anything is dropped; and what `write_archive` and `drop_old` raise.
     """
     if before > now - KEPT_MIN:
         raise TooYoung
-    dropped, last = 0, None
-    while True:
-        file = unfinished(ArchiveKind.DECISIONS) or _archive(tag, _bucket_of(before))
-        if file is None:
-            return Dropped(rows=dropped, is_done=True, file=last)
-        rows, is_done = drop_archived(file, owner=tag, key_of=_id_of, drop=partial(_drop, file.name), has_time=has_time)
-        dropped, last = dropped + rows, file
-        if not is_done or not has_time():
-            return Dropped(rows=dropped, is_done=False, file=last)
+    return drop_old(
+        ArchiveKind.DECISIONS,
+        owner=tag,
+        archive=partial(_archive, tag, _bucket_of(before)),
+        key_of=itemgetter("id"),
+        drop=_drop,
+        has_time=has_time,
+    )
 
 
 def _archive(tag: Tag, cut: datetime) -> Archive | None:
@@ -133,16 +123,6 @@ def _pages(cut: datetime) -> Iterator[list[str]]:
             yield [text for _, _, text in page]
             left -= len(page)
             row_id, at, _ = page[-1]
-
-
-def _drop(file: str, keys: list[str]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(_DROP, {"file": file, "keys": keys})
-        return int(cursor.fetchone()[0])
-
-
-def _id_of(row: Mapping[str, Any]) -> str:
-    return str(row["id"])
 
 
 def _bucket_of(at: datetime) -> datetime:

@@ -29,7 +29,7 @@ class Command(BaseCommand):
                     self.stdout.write(f"{line.slug}: nothing dropped, a worker is at it.")
                     continue
                 try:
-                    done = drop_decisions(tag=line.tag, before=before, now=now, has_time=lambda: True)
+                    rows, _ = drop_decisions(tag=line.tag, before=before, now=now, has_time=lambda: True)
                 except TooYoung:
                     raise CommandError(f"Decisions are kept for {KEPT_MIN.days} days at least.") from None
                 except NotFollowedYet:
@@ -37,5 +37,5 @@ class Command(BaseCommand):
                 except (ArchiveDamaged, ExportDiffers, OSError) as error:
                     raise CommandError(f"{line.slug}: nothing dropped. {error}") from None
                 else:
-                    where = f", kept in {folder_of(line.tag)}" if done.file else ""
-                    self.stdout.write(f"{line.slug}: {done.rows:,} decisions dropped{where}.")
+                    where = f", kept in {folder_of(line.tag)}" if rows else ""
+                    self.stdout.write(f"{line.slug}: {rows:,} decisions dropped{where}.")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from itertools import batched, chain
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,7 @@ from kernel.archives import ArchiveDamaged, digest_of, read_lines, write_lines
 from kernel.ids import parse_tag
 from telemetry.archive_kinds import ArchiveKind
 from telemetry.models import ArchiveFile
-from telemetry.selectors.archive_files import Archive, last_archive, signature_of
+from telemetry.selectors.archive_files import Archive, last_archive, signature_of, unfinished
 
 #: Rows that go in one transaction.
 BATCH: Final = 2_000
@@ -107,7 +108,43 @@ def write_archive(
     return file
 
 
-def drop_archived(
+def drop_old(
+    kind: ArchiveKind,
+    *,
+    owner: str,
+    archive: Callable[[], Archive | None],
+    key_of: Callable[[Mapping[str, Any]], Any],
+    drop: Callable[[Archive, list[Any]], int],
+    has_time: Callable[[], bool],
+) -> tuple[int, bool]:
+    """Archive and drop what is old, a file at a time; how many rows went, and whether that was all.
+
+    `archive` writes the next file, if there is something for it, and `drop` drops rows of a file by their keys. To be
+    called `alone`. Safe to repeat and to be killed. Raises `ArchiveDamaged`, and what the two raise.
+    """
+    dropped = 0
+    while True:
+        file = unfinished(kind) or archive()
+        if file is None:
+            return dropped, True
+        rows, is_done = _drop_archived(file, owner=owner, key_of=key_of, drop=partial(drop, file), has_time=has_time)
+        dropped += rows
+        if not is_done or not has_time():
+            return dropped, False
+
+
+def by_function(statement: str) -> Callable[[Archive, list[Any]], int]:
+    """Dropping by a function of the schema's owner, which is given `file` and `keys` and says how many there were."""
+
+    def drop(file: Archive, keys: list[Any]) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, {"file": file.name, "keys": keys})
+            return int(cursor.fetchone()[0])
+
+    return drop
+
+
+def _drop_archived(
     file: Archive,
     *,
     owner: str,

@@ -6,15 +6,16 @@ The trail itself says that it was cut, and which file has what was there before.
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final
 
 from django.db import connection
 
 from kernel.actor import Actor
 from telemetry.archive_kinds import ArchiveKind
-from telemetry.selectors.archive_files import Archive, unfinished
+from telemetry.selectors.archive_files import Archive
 from telemetry.services import audit
-from telemetry.services.archiving import drop_archived, write_archive
+from telemetry.services.archiving import by_function, drop_old, write_archive
 
 PAGE: Final = 1_000
 FILE_ROWS: Final = 50_000
@@ -27,7 +28,7 @@ _OLD: Final = """
     ORDER BY at, id
     LIMIT %(page)s
 """
-_DROP: Final = "SELECT drop_audit_v1(%(file)s, %(keys)s::uuid[])"
+_drop: Final = by_function("SELECT drop_audit_v1(%(file)s, %(keys)s::uuid[])")
 _BEGINNING: Final = ("-infinity", "00000000-0000-0000-0000-000000000000")
 _WORKER: Final = Actor(name="retention", actor_type="scheduler", reason="Older than the installation keeps the trail")
 
@@ -35,24 +36,17 @@ _WORKER: Final = Actor(name="retention", actor_type="scheduler", reason="Older t
 def drop_trail(*, owner: str, before: datetime, now: datetime, has_time: Callable[[], bool]) -> tuple[int, bool]:
     """Archive and drop what is from before `before`; how many rows, and whether that was all.
 
-    To be called `alone`. Safe to repeat and to be killed. Raises what `write_archive` and `drop_archived` raise.
+    To be called `alone`. Safe to repeat and to be killed. Raises what `write_archive` and `drop_old` raise.
     """
     before = min(before, now - KEPT_MIN)
-    dropped = 0
-    while True:
-        file = unfinished(ArchiveKind.AUDIT) or _archive(owner, before, now)
-        if file is None:
-            return dropped, True
-        rows, is_done = drop_archived(
-            file,
-            owner=owner,
-            key_of=lambda row: row["id"],
-            drop=partial(_drop, file.name),
-            has_time=has_time,
-        )
-        dropped += rows
-        if not is_done or not has_time():
-            return dropped, False
+    return drop_old(
+        ArchiveKind.AUDIT,
+        owner=owner,
+        archive=partial(_archive, owner, before, now),
+        key_of=itemgetter("id"),
+        drop=_drop,
+        has_time=has_time,
+    )
 
 
 def _archive(owner: str, before: datetime, now: datetime) -> Archive | None:
@@ -78,9 +72,3 @@ def _pages(before: datetime) -> Iterator[list[str]]:
         left -= len(rows)
         if len(rows) < size:
             return
-
-
-def _drop(file: str, keys: list[str]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(_DROP, {"file": file, "keys": keys})
-        return int(cursor.fetchone()[0])

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
+from operator import itemgetter
 from typing import Final
 
 from django.db import connection
 
 from telemetry.archive_kinds import ArchiveKind
-from telemetry.selectors.archive_files import Archive, unfinished
-from telemetry.services.archiving import drop_archived, write_archive
+from telemetry.selectors.archive_files import Archive
+from telemetry.services.archiving import by_function, drop_old, write_archive
 
 PAGE: Final = 2_000
 FILE_ROWS: Final = 100_000
@@ -23,30 +24,23 @@ _OLD: Final = """
     ORDER BY seq
     LIMIT %(page)s
 """
-_DROP: Final = "SELECT drop_events_v1(%(file)s, %(keys)s::bigint[])"
+_drop: Final = by_function("SELECT drop_events_v1(%(file)s, %(keys)s::bigint[])")
 
 
 def drop_events(*, owner: str, before: datetime, now: datetime, has_time: Callable[[], bool]) -> tuple[int, bool]:
     """Archive and drop what was handed out and is from before `before`; how many, and whether that was all.
 
-    To be called `alone`. Safe to repeat and to be killed. Raises what `write_archive` and `drop_archived` raise.
+    To be called `alone`. Safe to repeat and to be killed. Raises what `write_archive` and `drop_old` raise.
     """
     before = min(before, now - KEPT_MIN)
-    dropped = 0
-    while True:
-        file = unfinished(ArchiveKind.EVENTS) or _archive(owner, before)
-        if file is None:
-            return dropped, True
-        rows, is_done = drop_archived(
-            file,
-            owner=owner,
-            key_of=lambda row: row["seq"],
-            drop=partial(_drop, file.name),
-            has_time=has_time,
-        )
-        dropped += rows
-        if not is_done or not has_time():
-            return dropped, False
+    return drop_old(
+        ArchiveKind.EVENTS,
+        owner=owner,
+        archive=partial(_archive, owner, before),
+        key_of=itemgetter("seq"),
+        drop=_drop,
+        has_time=has_time,
+    )
 
 
 def _archive(owner: str, before: datetime) -> Archive | None:
@@ -72,9 +66,3 @@ def _pages(before: datetime) -> Iterator[list[str]]:
         left -= len(old)
         if len(old) < size:
             return
-
-
-def _drop(file: str, keys: list[int]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(_DROP, {"file": file, "keys": keys})
-        return int(cursor.fetchone()[0])

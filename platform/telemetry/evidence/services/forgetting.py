@@ -15,8 +15,8 @@ from kernel.sql_files import read_sql
 from telemetry.archive_kinds import ArchiveKind
 from telemetry.evidence.models import EvidenceMark, EvidenceNote, SpanRollup
 from telemetry.evidence.reading import AGE_MAX
-from telemetry.selectors.archive_files import unfinished
-from telemetry.services.archiving import drop_archived, write_archive
+from telemetry.selectors.archive_files import Archive
+from telemetry.services.archiving import drop_old, write_archive
 
 #: Until then every trace is whole: a span may still come, or come again.
 WHOLE_FOR: Final = AGE_MAX + timedelta(days=1)
@@ -45,7 +45,7 @@ class Keeping:
 def forget_spans(*, owner: str, keeping: Keeping, now: datetime, has_time: Callable[[], bool]) -> int:
     """Archive and forget in the schema that the connection is in; how many spans. Safe to repeat and to be killed.
 
-    To be called `alone`. Raises what `write_archive` and `drop_archived` raise.
+    To be called `alone`. Raises what `write_archive` and `drop_old` raise.
     """
     before = now - max(timedelta(days=keeping.days), WHOLE_FOR)
     forgotten, is_done = _all_of(owner, _OLD, {"before": before}, has_time)
@@ -71,20 +71,11 @@ def _bounds(now: datetime) -> dict[str, Any]:
 def _all_of(
     owner: str, statement: str, parameters: Mapping[str, Any], has_time: Callable[[], bool]
 ) -> tuple[int, bool]:
-    forgotten = 0
-    while True:
-        file = unfinished(ArchiveKind.SPANS) or write_archive(
-            kind=ArchiveKind.SPANS,
-            owner=owner,
-            pages=_pages(statement, parameters),
-            until_at=parameters["before"],
-        )
-        if file is None:
-            return forgotten, True
-        rows, is_done = drop_archived(file, owner=owner, key_of=_key_of, drop=_drop, has_time=has_time)
-        forgotten += rows
-        if not is_done or not has_time():
-            return forgotten, False
+    def archive() -> Archive | None:
+        pages = _pages(statement, parameters)
+        return write_archive(kind=ArchiveKind.SPANS, owner=owner, pages=pages, until_at=parameters["before"])
+
+    return drop_old(ArchiveKind.SPANS, owner=owner, archive=archive, key_of=_key_of, drop=_drop, has_time=has_time)
 
 
 def _pages(statement: str, parameters: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -106,7 +97,7 @@ def _key_of(row: Mapping[str, Any]) -> tuple[str, str]:
     return row["trace_id"], row["span_id"]
 
 
-def _drop(keys: list[tuple[str, str]]) -> int:
+def _drop(_: Archive, keys: list[tuple[str, str]]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_DROP, {"traces": [trace for trace, _ in keys], "spans": [span for _, span in keys]})
         return int(cursor.rowcount)
