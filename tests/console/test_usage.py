@@ -143,7 +143,7 @@ class TestPage:
         client = signed_in(ben)
         try:
             chosen = text_of(client, "/t/acme/usage/?currency=INR")
-            kept = text_of(client, "/t/acme/usage/?currency=XXX")
+            kept = text_of(client, "/t/acme/usage/?currency=ZZZ")
             ended = text_of(client, "/t/acme/usage/?currency=USD")
         finally:
             delete_shared(DisplayRate.objects.all())
