@@ -45,12 +45,17 @@ class Observed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booked:
-    """One charge of the ledger. `cost` is the provider's, in USD_MICROCENTS; None where the charge was not priced."""
+    """One charge of the ledger. `cost` is the provider's, in USD_MICROCENTS; None where the charge was not priced.
+
+    `provider` is that of its price or its route. `prefix` is what stands before the model in its action's name, as in
+    `openai:gpt-4o`, and may be anything.
+    """
 
     seq: int
     at: datetime
     model: str
     provider: str = ""
+    prefix: str = ""
     references: tuple[str, ...] = ()
     scope_path: str = ""
     tokens_input: int | None = None
@@ -108,13 +113,18 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What came of it. `matched` calls, or days of a model, are on both sides, drift or not."""
+    """What came of it. `matched` calls, or days of a model, are on both sides, drift or not.
+
+    Of the booked calls `unnamed` name no provider, and of these `unplaced` have a model that nobody is known to sell.
+    """
 
     observed: Side
     booked: Side
     matched: int
     differences: tuple[Difference, ...]
     counts: Mapping[Finding, int] = field(default_factory=dict)
+    unnamed: int = 0
+    unplaced: int = 0
 
     @property
     def is_clean(self) -> bool:

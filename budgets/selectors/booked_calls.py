@@ -16,11 +16,10 @@ from kernel.sql_files import read_sql
 _STEP: Final = 5_000
 
 
-def booked_calls(*, since: datetime, until: datetime, scope_path: str = "", provider: str = "") -> Iterator[Booked]:
+def booked_calls(*, since: datetime, until: datetime, scope_path: str = "") -> Iterator[Booked]:
     """Commits and events of models from `since` to before `until`, at or below `scope_path`, in order.
 
-    With a `provider`: those of it, and those that name none. Raises `BeforeTheLedger` where some were archived: they
-    would all seem to be missing.
+    Raises `BeforeTheLedger` where some were archived: they would all seem to be missing.
     """
     require_in_ledger(since)
     after, last = last_seq_before(since), last_seq_before(until)
@@ -30,20 +29,18 @@ def booked_calls(*, since: datetime, until: datetime, scope_path: str = "", prov
         with connection.cursor() as cursor:
             cursor.execute(read_sql("budgets", "booked_calls"), parameters)
             rows = cursor.fetchall()
-        for row in rows:
-            booked = _booked(row)
-            if not provider or booked.provider in {"", provider}:
-                yield booked
+        yield from map(_booked, rows)
         after = step
 
 
 def _booked(row: tuple[Any, ...]) -> Booked:
-    seq, at, model, provider, ids, scope_path, tokens_input, tokens_output, cost = row
+    seq, at, model, provider, prefix, ids, scope_path, tokens_input, tokens_output, cost = row
     return Booked(
         seq=seq,
         at=at,
         model=model,
-        provider=provider,
+        provider=provider.lower(),
+        prefix=prefix,
         references=tuple(ids),
         scope_path=scope_path,
         tokens_input=_whole(tokens_input),

@@ -54,7 +54,7 @@ def keep_reconciliation(
             reason=actor.reason,
             **asdict(question),
             observed=asdict(found.observed),
-            booked=asdict(found.booked),
+            booked=asdict(found.booked) | {"unnamed": found.unnamed, "unplaced": found.unplaced},
             matched=found.matched,
             missing=found.counts.get(Finding.MISSING, 0),
             extra=found.counts.get(Finding.EXTRA, 0),

@@ -2,6 +2,7 @@
 -- metadata that a caller gave with a charge.
 SELECT
     e.seq, e.at, m.name AS model, coalesce(nullif(e.price ->> 'provider', ''), d.admission -> 'route' ->> 'provider', '') AS provider,
+    coalesce(lower(substring(w.action ->> 'name' FROM '^(.*):[^:]*$')), '') AS prefix,
     array_remove(ARRAY[
         nullif(e.price ->> 'response_id', ''), nullif(g.metadata ->> 'response_id', ''), nullif(g.metadata ->> 'message_id', ''),
         nullif(g.metadata ->> 'request_id', '')

@@ -13,6 +13,10 @@ class SourceRefused(Exception):
     """The source cannot be read as what it is said to be; the text says why and what to do."""
 
 
+class NothingToCompare(SourceRefused):
+    """The source can be read, and nothing of it is of the time that was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unpriced:
     """A call whose cost has to be worked out: what was observed, and the usage to price."""

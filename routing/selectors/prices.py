@@ -12,6 +12,7 @@ from routing.models import Layer, PriceMultiplier, PriceStatus, PriceVersion
 from routing.pricing.book import ANY, TOOL_PROVIDER, PriceBook, layer_of
 from routing.pricing.names import names_of
 from routing.pricing.price import Price, PriceSource
+from routing.pricing.sellers import Sellers, sellers_of
 
 _SOURCES: Final = {
     Layer.LIST: PriceSource.LIST,
@@ -37,6 +38,21 @@ def model_prices(
         names = list(names_of(model))
         wanted |= Q(provider=provider.lower()) & (Q(model__in=names) | Q(aliases__overlap=names))
     return _book(_in_force(at, tag) & wanted, at=at, tag=tag)
+
+
+def model_sellers(*, tag: str) -> Sellers:
+    """Who sells which model, to the tenant `tag` as to all, whenever its price is in force. One query."""
+    with in_public():
+        rows = (
+            PriceVersion.objects.filter(tenant_tag__in=["", tag])
+            .exclude(provider__in=[ANY, TOOL_PROVIDER])
+            .exclude(status=PriceStatus.REJECTED)
+            .values_list("provider", "model", "aliases", "status")
+            .distinct()
+        )
+        return sellers_of(
+            (provider, model, aliases, status == PriceStatus.APPROVED) for provider, model, aliases, status in rows
+        )
 
 
 def tenants_repriced(*, since: datetime, until: datetime) -> set[str]:

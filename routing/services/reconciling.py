@@ -20,12 +20,13 @@ from kernel.actor import Actor
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
 from routing.observed.invoice import read_invoice, read_invoice_content
-from routing.observed.reading import Read, SourceRefused, Unpriced
+from routing.observed.reading import NothingToCompare, Read, SourceRefused, Unpriced
 from routing.observed.session_log import read_session_logs
 from routing.pricing.book import ModelUnknown, PriceBook
 from routing.pricing.charge import Rounding, price_usage
 from routing.pricing.names import names_of
-from routing.selectors.prices import price_book
+from routing.selectors.prices import model_sellers, price_book
+from routing.services.charge_providers import ChargeProviders
 from telemetry.evidence.selectors.model_calls import model_calls
 
 #: Of an observed cost: providers round each line, we round each call.
@@ -36,8 +37,9 @@ TOLERANCE_PPM: Final = 1_000
 class Wanted:
     """What to hold the ledger against. Without times: as long as the source goes; spans need both.
 
-    Days of an invoice are those of `zone`. `provider` is of lines that name none, and narrows the ledger's side. An
-    `invoice` was handed in, and is kept; of the ledger at most `booked_max` calls are compared while somebody waits.
+    Days of an invoice are those of `zone`. `provider` is of lines that name none, and narrows the ledger's side to
+    its calls and those that may be its. An `invoice` was handed in, and is kept; of the ledger at most `booked_max`
+    calls are compared while somebody waits.
     """
 
     source: Source
@@ -64,17 +66,19 @@ class Reconciled:
 def reconcile(*, tag: Tag, wanted: Wanted, actor: Actor, now: datetime) -> Reconciled:
     """Compare, and keep what came of it. The ledger is only read, beside traffic.
 
-    Raises `SourceRefused` for a source that cannot be read, or in which nothing is of the time that was asked for, and
-    for a time of which the ledger was archived.
+    Raises `SourceRefused` for a source that cannot be read, and for a time of which the ledger was archived, and
+    `NothingToCompare` where nothing in it is of the time that was asked for.
     """
     read = _read(tag, wanted)
     observed = _within([*read.calls, *_priced(read.unpriced)], wanted)
     by_days = any(each.day is not None for each in observed)
     since, until = _bounds(observed, wanted, by_days=by_days)
     provider = wanted.provider or _only_provider(observed)
+    providers = ChargeProviders(provider, model_sellers(tag=tag))
     try:
         with in_tenant(tag):
-            every = booked_calls(since=since, until=until, scope_path=wanted.scope_path, provider=provider)
+            charges = booked_calls(since=since, until=until, scope_path=wanted.scope_path)
+            every = filter(providers.may_be_its, charges)
             booked = list(every if wanted.booked_max is None else islice(every, wanted.booked_max + 1))
     except BeforeTheLedger as refusal:
         raise SourceRefused(f"{refusal} Ask for a later time.") from None
@@ -88,6 +92,7 @@ def reconcile(*, tag: Tag, wanted: Wanted, actor: Actor, now: datetime) -> Recon
         if by_days
         else compare_calls(observed, booked, tolerance_ppm=wanted.tolerance_ppm)
     )
+    found = providers.counted(found, booked)
     question = Question(
         source=wanted.source,
         name=_name(wanted),
@@ -164,7 +169,7 @@ def _within(observed: Sequence[Observed], wanted: Wanted) -> list[Observed]:
         and (each.day is None or last is None or each.day <= last)
     ]
     if not found:
-        raise SourceRefused("There is nothing of that time in it, so there is nothing to compare.")
+        raise NothingToCompare("There is nothing of that time in it, so there is nothing to compare.")
     return found
 
 

@@ -1,5 +1,6 @@
 """Pages about the ledger against what others say was used."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from django.test import Client
@@ -14,10 +15,10 @@ from tests.support.books import TEST_ACTOR
 LIST = "/ops/tenants/acme/reconciliations/"
 
 
-def kept(tenant: Tenant, *calls: Observed) -> Reconciliation:
+def kept(tenant: Tenant, *calls: Observed, **counts: int) -> Reconciliation:
     now = datetime.now(UTC)
     question = Question(source=Source.SESSION_LOG, name="session.jsonl", since=now, until=now)
-    found = compare_calls(calls, [], tolerance_ppm=0)
+    found = replace(compare_calls(calls, [], tolerance_ppm=0), **counts)  # type: ignore[arg-type]
     return keep_reconciliation(tag=tenant.tag, question=question, found=found, actor=TEST_ACTOR, now=now)
 
 
@@ -52,6 +53,15 @@ class TestReconciliations:
         done = kept(acme)
 
         assert "Every call is on both sides" in browser.get(f"{LIST}{done.pk}/").content.decode()
+
+    def test_say_how_many_calls_name_no_provider(self, acme: Tenant, browser: Client) -> None:
+        assert "Of no provider" not in browser.get(f"{LIST}{kept(acme).pk}/").content.decode()
+
+        done = kept(acme, unnamed=1_200, unplaced=3)
+
+        text = " ".join(browser.get(f"{LIST}{done.pk}/").content.decode().split())
+        assert "1,200 booked calls name no provider" in text
+        assert "3 of a model without a price" in text
 
     def test_are_a_file_without_formulas(self, acme: Tenant, browser: Client) -> None:
         done = kept(acme, missing("=cmd()", cost=5))

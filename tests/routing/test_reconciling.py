@@ -13,11 +13,14 @@ from budgets.models import LedgerEntry, Reconciliation
 from budgets.reconciling.calls import Finding, Source
 from kernel.tenancy import in_tenant
 from routing.observed.reading import SourceRefused
+from routing.services.price_import import import_prices
+from routing.services.price_setting import NewPrice, set_price
 from routing.services.reconciling import Reconciled, Wanted, reconcile
 from telemetry.models import AuditEntry, OutboxEvent
 from tenants.models import Tenant
 from tests.routing.test_observed import line
 from tests.support.books import TEST_ACTOR, Books
+from tests.support.prices import OLIVE, listed, put_in_force, source
 
 MODEL = "claude-sonnet-4-5"
 
@@ -159,6 +162,108 @@ class TestInvoice:
         assert done.found.is_clean
 
 
+@pytest.mark.usefixtures("empty_book")
+class TestProvider:
+    """Of a call that names none, on an invoice that is one provider's."""
+
+    @pytest.fixture(autouse=True)
+    def prices(self, empty_book: None) -> None:
+        own = listed("gpt-x", aliases=("gpt-x-turbo",))
+        put_in_force(own, listed("claude-x", provider="anthropic"), now=datetime.now(UTC))
+
+    def compared(self, books: Books, tmp_path: Path, provider: str = "openai", **more: Any) -> Reconciled:
+        path = tmp_path / "invoice.csv"
+        path.write_text(f"date,model,calls,cost_usd\n{datetime.now(UTC).date()},gpt-x,1,0.00001\n")
+        return compare(books, Source.INVOICE, path, provider=provider, **more)
+
+    def plain(self, books: Books, name: str, *, price: dict[str, Any] | None = None) -> None:
+        answer = books.ask("event", amount=1_000, action={"kind": "llm.completion", "name": name}, price=price)
+        assert answer.status == "OK", answer
+
+    def test_is_the_one_that_has_a_price_for_its_model(self, books: Books, tmp_path: Path) -> None:
+        self.plain(books, "gpt-x")
+        self.plain(books, "claude-x-20260101")
+
+        done = self.compared(books, tmp_path)
+
+        assert done.found.is_clean
+        assert (done.found.booked.calls, done.found.unnamed, done.found.unplaced) == (1, 1, 0)
+        kept = done.kept.booked
+        assert (kept["unnamed"], kept["unplaced"]) == (1, 0)
+
+    def test_is_not_asked_of_prices_where_the_call_names_it(self, books: Books, tmp_path: Path) -> None:
+        self.plain(books, "openai:claude-x")
+        self.plain(books, "anthropic:gpt-x")
+        self.plain(books, "gpt-x", price={"provider": "anthropic", "model": "gpt-x", "provider_cost": 9, "lines": []})
+
+        done = self.compared(books, tmp_path)
+
+        assert {(each.finding, each.model) for each in done.found.differences} == {
+            (Finding.EXTRA, "claude-x"),
+            (Finding.MISSING, "gpt-x"),
+        }
+        assert done.found.unnamed == 0
+
+    def test_is_no_word_before_the_model_that_is_none(self, books: Books, tmp_path: Path) -> None:
+        self.plain(books, "support-team:gpt-x")
+
+        done = self.compared(books, tmp_path)
+
+        assert (done.found.matched, done.found.unnamed) == (1, 1)
+
+    def test_of_a_model_that_nobody_sells_may_be_any(self, books: Books, tmp_path: Path) -> None:
+        self.plain(books, "gpt-x")
+        self.plain(books, "house-model")
+
+        done = self.compared(books, tmp_path)
+
+        assert [(each.finding, each.model) for each in done.found.differences] == [(Finding.EXTRA, "house-model")]
+        assert (done.found.unnamed, done.found.unplaced) == (2, 1)
+
+    def test_that_no_price_knows_may_have_sold_all_that_name_none(self, books: Books, tmp_path: Path) -> None:
+        self.plain(books, "gpt-x")
+        self.plain(books, "openai:gpt-x")
+
+        done = self.compared(books, tmp_path, provider="reseller")
+
+        assert (done.found.booked.calls, done.found.matched) == (1, 1)
+
+    def test_of_a_list_that_nobody_approved_is_good_enough(self, books: Books, tmp_path: Path) -> None:
+        import_prices(source(listed("new-x", provider="anthropic")), actor=OLIVE, now=datetime.now(UTC))
+        self.plain(books, "gpt-x")
+        self.plain(books, "new-x")
+
+        assert self.compared(books, tmp_path).found.is_clean
+
+    def test_that_is_listed_for_many_is_the_one_whose_price_was_approved(self, books: Books, tmp_path: Path) -> None:
+        import_prices(source(listed("claude-x", provider="openai")), actor=OLIVE, now=datetime.now(UTC))
+        self.plain(books, "gpt-x")
+        self.plain(books, "claude-x")
+
+        assert self.compared(books, tmp_path).found.is_clean
+
+    def test_of_another_tenants_contract_says_nothing(self, books: Books, initech: Tenant, tmp_path: Path) -> None:
+        contract = NewPrice(
+            provider="anthropic",
+            model="house-model",
+            rates={"standard": {"input": 1, "output": 1}},
+            effective_from=datetime.now(UTC),
+            tag=initech.tag,
+        )
+        set_price(contract, actor=OLIVE, now=datetime.now(UTC))
+        self.plain(books, "house-model")
+
+        assert self.compared(books, tmp_path).found.unplaced == 1
+
+    def test_of_every_call_is_as_good_as_another_where_the_invoice_names_several(
+        self, books: Books, tmp_path: Path
+    ) -> None:
+        self.plain(books, "gpt-x")
+        self.plain(books, "claude-x")
+
+        assert self.compared(books, tmp_path, provider="").found.booked.calls == 2
+
+
 class TestSpans:
     def test_need_a_time(self, books: Books) -> None:
         with pytest.raises(SourceRefused, match="from when to when"):
@@ -175,7 +280,7 @@ class TestCommand:
         charge(books, "msg_9")
         out, csv = StringIO(), tmp_path / "out.csv"
 
-        with pytest.raises(CommandError, match="2 differences"):
+        with pytest.raises(CommandError, match="2 differences") as failure:
             call_command(
                 "reconcile",
                 tenant="acme",
@@ -184,6 +289,7 @@ class TestCommand:
                 stdout=out,
             )
 
+        assert failure.value.returncode == 1
         assert "1 observed, and not booked" in " ".join(out.getvalue().split())
         assert csv.read_text().count("\n") == 3
         assert "msg_9" in csv.read_text()
@@ -205,5 +311,47 @@ class TestCommand:
         ],
     )
     def test_refuses_in_a_sentence(self, books: Books, tmp_path: Path, options: dict[str, Any], why: str) -> None:
-        with pytest.raises(CommandError, match=why):
+        with pytest.raises(CommandError, match=why) as failure:
             call_command("reconcile", log=log_of(tmp_path / "s.jsonl", "msg_1"), **options)
+
+        assert failure.value.returncode == 2
+
+    def test_tells_nothing_to_compare_from_a_difference(self, books: Books) -> None:
+        charge(books, "msg_1")
+
+        with pytest.raises(CommandError, match="nothing of that time") as failure:
+            call_command("reconcile", "--tenant=acme", "--spans", "--since=2026-01-01", "--until=2026-01-02")
+
+        assert failure.value.returncode == 3
+        with in_tenant(books.tenant.tag):
+            assert not Reconciliation.objects.exists()
+
+    def test_tells_a_source_that_cannot_be_read_from_a_difference(self, books: Books, tmp_path: Path) -> None:
+        path = tmp_path / "invoice.csv"
+        path.write_text("hello\n")
+
+        with pytest.raises(CommandError, match="no column date") as failure:
+            call_command("reconcile", tenant="acme", invoice=path)
+
+        assert failure.value.returncode == 2
+
+    def test_says_which_calls_name_no_provider(self, books: Books, tmp_path: Path) -> None:
+        books.ask("event", amount=1_000, action={"kind": "llm.completion", "name": "house-model"})
+        out, path = StringIO(), tmp_path / "invoice.csv"
+        path.write_text(f"date,model,cost_usd\n{datetime.now(UTC).date()},house-model,0.00001\n")
+
+        call_command("reconcile", tenant="acme", invoice=path, stdout=out)
+
+        assert "Without a provider's name: 1 booked call, 1 of a model that no price list knows." in out.getvalue()
+
+    def test_says_so_where_its_file_cannot_be_written(self, books: Books, tmp_path: Path) -> None:
+        with pytest.raises(CommandError, match="cannot be written") as failure:
+            call_command(
+                "reconcile",
+                tenant="acme",
+                log=log_of(tmp_path / "s.jsonl", "msg_1"),
+                csv=tmp_path / "none" / "out.csv",
+                stdout=StringIO(),
+            )
+
+        assert failure.value.returncode == 2

@@ -11,13 +11,18 @@ from budgets.reconciling.calls import Comparison, Finding, Source
 from budgets.reconciling.table import HEADS, row_of
 from kernel.actor import Actor
 from kernel.ids import parse_tag
+from kernel.pages.amounts import counted_text
 from kernel.pages.exports import csv_text
-from routing.observed.reading import SourceRefused
+from routing.observed.reading import NothingToCompare, SourceRefused
 from routing.services.reconciling import TOLERANCE_PPM, Reconciled, Wanted, reconcile
 from tenants.selectors.directory import TenantLine, tenant_by_slug, tenant_by_tag
 
 #: Of each kind, on the screen.
 _SHOWN: Final = 5
+#: As of the shell's diff: 1 says that something differs, 2 that it could not be told.
+_DIFFERS: Final = 1
+_REFUSED: Final = 2
+_NOTHING: Final = 3
 _SENTENCES: Final = {
     Finding.MISSING: "observed, and not booked",
     Finding.EXTRA: "booked, and not observed",
@@ -28,8 +33,9 @@ _SENTENCES: Final = {
 class Command(BaseCommand):
     help = (
         "Hold a tenant's ledger against a provider's invoice (CSV), agents' session logs (JSON lines, or a folder of"
-        " them) or its runtimes' evidence spans. Prints what is missing, extra or different, keeps it for the console,"
-        " and fails when there is anything."
+        " them) or its runtimes' evidence spans. Prints what is missing, extra or different, and keeps it for the"
+        " console. Exits 1 when there is anything, 2 when the two could not be compared, and 3 when the source has"
+        " nothing of that time."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -55,15 +61,18 @@ class Command(BaseCommand):
         actor = Actor(name=options["by"], actor_type="system", reason=options["reason"])
         try:
             done = reconcile(tag=tenant.tag, wanted=wanted, actor=actor, now=datetime.now(UTC))
+        except NothingToCompare as nothing:
+            raise CommandError(str(nothing), returncode=_NOTHING) from None
         except SourceRefused as refusal:
-            raise CommandError(str(refusal)) from None
+            raise _refusal(str(refusal)) from None
         if options["csv"]:
             _write(options["csv"], done.found)
         self._say(tenant, done)
         if not done.found.is_clean:
             number = len(done.found.differences)
             places = "1 difference" if number == 1 else f"{number:,} differences"
-            raise CommandError(f"{places}. The console shows {'it' if number == 1 else 'them'}: {done.kept.pk}.")
+            where = f"The console shows {'it' if number == 1 else 'them'}: {done.kept.pk}."
+            raise CommandError(f"{places}. {where}", returncode=_DIFFERS)
 
     def _say(self, tenant: TenantLine, done: Reconciled) -> None:
         kept, found = done.kept, done.found
@@ -84,6 +93,10 @@ class Command(BaseCommand):
                 observed, booked = nothing.get(each.finding, (observed, booked))
                 costs = f"{observed} observed, {booked} booked"
                 self.stdout.write(f"    {when} {each.model} {where}: {costs}")
+        if found.unnamed:
+            calls = counted_text(found.unnamed, "booked call")
+            unplaced = f"{found.unplaced:,} of a model that no price list knows"
+            self.stdout.write(f"  Without a provider's name: {calls}, {unplaced}.")
         if done.read.repeated:
             self.stdout.write(f"  {done.read.repeated:,} lines repeated a call and were counted once.")
         if done.read.unread:
@@ -96,12 +109,12 @@ def _wanted(tenant: TenantLine, options: dict[str, Any]) -> Wanted:
     try:
         zone = ZoneInfo(options["zone"] or ("UTC" if source == Source.INVOICE else tenant.time_zone))
     except (KeyError, ValueError):
-        raise CommandError(f"{options['zone']} is no time zone, as Asia/Kolkata is one.") from None
+        raise _refusal(f"{options['zone']} is no time zone, as Asia/Kolkata is one.") from None
     since, last = options["since"], options["until"]
     if since and last and last < since:
-        raise CommandError("--until is before --since.")
+        raise _refusal("--until is before --since.")
     if not 0 <= options["tolerance"] <= 100:
-        raise CommandError("--tolerance is from 0 to 100 per cent.")
+        raise _refusal("--tolerance is from 0 to 100 per cent.")
     return Wanted(
         source=source,
         path=options["invoice"] or options["log"],
@@ -115,9 +128,16 @@ def _wanted(tenant: TenantLine, options: dict[str, Any]) -> Wanted:
 
 
 def _write(path: Path, found: Comparison) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(csv_text([HEADS]))
-        file.writelines(csv_text([row_of(each.as_document())]) for each in found.differences)
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            file.write(csv_text([HEADS]))
+            file.writelines(csv_text([row_of(each.as_document())]) for each in found.differences)
+    except OSError as error:
+        raise _refusal(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _refusal(words: str) -> CommandError:
+    return CommandError(words, returncode=_REFUSED)
 
 
 def _day(text: str) -> date:
@@ -132,5 +152,5 @@ def _tenant(name: str) -> TenantLine:
     tag = parse_tag(name)
     line = tenant_by_slug(name) or (tenant_by_tag(tag) if tag else None)
     if line is None or not line.has_books:
-        raise CommandError(f"There is no tenant {name} with books.")
+        raise _refusal(f"There is no tenant {name} with books.")
     return line
