@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -284,8 +284,10 @@ def _reconciliation(tenant: Tenant) -> str:
     now = datetime.now(UTC)
     call = Observed(model="gpt-4o", place="line 2", references=("resp_1",), at=now, tokens_input=10, cost=5)
     invoice = Invoice("invoice.csv", b"date,model,cost_usd\n")
-    question = Question(source=Source.INVOICE, name=invoice.name, digest=invoice.digest, since=now, until=now)
-    found = compare_calls([call], [], tolerance_ppm=0)
+    question = Question(
+        source=Source.INVOICE, name=invoice.name, digest=invoice.digest, since=now, until=now, provider="openai"
+    )
+    found = replace(compare_calls([call], [], tolerance_ppm=0), unnamed=3, unplaced=1)
     kept = keep_reconciliation(
         tag=tenant.tag, question=question, found=found, actor=TEST_ACTOR, now=now, invoice=invoice
     )
