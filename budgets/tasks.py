@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from celery import shared_task
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError
 
-from budgets.selectors.keeping import KeepingDays
+from budgets.selectors.keeping import installation_days
 from budgets.services.alert_telling import tell_channels
 from budgets.services.checking import check_books
 from budgets.services.engine import EngineUnavailable
@@ -213,14 +212,8 @@ def keep_platform() -> None:
 
 
 def _visit_old_rows(tag: Tag) -> None:
-    installation = KeepingDays(
-        decisions=settings.KEEP_DECISIONS_DAYS,
-        events=settings.KEEP_EVENTS_DAYS,
-        ledger=settings.KEEP_LEDGER_DAYS,
-        audit=settings.KEEP_AUDIT_DAYS,
-    )
     turn = Turn(seconds=_KEEPING_SECONDS_MAX)
     try:
-        visit_old_rows(tag=tag, installation=installation, now=datetime.now(UTC), has_time=turn)
+        visit_old_rows(tag=tag, installation=installation_days(), now=datetime.now(UTC), has_time=turn)
     except (OperationalError, InterfaceError) as error:
         _logger.warning("Old rows of %s were left to the next visit: %s", tag, type(error).__name__)

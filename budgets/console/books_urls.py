@@ -19,6 +19,7 @@ from budgets.console.alert_settings import (
 from budgets.console.alerts import alert_list
 from budgets.console.asking import request_decline, request_grant, request_list, request_list_of_all, request_new
 from budgets.console.budgets import budget_export, budget_list
+from budgets.console.keeping import keeping, keeping_edit
 from budgets.console.keys import key_list, key_new, key_revoke, key_revoke_all, key_rotate
 from budgets.console.moving import budget_move, budget_move_line, budget_move_undo
 from budgets.console.raising import budget_raise
@@ -49,6 +50,8 @@ books: list[URLPattern] = [
     path("keys/<str:key_id>/rotate/", key_rotate, name="key_rotate"),
     path("keys/<str:key_id>/revoke/", key_revoke, name="key_revoke"),
     path("budgets/<uuid:budget_id>/raise/", budget_raise, name="budget_raise"),
+    path("keeping/", keeping, name="keeping"),
+    path("keeping/<str:kind>/", keeping_edit, name="keeping_edit"),
     path("denials/", tenant_denial_list, name="denial_list"),
     path("denials/export/", tenant_denial_export, name="denial_export"),
     path("alerts/", alert_list, name="alert_list"),

@@ -296,6 +296,20 @@ class TestTerms:
         ]
         assert "acme: the ledger is kept for 400 days, as before." in capsys.readouterr().out
 
+    def test_are_the_plans_again_where_somebody_says_so(self, acme: Tenant, capsys: pytest.CaptureFixture[str]) -> None:
+        for days in ("400", "plan", "plan"):
+            call_command("set_keeping", "ledger", days, tenant="acme", by="olive", reason="It ended")
+
+        with in_tenant(acme.tag):
+            assert not KeepingTerm.objects.exists()
+            last = AuditEntry.objects.filter(action="tenant.updated").latest("at")
+        assert (last.before, last.after) == ({"keep_ledger_days": 400}, {"keep_ledger_days": "as the plan says"})
+        said = capsys.readouterr().out.splitlines()
+        assert said[1:] == [
+            "acme: the ledger is kept as the plan says.",
+            "acme: the ledger is kept as the plan says, as before.",
+        ]
+
     @pytest.mark.parametrize(("kind", "days"), [("ledger", "89"), ("decisions", "29"), ("events", "36526")])
     def test_are_refused_where_they_are_out_of_range(self, acme: Tenant, kind: str, days: str) -> None:
         with pytest.raises(CommandError, match="kept for"):

@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "set_keeping": ("ledger", "400", "--tenant", "initech", "--by", "olive", "--reason", "As was signed"),
     "resume": ("initech", "--reason", "It was seen"),
+    "verify_archives": ("--tenant", "initech"),
     "verify_ledger": ("--tenant", "initech"),
     "verify_rollups": ("--tenant", "initech"),
     "verify_seals": ("--tenant", "initech", "--heads-to", "{folder}/heads.json"),

@@ -192,6 +192,7 @@ def samples_of(tenant: Tenant) -> dict[str, Any]:
             "month": f"{datetime.now(ZoneInfo(tenant.time_zone)):%Y-%m}",
             "code": "pro",
             "kind": "tools",
+            "keeping_edit.kind": "ledger",
             "version": 1,
             "trace_id": _trace(tenant),
             **_webhooks(tenant),

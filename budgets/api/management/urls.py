@@ -8,6 +8,7 @@ from budgets.api.management.books import Decisions, Ledger, Reservations
 from budgets.api.management.budgets import BudgetClose, BudgetFreeze, Budgets, BudgetUnfreeze, OneBudget
 from budgets.api.management.corrections import ChargeCorrection
 from budgets.api.management.funding import BudgetFund, Reallocations, ReallocationUndo
+from budgets.api.management.keeping import Keeping
 from budgets.api.management.keys import KeyRevoke, KeyRotate, Keys
 from budgets.api.management.platform_switches import PlatformSwitches, PlatformSwitchLift
 from budgets.api.management.run_templates import OneRunTemplate, RunTemplates
@@ -62,6 +63,7 @@ urlpatterns = [
     path(f"{_TENANT}/shadow/limits", RecommendedLimits.as_view(), name="recommended_limits"),
     path(f"{_TENANT}/alerts", Alerts.as_view(), name="alerts"),
     path(f"{_TENANT}/alerts/<uuid:alert_id>/resolve", AlertResolve.as_view(), name="alert_resolve"),
+    path(f"{_TENANT}/keeping", Keeping.as_view(), name="keeping"),
     path(f"{_TENANT}/decisions", Decisions.as_view(), name="decisions"),
     path(f"{_TENANT}/ledger", Ledger.as_view(), name="ledger"),
     path(f"{_TENANT}/ledger/<seq:seq>/correct", ChargeCorrection.as_view(), name="charge_correction"),

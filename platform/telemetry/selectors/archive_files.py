@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from django.db.models import Count, Max, Sum
+
 from kernel.keyring import keys_for
 from telemetry.archive_kinds import ArchiveKind
 from telemetry.models import ArchiveFile
@@ -39,6 +41,44 @@ class Archive:
             hmac.compare_digest(hmac.digest(key, said, "sha256"), self.signature)
             for key in keys_for(_PURPOSE).verifying
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedRows:
+    """What was archived of one kind so far: rows in files, the last made at `made_at`, all from before `until_at`."""
+
+    files: int = 0
+    rows: int = 0
+    last: str = ""
+    until_at: datetime | None = None
+    made_at: datetime | None = None
+
+
+def name_of(kind: ArchiveKind, number: int) -> str:
+    """What the file of this number is called in the folder of its owner."""
+    return f"{kind}-{number:06}.jsonl.gz"
+
+
+def archived_rows() -> dict[ArchiveKind, ArchivedRows]:
+    """By kind, those without a file left out. One query."""
+    found = ArchiveFile.objects.values("kind").annotate(
+        files=Count("pk"), of_rows=Sum("rows"), last=Max("number"), until=Max("until_at"), made=Max("made_at")
+    )
+    return {
+        ArchiveKind(row["kind"]): ArchivedRows(
+            files=row["files"],
+            rows=int(row["of_rows"]),
+            last=name_of(ArchiveKind(row["kind"]), row["last"]),
+            until_at=row["until"],
+            made_at=row["made"],
+        )
+        for row in found
+    }
+
+
+def all_archives() -> list[Archive]:
+    """Every file that is known, by kind and number. One query."""
+    return [archive_of(row) for row in ArchiveFile.objects.order_by("kind", "number")]
 
 
 def last_archive(kind: ArchiveKind) -> Archive | None:

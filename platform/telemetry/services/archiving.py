@@ -23,7 +23,7 @@ from kernel.archives import ArchiveDamaged, digest_of, read_lines, write_lines
 from kernel.ids import parse_tag
 from telemetry.archive_kinds import ArchiveKind
 from telemetry.models import ArchiveFile
-from telemetry.selectors.archive_files import Archive, last_archive, signature_of, unfinished
+from telemetry.selectors.archive_files import Archive, last_archive, name_of, signature_of, unfinished
 
 #: Rows that go in one transaction.
 BATCH: Final = 2_000
@@ -81,7 +81,7 @@ def write_archive(
     """
     last = last_archive(kind)
     number = last.number + 1 if last else 1
-    name = f"{kind}-{number:06}.jsonl.gz"
+    name = name_of(kind, number)
     rest = iter(pages)
     # Where nothing is old nobody has to be told that there is no folder for it.
     first = next(rest, None)

@@ -127,6 +127,7 @@ def _of_operators(own: Things) -> dict[str, Any]:
         "POST /api/v1/switches/lift": _WHY | {"level": "platform"},
         "POST /api/v1/tenants": _WHY | {"slug": own[Kind.SLUG], "name": "x"},
         f"PATCH {_TENANT}": _WHY | {"extensions_max": 1},
+        f"PATCH {_TENANT}/keeping": _WHY | {"kind": "ledger", "keep": "days", "days": 400},
         f"POST {_TENANT}/suspend": _WHY,
         f"POST {_TENANT}/resume": _WHY,
         f"POST {_TENANT}/close": _WHY,

@@ -63,7 +63,7 @@ WORDS: Final = frozenset(
     {
         *("action", "action_kinds", "agent", "alert_state", "anchor", "app", "category", "class", "code", "currency"),
         *("description", "endpoint", "ends_at", "event_categories", "event_type", "event_types", "expires_at"),
-        *("expires_from", "expires_to", "finalized_from", "finalized_to", "from", "headers", "include", "kind"),
+        *("expires_from", "expires_to", "finalized_from", "finalized_to", "from", "headers", "include", "keep", "kind"),
         *("level", "metadata", "mode", "model", "model_version", "name", "needed", "observe_mode", "operation"),
         *("overage_policy", "period", "permissions", "plan", "policy_keys", "priority", "provider", "reason"),
         *("reason_code", "requested_at", "response_id", "rollover", "runs", "signing_secret", "since", "sort_by"),

@@ -92,6 +92,8 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("shadow_enforcement", "POST"): _POLICIES_WRITE,
     ("alerts", "GET"): _BUDGETS_READ,
     ("alert_resolve", "POST"): _BUDGETS_WRITE,
+    ("keeping", "GET"): _POLICIES_READ,
+    ("keeping", "PATCH"): _PLATFORM_WRITES,
     ("decisions", "GET"): _RESERVATIONS_LIST,
     ("ledger", "GET"): _BUDGETS_READ,
     ("charge_correction", "POST"): _PLATFORM_WRITES,
