@@ -19,7 +19,7 @@ from budgets.models.choices import ChannelKind
 from budgets.selectors.alerts import GATHER, PACE, due_channels
 from budgets.services.alert_addresses import ChannelNotAllowed
 from budgets.services.alert_channels import address_of
-from budgets.services.alert_messages import message_of, message_of_test, untold_alerts
+from budgets.services.alert_messages import may_come_back_until, message_of, message_of_test, untold_alerts
 from budgets.services.alert_senders import Message, NotTold, tell
 from budgets.services.alerts import WATCH, note_open_alerts
 from kernel.ids import Tag
@@ -108,8 +108,7 @@ def _take(channel_id: UUID) -> _Taken | None:
             after = channel.behind_since or channel.told_at
             if lines := untold_alerts(channel, after=after, until=channel.told_at):
                 return _taken(channel, _Round.BEHIND, message_of(lines), until=channel.told_at, now=now)
-            # What they missed is over: they know as much as the others.
-            _catch_up(channel)
+            _wait_or_catch_up(channel, may_come_back_until(channel, after=after, now=now))
             channel.save()
         # Whoever opens alerts holds the tenant's mark and reads the clock behind it: what cannot be seen yet is newer
         # than all that can.
@@ -178,9 +177,11 @@ def _settle(taken: _Taken, spoken: _Spoken, chance: float) -> None:
 def _settle_news(channel: AlertChannel, until: datetime, missed: tuple[str, ...], *, now: datetime) -> None:
     if missed:
         channel.behind_since = min(channel.behind_since or channel.told_at, channel.told_at)
-        channel.behind_at = channel.behind_at or now + PACE
         channel.behind = sorted({*channel.behind, *missed})
         channel.failed_at = now
+    if channel.behind and not channel.behind_tries:
+        # Also those who wait for what may come back: they hear of this one first.
+        channel.behind_at = min(channel.behind_at or now + PACE, now + PACE)
     channel.told_at, channel.sent_at = max(until, channel.told_at), now
     channel.failures, channel.retry_at = 0, None
     channel.failure = _NOT_ALL if channel.behind else ""
@@ -197,6 +198,16 @@ def _settle_behind(channel: AlertChannel, spoken: _Spoken, chance: float, *, now
         return
     channel.behind_at = now + min(PACE * 2**channel.behind_tries, _RETRY_MAX) * (1 + chance / 2)
     channel.failed_at, channel.failure = now, _NOT_ALL
+
+
+def _wait_or_catch_up(channel: AlertChannel, until: datetime | None) -> None:
+    """What they missed is over. They know as much as the others, unless it comes back before `until`."""
+    if until is None:
+        _catch_up(channel)
+        return
+    # Whoever opens it again, and whoever tells news, lets them wait no longer.
+    channel.behind_at, channel.behind_tries = until, 0
+    channel.failure = "" if channel.failure == _NOT_ALL else channel.failure
 
 
 def _catch_up(channel: AlertChannel) -> None:

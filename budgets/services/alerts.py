@@ -6,13 +6,14 @@
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
 
 from budgets.models import Alert, AlertChannel, AlertMark
 from budgets.models.choices import AlertKind, AlertState
-from budgets.selectors.alerts import next_telling, open_summary
+from budgets.selectors.alerts import PACE, next_telling, open_summary
 from budgets.services.alert_events import event_of
 from budgets.services.alert_findings import Finding, Key
 from budgets.services.alert_lock import lock_alerts
@@ -127,6 +128,9 @@ def _open_or_reopen(rows: list[Alert], findings: Iterable[Finding], *, now: date
     Alert.objects.bulk_create(new, batch_size=_IN_A_GO)
     told = new + [row for row, finding in back if _reopen(row, finding, now=now)]
     Alert.objects.bulk_update([row for row, _ in back], _REOPENED, batch_size=_IN_A_GO)
+    if any(row.for_channels is None and row.tell_at < now for row, _ in back):
+        # Readers of a mail who did not take it the first time wait for whether it comes back.
+        AlertChannel.objects.filter(behind_tries=0, behind_at__gt=now + PACE).update(behind_at=now + PACE)
     _record("alert.raised", told, now=now)
     outbox.announce_all([event_of(row) for row in told], actor=WATCH, at=now)
     return told
@@ -152,7 +156,8 @@ def _alert(finding: Finding, *, now: datetime) -> Alert:
 def _reopen(row: Alert, finding: Finding, *, now: datetime) -> bool:
     """Whether it is told again to all. Not saved here.
 
-    Within one period it was told before, but for the channels that had not got to it when it recovered.
+    Within one period it was told before, but for the channels that had not got to it when it recovered, and readers who
+    are behind: these find it where it was.
     """
     row.state, row.ended_at, row.ended_by, row.end_reason = AlertState.OPEN, None, "", ""
     row.reopened += 1
@@ -179,16 +184,28 @@ def _recover(rows: list[Alert], *, holding: set[Key], now: datetime) -> int:
     channels = list(AlertChannel.objects.filter(is_on=True)) if gone else []
     for row in gone:
         row.state, row.snoozed_until = AlertState.RECOVERED, None
-        row.for_channels = [each.pk for each in channels if _is_untold(row, each)]
+        row.for_channels = _channels_untold(row, channels)
     Alert.objects.bulk_update(gone, _RECOVERED, batch_size=_IN_A_GO)
     _record("alert.recovered", were_open, now=now)
     outbox.announce_all(events, actor=WATCH, at=now)
     return len(gone)
 
 
-def _is_untold(row: Alert, channel: AlertChannel) -> bool:
-    is_for_it = row.for_channels is None or channel.pk in row.for_channels
-    return is_for_it and channel.severity_min <= row.severity and channel.told_at < row.tell_at
+def _channels_untold(row: Alert, channels: Iterable[AlertChannel]) -> list[UUID] | None:
+    """Those that are to be told where it comes back; None where only readers who are behind are."""
+    concerned = [
+        each
+        for each in channels
+        if each.severity_min <= row.severity and (row.for_channels is None or each.pk in row.for_channels)
+    ]
+    untold = [each.pk for each in concerned if each.told_at < row.tell_at]
+    behind = [each.pk for each in concerned if each.told_at >= row.tell_at and _has_missed(row, each)]
+    # It goes to whole channels then, rather twice to some readers than to others never.
+    return None if behind and not untold else untold + behind
+
+
+def _has_missed(row: Alert, channel: AlertChannel) -> bool:
+    return bool(channel.behind) and channel.behind_since is not None and channel.behind_since < row.tell_at
 
 
 def _end_snoozes(rows: list[Alert], *, now: datetime) -> None:

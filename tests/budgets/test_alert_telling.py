@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from budgets.models import Alert, AlertChannel
 from budgets.models.choices import AlertKind, ChannelKind, Severity
+from budgets.selectors.alerts import next_telling
 from budgets.services import alert_telling
 from budgets.services.alert_addresses import AddressInvalid, ChannelNotAllowed, read_address
 from budgets.services.alert_channels import (
@@ -409,6 +410,93 @@ class TestMail:
         assert told(books, PACED) == 0
         assert mail.readers == ["ann@example.test"]
         assert (kept(books).behind, kept(books).failure) == ([], "")
+
+    def test_of_what_came_back_reaches_whoever_missed_it_and_nobody_twice(self, books: Books, mail: MailServer) -> None:
+        self.tell_ann_alone(books, mail)
+        self.came(books)
+        mail.unsure = set()
+
+        assert told(books, PACED) == 1
+        assert told(books, PACED) == 0
+        assert mail.readers == ["ann@example.test", "ben@example.test"]
+        assert kept(books).behind == []
+
+    def test_of_what_came_back_after_a_while_reaches_whoever_missed_it(self, books: Books, mail: MailServer) -> None:
+        self.tell_ann_alone(books, mail)
+        mail.unsure = set()
+        for _ in range(3):
+            assert told(books, PACED) == 0
+        assert kept(books).failure == ""
+        with in_tenant(books.tenant.tag):
+            # Nobody looks in vain until then.
+            assert next_telling() == Alert.objects.get().period_ends_at
+        self.came(books)
+
+        assert told(books, PACED) == 1
+        assert told(books, PACED) == 0
+        assert mail.readers == ["ann@example.test", "ben@example.test"]
+
+    def test_of_what_cannot_come_back_any_more_is_waited_for_no_longer(self, books: Books, mail: MailServer) -> None:
+        self.tell_ann_alone(books, mail)
+        told(books, PACED)
+        assert kept(books).behind == ["ben@example.test"]
+
+        assert told(books, timedelta(days=2)) == 0
+        assert (kept(books).behind, kept(books).behind_at) == ([], None)
+        assert mail.readers == ["ann@example.test"]
+
+    def test_with_news_comes_soon_to_whoever_waits_for_what_may_come_back(self, books: Books, mail: MailServer) -> None:
+        self.tell_ann_alone(books, mail)
+        told(books, PACED)
+        mail.unsure = set()
+        found(books, "b")
+
+        assert told(books) == 1
+        assert told(books, PACED) == 1
+        assert mail.readers == ["ann@example.test"] * 2 + ["ben@example.test"]
+
+    def test_of_what_came_back_is_told_to_all_where_another_channel_had_not_spoken(
+        self, books: Books, mail: MailServer, sink: Sink
+    ) -> None:
+        self.tell_ann_alone(books, mail, clear=False)
+        # It was there, and has not spoken.
+        other = channel(books, sink.url)
+        as_owner(
+            books.tenant.tag, f"UPDATE alert_channel SET told_at = created_at - interval '1 day' WHERE id = '{other}'"
+        )
+        self.went(books)
+        self.came(books)
+        mail.unsure = set()
+
+        told(books, PACED)
+
+        assert len(sink.received) == 1
+        assert "ben@example.test" in mail.readers
+
+    def tell_ann_alone(self, books: Books, mail: MailServer, *, clear: bool = True) -> None:
+        """Ben's mail was not taken; then it was over."""
+        mail.unsure = {"ben@example.test"}
+        channel(books, "ann@example.test,ben@example.test", ChannelKind.EMAIL)
+        self.came(books)
+        assert told(books) == 1
+        if clear:
+            self.went(books)
+
+    def came(self, books: Books) -> None:
+        with in_tenant(books.tenant.tag):
+            ends_at = Alert.objects.values_list("period_ends_at", flat=True).first()
+        finding = Finding(
+            kind=AlertKind.EVIDENCE_LEAK,
+            subject="a",
+            period="p",
+            period_ends_at=ends_at or datetime.now(UTC) + timedelta(days=1),
+            severity=Severity.WARNING,
+            summary="Something about a.",
+        )
+        raise_alert(tag=books.tenant.tag, finding=finding)
+
+    def went(self, books: Books) -> None:
+        assert clear_alert(tag=books.tenant.tag, kind=AlertKind.EVIDENCE_LEAK, subject="a") == 1
 
     def test_is_no_longer_sent_to_whom_it_never_reaches(self, books: Books, mail: MailServer) -> None:
         mail.refused = {"left@example.test"}
