@@ -12,6 +12,7 @@ from kernel.archives import write_lines
 from kernel.ids import PLATFORM_TAG
 from kernel.tenancy import in_public, in_tenant
 from telemetry.models import ArchiveFile, AuditEntry
+from telemetry.selectors.archive_files import Archive, all_archives
 from telemetry.services import audit
 from telemetry.services.audit_archive import drop_trail
 from tenants.models import Tenant
@@ -88,6 +89,17 @@ class TestSound:
         (own / "ledger-000001.jsonl.gz.part").write_bytes(b"begun")
 
         assert "sound" in verify(capsys)
+
+    def test_are_files_that_a_worker_writes_meanwhile(
+        self, own: Path, acme: Tenant, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def behind_the_worker() -> list[Archive]:
+            archive(acme)
+            return all_archives()
+
+        monkeypatch.setattr("telemetry.services.archives_proof.all_archives", behind_the_worker)
+
+        assert "acme: 6 files, 10 rows: sound." in verify(capsys)
 
     def test_is_one_tenant_while_anothers_are_not(
         self, own: Path, initech: Tenant, capsys: pytest.CaptureFixture[str]
