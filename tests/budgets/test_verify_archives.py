@@ -87,6 +87,7 @@ class TestSound:
     def test_is_a_file_that_a_killed_worker_left(self, own: Path, capsys: pytest.CaptureFixture[str]) -> None:
         write_lines(own / "audit-000004.jsonl.gz", [["{}"]])
         (own / "ledger-000001.jsonl.gz.part").write_bytes(b"begun")
+        (own / "SHA256SUMS").write_text("of whoever copies the files away")
 
         assert "sound" in verify(capsys)
 

@@ -3,17 +3,22 @@
 What is noted of a file is proven by its signature, the file by its hash, and by the numbers that none is gone.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import Final
 
 from kernel.archives import ArchiveDamaged, digest_of, read_lines
 from kernel.pages.amounts import counted_text
 from telemetry.archive_kinds import ArchiveKind
 from telemetry.selectors.archive_files import Archive, all_archives, name_of
 from telemetry.services.archiving import NoArchive, folder_of
+
+#: Others that lie there are not ours to judge: lists of hashes, say, of whoever copies the files away.
+_ARCHIVE: Final = re.compile(rf"(?:{'|'.join(ArchiveKind.values)})-\d{{6,}}\.jsonl\.gz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,9 @@ def prove_archives(owner: str) -> ProvenArchives:
 
 
 def _lying(owner: str) -> tuple[set[str], list[str]]:
-    """The names of the files in the owner's folder; and in a sentence why they cannot be told."""
+    """The names of the archive files in the owner's folder; and in a sentence why they cannot be told."""
     try:
-        return {path.name for path in folder_of(owner).iterdir()}, []
+        return {path.name for path in folder_of(owner).iterdir() if _ARCHIVE.fullmatch(path.name)}, []
     except (FileNotFoundError, NoArchive):
         # Then every file that is known is missed by itself.
         return set(), []
@@ -68,7 +73,6 @@ def _faults_of_numbers(known: list[Archive], lying: set[str]) -> list[str]:
             number = file.number
         expected |= {name_of(kind, number + 1)}
     expected |= {file.name for file in known}
-    expected |= {f"{name}.part" for name in expected}
     return faults + [f"{name}: nothing is noted of it." for name in sorted(lying - expected)]
 
 
