@@ -16,13 +16,14 @@ from django.urls import reverse
 
 from accounts.console.pages import page
 from accounts.console.place import Place, place_of
+from accounts.keys.selectors.key_lines import key_names
 from accounts.roles import Act
 from kernel.money import Unit
 from kernel.pages.amounts import exact_amount_text
 from kernel.pages.exports import csv_response, json_lines_response
 from kernel.pages.fragments import wants_fragment
 from kernel.tenancy import in_public, in_tenant
-from telemetry.selectors.trail import TrailFilter, TrailLine, trail_page
+from telemetry.selectors.trail import TrailFilter, TrailLine, TrailPage, trail_page
 
 _LINES_PER_PAGE: Final = 50
 _LINES_A_READ: Final = 1_000
@@ -37,7 +38,7 @@ _AMOUNTS: Final = frozenset(
 )
 _HEADS: Final = (
     *("at", "actor", "actor_type", "action", "target", "reason", "before", "after", "source_ip"),
-    *("request_id", "trace_id", "id"),
+    *("request_id", "trace_id", "id", "key_name", "target_name"),
 )
 
 type _Books = Callable[[], AbstractContextManager[None]]
@@ -45,10 +46,16 @@ type _Books = Callable[[], AbstractContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class TrailRow:
-    """An entry with what changed, as short text."""
+    """An entry, with the names of the keys that acted and were acted on, where they have names."""
 
     line: TrailLine
-    changes: str
+    key_name: str
+    target_name: str
+
+    @property
+    def changes(self) -> str:
+        """What changed, as short text."""
+        return _changes(self.line.before, self.line.after, unit=_unit_of(self.line))
 
 
 @page(Act.SEE_AUDIT)
@@ -67,14 +74,16 @@ def platform_audit(request: HttpRequest) -> HttpResponse:
 
 @page(Act.EXPORT)
 def audit_export(request: HttpRequest, slug: str) -> HttpResponseBase:
-    tenant = place_of(request).tenant
+    place = place_of(request)
+    tenant = place.tenant
     wanted = filter_of(request.GET, time_zone=tenant.time_zone)
-    return _file(request, f"audit-{tenant.slug}", _lines(wanted, books=lambda: in_tenant(tenant.tag)))
+    rows = _all_rows(wanted, books=lambda: in_tenant(tenant.tag), and_platform=place.is_ops)
+    return _file(request, f"audit-{tenant.slug}", rows)
 
 
 @page(Act.EXPORT)
 def platform_audit_export(request: HttpRequest) -> HttpResponseBase:
-    return _file(request, "audit", _lines(filter_of(request.GET, time_zone="UTC"), books=in_public))
+    return _file(request, "audit", _all_rows(filter_of(request.GET, time_zone="UTC"), books=in_public))
 
 
 def filter_of(query: QueryDict, *, time_zone: str) -> TrailFilter:
@@ -96,10 +105,11 @@ def _list(request: HttpRequest, place: Place, *, books: _Books, context: Mapping
     wanted = filter_of(request.GET, time_zone=context["time_zone"])
     with books():
         found = trail_page(wanted, before=request.GET.get("before", ""), limit=_LINES_PER_PAGE)
+        rows = _rows(found, and_platform=place.is_ops and place.tenant is not None)
     shared = {
         "section": "audit",
         "place": place,
-        "rows": [TrailRow(line, _changes(line.before, line.after, unit=_unit_of(line))) for line in found.lines],
+        "rows": rows,
         "asked": {name.replace("from", "since"): request.GET.get(name, "") for name in _FIELDS},
         "query": urlencode({name: request.GET[name] for name in _FIELDS if request.GET.get(name)}),
         "is_filtered": wanted != TrailFilter() or "before" in request.GET,
@@ -108,29 +118,38 @@ def _list(request: HttpRequest, place: Place, *, books: _Books, context: Mapping
     return render(request, wants_fragment(request, "tenants/audit.html", "trail"), {**shared, **context})
 
 
-def _lines(wanted: TrailFilter, *, books: _Books) -> Iterator[TrailLine]:
+def _rows(found: TrailPage, *, and_platform: bool) -> list[TrailRow]:
+    """With names: a tenant reads those of its own keys, an operator the platform's too. In the page's books."""
+    names = key_names({word for line in found.lines for word in (line.actor, line.target)}, and_platform=and_platform)
+    return [TrailRow(line, names.get(line.actor, ""), names.get(line.target, "")) for line in found.lines]
+
+
+def _all_rows(wanted: TrailFilter, *, books: _Books, and_platform: bool = False) -> Iterator[TrailRow]:
     before = ""
     while True:
         # The connection is in these books only while a page is read: the answer is sent meanwhile.
         with books():
             found = trail_page(wanted, before=before, limit=_LINES_A_READ)
-        yield from found.lines
+            rows = _rows(found, and_platform=and_platform)
+        yield from rows
         if not found.next_before:
             return
         before = found.next_before
 
 
-def _file(request: HttpRequest, name: str, lines: Iterator[TrailLine]) -> HttpResponseBase:
+def _file(request: HttpRequest, name: str, rows: Iterator[TrailRow]) -> HttpResponseBase:
     """What was done as it is told, the newest first: with JSON lines `before` and `after` are objects."""
     if request.GET.get("form") == _JSON_LINES:
-        return json_lines_response(name, (dict(zip(_HEADS, _cells(line), strict=True)) for line in lines))
-    return csv_response(name, _HEADS, ([_plain_cell(value) for value in _cells(line)] for line in lines))
+        return json_lines_response(name, (dict(zip(_HEADS, _cells(row), strict=True)) for row in rows))
+    return csv_response(name, _HEADS, ([_plain_cell(value) for value in _cells(row)] for row in rows))
 
 
-def _cells(line: TrailLine) -> list[object]:
+def _cells(row: TrailRow) -> list[object]:
+    line = row.line
     who = [line.at.astimezone(UTC), line.actor, line.actor_type]
     what = [line.action, line.target, line.reason, line.before, line.after]
-    return [*who, *what, line.source_ip, line.request_id, line.trace_id, str(line.id)]
+    whence = [line.source_ip, line.request_id, line.trace_id, str(line.id)]
+    return [*who, *what, *whence, row.key_name, row.target_name]
 
 
 def _plain_cell(value: object) -> object:

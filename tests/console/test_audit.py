@@ -14,6 +14,7 @@ from kernel.tenancy import in_tenant
 from telemetry.services.audit import record
 from tests.support.books import Books
 from tests.support.console import DOLLAR, signed_in
+from tests.support.management import platform_key, tenant_key
 
 HERE = "/ops/tenants/acme/audit/"
 EVE = Actor(name="eve@example.test", actor_type="admin", reason="=1+1")
@@ -78,6 +79,26 @@ class TestTrail:
 
         assert "allocated $1.00 → $31.00" in text
         assert "seen 7 → 8" in text
+
+    def test_says_the_names_of_keys(self, books: Books, browser: Client, ada: User) -> None:
+        key_id = tenant_key(books.tenant).key.key_id
+        platform_id = platform_key().key.key_id
+        for name in (key_id, platform_id):
+            with in_tenant(books.tenant.tag):
+                actor = Actor(name=name, actor_type="api_key")
+                record(actor=actor, action="by.key", target=key_id, at=datetime.now(UTC))
+
+        text = " ".join(text_of(browser, f"{HERE}?action=by.key").split())
+        rows = [json.loads(line) for line in csv_of(browser, f"{HERE[:-1]}.csv?action=by.key&form=jsonl").splitlines()]
+        own = " ".join(text_of(signed_in(ada), "/t/acme/audit/?action=by.key").split())
+
+        assert f"{platform_id} (olive)" in text
+        assert f"{key_id} (test)" in text
+        assert f"<code>{key_id}</code> (test)" in text
+        assert [(row["key_name"], row["target_name"]) for row in rows] == [("olive", "test"), ("test", "test")]
+        # Whose names the platform's keys have is the platform's affair.
+        assert f"{key_id} (test)" in own
+        assert "(olive)" not in own
 
     def test_is_searched_by_who_what_and_target(self, books: Books, browser: Client) -> None:
         write(books, "key.rotated")

@@ -3,6 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import IntConverter, StringConverter
 
+from budgets.api.audit.trail import Trail
 from budgets.api.management.alerts import AlertResolve, Alerts
 from budgets.api.management.books import Decisions, Ledger, Reservations
 from budgets.api.management.budgets import BudgetClose, BudgetFreeze, Budgets, BudgetUnfreeze, OneBudget
@@ -65,6 +66,7 @@ urlpatterns = [
     path(f"{_TENANT}/alerts/<uuid:alert_id>/resolve", AlertResolve.as_view(), name="alert_resolve"),
     path(f"{_TENANT}/keeping", Keeping.as_view(), name="keeping"),
     path(f"{_TENANT}/decisions", Decisions.as_view(), name="decisions"),
+    path(f"{_TENANT}/audit", Trail.as_view(), name="audit"),
     path(f"{_TENANT}/ledger", Ledger.as_view(), name="ledger"),
     path(f"{_TENANT}/ledger/<seq:seq>/correct", ChargeCorrection.as_view(), name="charge_correction"),
 ]

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from budgets.api.audit.logs import AuditLogs
 from budgets.api.webhooks.bulk import AdminWebhookBulk
 from budgets.api.webhooks.deliveries import AdminDeliveries, AdminWebhookTest, Deliveries, WebhookTest
 from budgets.api.webhooks.events import AdminEvents, AdminOneEvent, Events
@@ -26,6 +27,7 @@ urlpatterns = [
     path(f"{_ANY}/deliveries", AdminDeliveries.as_view(), name="any_webhook_deliveries"),
     path(f"{_ANY}/replay", AdminWebhookReplay.as_view(), name="any_webhook_replay"),
     path("admin/config/webhook-security", WebhookSecurity.as_view(), name="webhook_security"),
+    path("admin/audit/logs", AuditLogs.as_view(), name="any_audit"),
     path("admin/events", AdminEvents.as_view(), name="any_events"),
     path("admin/events/<str:event_id>", AdminOneEvent.as_view(), name="any_event"),
 ]

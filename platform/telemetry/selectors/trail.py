@@ -55,7 +55,7 @@ class TrailPage:
 
 def trail_page(wanted: TrailFilter, *, before: str = "", limit: int) -> TrailPage:
     """What the filter means, behind the cursor. One query along the index of times."""
-    found = _matching(wanted).order_by("-at", "-id")
+    found = trail_entries(wanted).order_by("-at", "-id")
     if (cursor := _read(before)) is not None:
         at, last = cursor
         found = found.filter(Q(at__lt=at) | Q(at=at, id__lt=last))
@@ -72,7 +72,8 @@ def facts_since(since: datetime, *, target: str, actions: str) -> Iterator[dict[
         yield after or {}
 
 
-def _matching(wanted: TrailFilter) -> QuerySet[AuditEntry]:
+def trail_entries(wanted: TrailFilter) -> QuerySet[AuditEntry]:
+    """What the filter means, in no order. Nothing is asked yet."""
     found = AuditEntry.objects.all()
     if wanted.actor:
         found = found.filter(actor__icontains=wanted.actor)

@@ -23,6 +23,7 @@ _ARGUMENT: Final = re.compile(r"<(?:\w+:)?(\w+)>")
 
 #: What a part of an address, a parameter or a field names, wherever it has that name.
 KINDS: Final[Mapping[str, Kind]] = {
+    "actor": Kind.KEY,
     "alert_id": Kind.ALERT,
     "budget_id": Kind.BUDGET,
     "correlation_id": Kind.REQUEST_ID,
@@ -34,8 +35,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "key_id": Kind.KEY,
     "lease_id": Kind.LEASE,
     "of_decision": Kind.DECISION,
+    "reference": Kind.REQUEST_ID,
     "request_id": Kind.REQUEST_ID,
     "reservation_id": Kind.RESERVATION,
+    "resource_id": Kind.WORKSPACE,
     "run": Kind.RUN,
     "run_id": Kind.RUN,
     "scope": Kind.SCOPE,
@@ -44,6 +47,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "seq": Kind.SEQ,
     "slug": Kind.SLUG,
     "subscription_id": Kind.WEBHOOK,
+    "target": Kind.WORKSPACE,
     "tenant": Kind.SLUG,
     "tenant_id": Kind.SLUG,
     "to_budget_id": Kind.BUDGET,
@@ -64,6 +68,7 @@ WORDS: Final = frozenset(
         *("action", "action_kinds", "agent", "alert_state", "anchor", "app", "category", "class", "code", "currency"),
         *("description", "endpoint", "ends_at", "event_categories", "event_type", "event_types", "expires_at"),
         *("expires_from", "expires_to", "finalized_from", "finalized_to", "from", "headers", "include", "keep", "kind"),
+        *("error_code", "error_code_exclude", "resource_type"),
         *("level", "metadata", "mode", "model", "model_version", "name", "needed", "observe_mode", "operation"),
         *("overage_policy", "period", "permissions", "plan", "policy_keys", "priority", "provider", "reason"),
         *("reason_code", "requested_at", "response_id", "rollover", "runs", "signing_secret", "since", "sort_by"),

@@ -25,6 +25,7 @@ _KEYS_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.KEYS_WRITE)
 _POLICIES_READ: Final = Right(Permission.PLATFORM_READ, Permission.POLICIES_READ)
 _POLICIES_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.POLICIES_WRITE)
 _RESERVATIONS_LIST: Final = Right(Permission.PLATFORM_READ, Permission.RESERVATIONS_LIST)
+_EVENTS_READ: Final = Right(Permission.PLATFORM_READ, Permission.EVENTS_READ)
 _WEBHOOKS_READ: Final = Right(Permission.PLATFORM_READ, Permission.WEBHOOKS_READ)
 _WEBHOOKS_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.WEBHOOKS_WRITE)
 
@@ -95,6 +96,7 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("keeping", "GET"): _POLICIES_READ,
     ("keeping", "PATCH"): _PLATFORM_WRITES,
     ("decisions", "GET"): _RESERVATIONS_LIST,
+    ("audit", "GET"): _EVENTS_READ,
     ("ledger", "GET"): _BUDGETS_READ,
     ("charge_correction", "POST"): _PLATFORM_WRITES,
     ("charge_repricing", "POST"): _PLATFORM_WRITES,
@@ -106,7 +108,7 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("webhook_test", "POST"): _WEBHOOKS_WRITE,
     ("webhook_deliveries", "GET"): _WEBHOOKS_READ,
     ("webhook_replay", "POST"): _WEBHOOKS_WRITE,
-    ("events", "GET"): Right(Permission.PLATFORM_READ, Permission.EVENTS_READ),
+    ("events", "GET"): _EVENTS_READ,
     ("any_webhooks", "GET"): _PLATFORM_READS,
     ("any_webhooks", "POST"): _PLATFORM_WRITES,
     ("any_webhooks_bulk", "POST"): _PLATFORM_WRITES,
@@ -117,6 +119,7 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("any_webhook_deliveries", "GET"): _PLATFORM_READS,
     ("any_webhook_replay", "POST"): _PLATFORM_WRITES,
     ("webhook_security", "GET"): _PLATFORM_READS,
+    ("any_audit", "GET"): _PLATFORM_READS,
     ("any_events", "GET"): _PLATFORM_READS,
     ("any_event", "GET"): _PLATFORM_READS,
 }

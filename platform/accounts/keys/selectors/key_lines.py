@@ -1,12 +1,17 @@
 """API keys for a list, without anything that is secret or made from a secret."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from django.db.models import Min, Q
 
 from accounts.keys.models import ApiKey, KeyStatus
+from kernel.tenancy import in_public
+
+_KEY_ID: Final = re.compile(r"[0-9A-Za-z]{16}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,22 @@ def next_expiry_behind(spans: Sequence[timedelta], *, now: datetime) -> datetime
         found[f"within_{number}"] - span for number, span in enumerate(spans) if found[f"within_{number}"] is not None
     ]
     return min(times, default=None)
+
+
+def key_names(words: Iterable[str], *, and_platform: bool = False) -> Mapping[str, str]:
+    """The names of the keys of this schema among these words, by their ids; whoever has none is left out.
+
+    `and_platform`: of the platform's as well, which act in a tenant's place. One query each, and none where no word can
+    be a key's id.
+    """
+    wanted = {word for word in words if _KEY_ID.fullmatch(word)}
+    if not wanted:
+        return {}
+    names = dict(ApiKey.objects.filter(key_id__in=wanted).exclude(name="").values_list("key_id", "name"))
+    if and_platform:
+        with in_public():
+            names = {**key_names(wanted), **names}
+    return names
 
 
 def _line(key: ApiKey) -> KeyLine:
