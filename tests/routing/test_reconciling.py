@@ -1,5 +1,8 @@
 """A tenant's ledger against a log, an invoice and spans: what is missing, extra and different."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -18,6 +21,7 @@ from routing.services.price_setting import NewPrice, set_price
 from routing.services.reconciling import Reconciled, Wanted, reconcile
 from telemetry.models import AuditEntry, OutboxEvent
 from tenants.models import Tenant
+from tests.plugins.servers import ROOT
 from tests.routing.test_observed import line
 from tests.support.books import TEST_ACTOR, Books
 from tests.support.prices import OLIVE, listed, put_in_force, source
@@ -334,6 +338,16 @@ class TestCommand:
             call_command("reconcile", tenant="acme", invoice=path)
 
         assert failure.value.returncode == 2
+
+    def test_tells_a_database_that_is_away_from_a_difference(self, tmp_path: Path) -> None:
+        command = [sys.executable, str(ROOT / "manage.py"), "reconcile", "--tenant=acme", "--spans"]
+        nowhere = {"DATABASE_URL": "postgresql://nobody:none@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
+        places = {"WATERMASTER_VAR": str(tmp_path), "WATERMASTER_SECRET": "s" * 64}
+
+        done = subprocess.run(command, env=os.environ | nowhere | places, capture_output=True, text=True, check=False)
+
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("CommandError: The database does not answer: ")
 
     def test_says_which_calls_name_no_provider(self, books: Books, tmp_path: Path) -> None:
         books.ask("event", amount=1_000, action={"kind": "llm.completion", "name": "house-model"})

@@ -6,6 +6,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
 
 from budgets.reconciling.calls import Comparison, Finding, Source
 from budgets.reconciling.table import HEADS, row_of
@@ -56,6 +57,13 @@ class Command(BaseCommand):
         parser.add_argument("--reason", default="", help="Why, for the audit trail.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._compare(options)
+        except OperationalError as error:
+            # Its own exit code would be that of a difference.
+            raise _refusal(f"The database does not answer: {str(error).partition('\n')[0]}") from None
+
+    def _compare(self, options: dict[str, Any]) -> None:
         tenant = _tenant(options["tenant"])
         wanted = _wanted(tenant, options)
         actor = Actor(name=options["by"], actor_type="system", reason=options["reason"])
