@@ -203,6 +203,14 @@ class TestMarks:
 
         assert parted(acme, again) == (["before.act"], ["after.act"])
 
+    @pytest.mark.parametrize("how", ["FREEZE", "FULL, FREEZE"])
+    def test_part_them_after_the_table_was_swept(self, acme: Tenant, known: Mark, how: str) -> None:
+        with psycopg.connect(database_url("owner"), autocommit=True) as owner:
+            table = sql.Identifier(acme.schema_name, "audit_entry")
+            owner.execute(sql.SQL("VACUUM ({}) {}").format(sql.SQL(how), table))
+
+        assert parted(acme, known) == (["before.act"], ["after.act"])
+
     def test_that_are_long_past_have_everything_behind_them_whatever_its_number(
         self, acme: Tenant, known: Mark
     ) -> None:

@@ -62,7 +62,8 @@ def feed_of[M: Model](rows: QuerySet[M], *, query: dict[str, Any], tag: Tag, bin
     found = between(rows, after=None if place.after == _BEGINNING else place.after, until=place.until)
     if place.last is not None:
         at, last_id = place.last
-        found = found.filter(Q(at__gt=at) | Q(at=at, id__gt=last_id))
+        # The last condition follows from the others, and goes along the index of times.
+        found = found.filter(Q(at__gt=at) | Q(at=at, id__gt=last_id), at__gte=at)
     limit = query["limit"]
     page: list[Any] = list(found.order_by("at", "id")[: limit + 1])
     has_more = len(page) > limit

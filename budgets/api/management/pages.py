@@ -88,7 +88,8 @@ def _after(order: tuple[str, ...], position: Position, *, descending: bool) -> Q
     for column, value in zip(order, position, strict=True):
         condition |= Q(**equal, **{f"{column}__{comparison}": value})
         equal[column] = value
-    return condition
+    # It follows from the others, and only this one goes along an index of the first column.
+    return condition & Q(**{f"{order[0]}__{comparison}e": position[0]})
 
 
 def _plain(value: Any) -> str | int:

@@ -58,7 +58,7 @@ def trail_page(wanted: TrailFilter, *, before: str = "", limit: int) -> TrailPag
     found = trail_entries(wanted).order_by("-at", "-id")
     if (cursor := _read(before)) is not None:
         at, last = cursor
-        found = found.filter(Q(at__lt=at) | Q(at=at, id__lt=last))
+        found = found.filter(Q(at__lt=at) | Q(at=at, id__lt=last), at__lte=at)
     entries = list(found[: limit + 1])
     lines = tuple(_line(entry) for entry in entries[:limit])
     is_cut = len(entries) > limit
