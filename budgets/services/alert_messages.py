@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 
 from budgets.models import Alert, AlertChannel, LedgerHead
 from budgets.models.choices import AlertState, Severity
@@ -29,17 +29,21 @@ def untold_alerts(channel: AlertChannel, *, after: datetime, until: datetime | N
     return sorted(worst, key=lambda alert: (alert.severity, alert.opened_at), reverse=True)
 
 
-def may_come_back_until(channel: AlertChannel, *, after: datetime, now: datetime) -> datetime | None:
-    """When the last of those from `after` on that are over, and were not told to all, cannot be back in its period."""
-    over = Alert.objects.filter(
+def may_come_back(channel: AlertChannel, *, after: datetime, now: datetime) -> QuerySet[Alert]:
+    """Those from `after` on that are over, were not told to all of its readers, and can be back in their period."""
+    return Alert.objects.filter(
         Q(for_channels=None) | Q(for_channels__contains=[channel.pk]),
         tell_at__gt=after,
         tell_at__lte=channel.told_at,
         severity__gte=channel.severity_min,
         state=AlertState.RECOVERED,
         period_ends_at__gt=now,
-    )
-    last: datetime | None = over.exclude(period="").aggregate(last=Max("period_ends_at"))["last"]
+    ).exclude(period="")
+
+
+def may_come_back_until(channel: AlertChannel, *, after: datetime, now: datetime) -> datetime | None:
+    """When the last of those that may come back cannot any more."""
+    last: datetime | None = may_come_back(channel, after=after, now=now).aggregate(last=Max("period_ends_at"))["last"]
     return last
 
 

@@ -19,9 +19,16 @@ from budgets.models.choices import ChannelKind
 from budgets.selectors.alerts import GATHER, PACE, due_channels
 from budgets.services.alert_addresses import ChannelNotAllowed
 from budgets.services.alert_channels import address_of
-from budgets.services.alert_messages import may_come_back_until, message_of, message_of_test, untold_alerts
+from budgets.services.alert_lock import lock_alerts
+from budgets.services.alert_messages import (
+    may_come_back,
+    may_come_back_until,
+    message_of,
+    message_of_test,
+    untold_alerts,
+)
 from budgets.services.alert_senders import Message, NotTold, tell
-from budgets.services.alerts import WATCH, note_open_alerts
+from budgets.services.alerts import WATCH, leave_to_channels, note_open_alerts
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
 from telemetry.services import audit, outbox
@@ -96,8 +103,9 @@ def _tell_one(tag: Tag, channel_id: UUID, chance: float) -> int:
 
 def _take(channel_id: UUID) -> _Taken | None:
     with transaction.atomic():
+        # Whoever opens alerts waits, or an alert could come back unseen while its readers are told to wait for it.
+        now = lock_alerts()
         channel = AlertChannel.objects.select_for_update(skip_locked=True).filter(pk=channel_id).first()
-        now = _now()
         if channel is None or (channel.busy_until is not None and channel.busy_until > now):
             return None
         if channel.test_asked_at is not None:
@@ -107,11 +115,11 @@ def _take(channel_id: UUID) -> _Taken | None:
         if channel.behind_at is not None and channel.behind_at <= now:
             after = channel.behind_since or channel.told_at
             if lines := untold_alerts(channel, after=after, until=channel.told_at):
+                leave_to_channels(may_come_back(channel, after=after, now=now))
                 return _taken(channel, _Round.BEHIND, message_of(lines), until=channel.told_at, now=now)
             _wait_or_catch_up(channel, may_come_back_until(channel, after=after, now=now))
             channel.save()
-        # Whoever opens alerts holds the tenant's mark and reads the clock behind it: what cannot be seen yet is newer
-        # than all that can.
+        # Whoever opens alerts reads the clock behind the same lock: what cannot be seen yet is newer than all that can.
         newest = Alert.objects.order_by("-tell_at").values_list("tell_at", flat=True).first()
         lines = untold_alerts(channel, after=channel.told_at)
         if newest is None or not lines or not _is_time(channel, lines, now=now):

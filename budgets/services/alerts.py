@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from budgets.models import Alert, AlertChannel, AlertMark
 from budgets.models.choices import AlertKind, AlertState
@@ -91,6 +91,20 @@ def settle_findings(
         _recover(may_recover, holding={each.key for each in findings}, now=now)
         _end_snoozes(rows, now=now)
         AlertMark.objects.filter(pk=1).update(looked_at=now)
+
+
+def leave_to_channels(alerts: QuerySet[Alert]) -> None:
+    """Of alerts that are over: where they come back they go to the whole channels with readers who missed them.
+
+    For readers who are about to be told of everything else, and are behind no longer. Within `lock_alerts`.
+    """
+    rows = list(alerts.filter(for_channels=None))
+    channels = list(AlertChannel.objects.filter(is_on=True)) if rows else []
+    for row in rows:
+        row.for_channels = [
+            each.pk for each in channels if each.severity_min <= row.severity and _has_missed(row, each)
+        ]
+    Alert.objects.bulk_update(rows, ["for_channels"], batch_size=_IN_A_GO)
 
 
 def note_open_alerts(*, tag: Tag) -> None:
@@ -200,8 +214,10 @@ def _channels_untold(row: Alert, channels: Iterable[AlertChannel]) -> list[UUID]
     ]
     untold = [each.pk for each in concerned if each.told_at < row.tell_at]
     behind = [each.pk for each in concerned if each.told_at >= row.tell_at and _has_missed(row, each)]
+    # Another one, which heard of it the last time, would find it too.
+    is_found_by_others = any(each not in concerned and each.told_at < row.tell_at for each in channels)
     # It goes to whole channels then, rather twice to some readers than to others never.
-    return None if behind and not untold else untold + behind
+    return None if behind and not untold and not is_found_by_others else untold + behind
 
 
 def _has_missed(row: Alert, channel: AlertChannel) -> bool:

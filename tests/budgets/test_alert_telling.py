@@ -1,18 +1,21 @@
 """Alerts are told to channels: many in one message, not too often, sealed, and without a secret in any log."""
 
 import logging
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
 from apprise.plugins.slack import NotifySlack
+from django.db import connection
 from pytest_django import Settings
 
 from budgets.models import Alert, AlertChannel
 from budgets.models.choices import AlertKind, ChannelKind, Severity
 from budgets.selectors.alerts import next_telling
-from budgets.services import alert_telling
+from budgets.services import alert_messages, alert_telling
 from budgets.services.alert_addresses import AddressInvalid, ChannelNotAllowed, read_address
 from budgets.services.alert_channels import (
     CHANNELS_MAX,
@@ -97,6 +100,15 @@ def told(books: Books, after: timedelta = GATHERED) -> int:
     """How many channels were told, when the worker comes by so much later."""
     let_time_pass(books.tenant.tag, after)
     return tell_channels(tag=books.tenant.tag, has_time=lambda: True, chance=lambda: 0.0)
+
+
+def is_waited_for() -> bool:
+    """Whether somebody waits for what this connection holds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+        )
+        return bool(cursor.fetchone()[0])
 
 
 class TestMessage:
@@ -472,6 +484,74 @@ class TestMail:
 
         assert len(sink.received) == 1
         assert "ben@example.test" in mail.readers
+
+    def test_of_what_came_back_reaches_whoever_heard_of_another_one_meanwhile(
+        self, books: Books, mail: MailServer
+    ) -> None:
+        self.tell_ann_alone(books, mail)
+        told(books, PACED)
+        mail.unsure = set()
+        found(books, "b")
+        assert (told(books), told(books, PACED)) == (1, 1)
+        assert "Something about a." not in str(mail.received[-1].get_content())
+        self.came(books)
+
+        told(books, PACED)
+
+        heard = [str(each.get_content()) for each in mail.received if each["To"] == "ben@example.test"]
+        assert ["Something about a." in text for text in heard] == [False, True]
+
+    def test_of_what_came_back_is_told_to_no_channel_that_has_heard_of_it(
+        self, books: Books, mail: MailServer, sink: Sink
+    ) -> None:
+        channel(books, sink.url)
+        channel(books, "ann@example.test,ben@example.test", ChannelKind.EMAIL)
+        mail.refused = {"ann@example.test", "ben@example.test"}
+        self.came(books)
+        told(books)
+        self.went(books)
+        mail.refused, mail.unsure = set(), {"ben@example.test"}
+        self.came(books)
+        told(books, PACED)
+        assert mail.readers == ["ann@example.test"]
+        self.went(books)
+        self.came(books)
+        mail.unsure = set()
+
+        told(books, PACED)
+        told(books, PACED)
+
+        assert len(sink.received) == 1
+        assert "ben@example.test" in mail.readers
+
+    def test_of_what_comes_back_just_when_it_is_looked_at_reaches_whoever_missed_it(
+        self, books: Books, mail: MailServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.tell_ann_alone(books, mail)
+        mail.unsure = set()
+        somebody = Thread(target=self.came_elsewhere, args=[books])
+        real = alert_messages.may_come_back_until
+
+        def meanwhile(*args: Any, **more: Any) -> datetime | None:
+            until = real(*args, **more)
+            somebody.start()
+            while somebody.is_alive() and not is_waited_for():
+                time.sleep(0.01)
+            return until
+
+        with monkeypatch.context() as patch:
+            patch.setattr(alert_telling, "may_come_back_until", meanwhile)
+            told(books, PACED)
+        somebody.join()
+
+        assert told(books, PACED) == 1
+        assert mail.readers == ["ann@example.test", "ben@example.test"]
+
+    def came_elsewhere(self, books: Books) -> None:
+        try:
+            self.came(books)
+        finally:
+            connection.close()
 
     def tell_ann_alone(self, books: Books, mail: MailServer, *, clear: bool = True) -> None:
         """Ben's mail was not taken; then it was over."""
