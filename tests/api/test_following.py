@@ -14,6 +14,7 @@ from psycopg import sql
 from kernel.ids import uuid7
 from kernel.tenancy import in_tenant
 from telemetry.models import AuditEntry
+from telemetry.selectors import settled
 from telemetry.selectors.settled import Mark, MarkFromElsewhere, between, mark_now
 from telemetry.services.audit import record
 from tenants.models import Tenant
@@ -36,11 +37,18 @@ def stranger(tenant: Tenant) -> Iterator[tuple[psycopg.Connection, Write]]:
     """Another process, whose transactions end when it says so, and how it writes an entry."""
     with psycopg.connect(database_url("owner")) as connection:
 
-        def write(action: str, *, at: datetime | None = None) -> None:
+        def write(action: str, *, at: datetime | None = None, made: datetime | None = None) -> None:
             statement = _INSERT.format(sql.Identifier(tenant.schema_name))
-            connection.execute(statement, [uuid7(), at or datetime.now(UTC), action])
+            made_ns = None if made is None else int(made.timestamp() * 1e9)
+            connection.execute(statement, [uuid7(now_ns=made_ns), at or datetime.now(UTC), action])
 
         yield connection, write
+
+
+def set_database_clock(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    """Let marks be set as if it were that many hours from now."""
+    statement = settled._NOW.replace("clock_timestamp()", f"(clock_timestamp() + interval '{hours} hours')")
+    monkeypatch.setattr(settled, "_NOW", statement)
 
 
 def write_now(tenant: Tenant, action: str) -> None:
@@ -95,6 +103,34 @@ class TestFollowing:
             slow.commit()
 
         assert sorted(follower.look_until(3)) == ["inner.act", "quick.act", "slow.act"]
+
+    def test_does_not_pass_by_what_a_transaction_of_hours_writes(
+        self, acme: Tenant, follower: Follower, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with stranger(acme) as (slow, write):
+            write("slow.act", made=datetime.now(UTC) - timedelta(hours=3))
+            with monkeypatch.context() as then:
+                set_database_clock(then, -3)
+                follower.look()
+            follower.look()
+            slow.commit()
+
+        assert follower.look_until(1) == ["slow.act"]
+        assert not follower.look()
+        assert follower.seen == ["slow.act"]
+
+    def test_sees_nothing_twice_when_the_databases_clock_is_put_back(
+        self, acme: Tenant, follower: Follower, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_now(acme, "first.act")
+        follower.look_until(1)
+        with monkeypatch.context() as then:
+            set_database_clock(then, -3)
+            write_now(acme, "second.act")
+            follower.look_until(2)
+        write_now(acme, "third.act")
+
+        assert follower.look_until(3) == ["first.act", "second.act", "third.act"]
 
     def test_sees_nothing_of_what_was_rolled_back(self, acme: Tenant, follower: Follower) -> None:
         with stranger(acme) as (slow, write):
@@ -151,7 +187,7 @@ class TestFollowing:
     def test_begins_anew_after_the_database_was_put_back(self, acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
         caller = as_platform()
         cursor = caller.get(LOGS).json()["next_cursor"]
-        monkeypatch.setattr("telemetry.selectors.settled._NOW", "SELECT 5, 5, 0")
+        monkeypatch.setattr("telemetry.selectors.settled._NOW", "SELECT 5, 0")
 
         answer = caller.get(f"{LOGS}&cursor={cursor}")
 
@@ -224,6 +260,15 @@ class TestMarks:
         future = Mark(xid=known.xid - 2**30, ms=known.ms + 7_200_000)
 
         assert parted(acme, future) == (["before.act", "after.act"], [])
+
+    def test_are_refused_where_fewer_have_ended_by_now(self, acme: Tenant) -> None:
+        """As after a failover that lost the last transactions: their numbers are given once more."""
+        with stranger(acme) as (slow, _):
+            slow.execute("SELECT pg_current_xact_id()")
+            write_now(acme, "quick.act")
+
+            with pytest.raises(MarkFromElsewhere):
+                mark_now(since=Mark(xid=mark_now().xid + 1, ms=0))
 
     def test_are_refused_where_the_database_never_came_so_far(self, database: None) -> None:
         now = mark_now()

@@ -39,7 +39,9 @@ def log_entries(wanted: LogFilter) -> QuerySet[AuditEntry]:
     key = Case(When(_BY_KEY, then=F("actor")), default=Value(""), output_field=TextField())
     found = AuditEntry.objects.annotate(noun=_NOUN, key=key)
     if wanted.key_id:
-        found = found.filter(key=wanted.key_id)
+        # Not by `key`: it would be made of every row.
+        is_one = re.fullmatch(_KEY_ID, wanted.key_id)
+        found = found.filter(actor=wanted.key_id, actor_type__in=_KEYED) if is_one else found.none()
     if wanted.operations:
         found = found.filter(action__in=wanted.operations)
     if wanted.resource_types:

@@ -17,21 +17,21 @@ from django.db import connection
 from django.db.models import BigIntegerField, Func, Model, Q, QuerySet
 from django.db.models.lookups import GreaterThanOrEqual
 
-#: No transaction takes so long, and no two clocks are so far apart. Nor are two thousand million begun in that time.
+#: No two clocks are so far apart, and no transaction takes so long before anybody looks. Nor are two thousand million
+#: begun in that time.
 _NEAR: Final = timedelta(hours=1)
 _NEAR_MS: Final = _NEAR // timedelta(milliseconds=1)
 _MS_MAX: Final = 2**48 - 1
 _NOW: Final = """
-    SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint,
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
         floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint
-    FROM pg_current_snapshot() AS s
 """
 #: The number of the transaction that wrote a row, without its higher half. Of the one table that is asked.
 _XID: Final = Func(template='"xmin"::text::bigint', output_field=BigIntegerField())
 
 
 class MarkFromElsewhere(Exception):
-    """The database has not begun that many transactions: it was put back since to what it was before."""
+    """Fewer transactions have ended than had by then: the database was put back since to what it was before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,17 @@ class Mark:
 
 
 def mark_now(*, since: Mark | None = None) -> Mark:
-    """One as late as can be. One query. Raises `MarkFromElsewhere` where `since` is not of this database's past."""
+    """One as late as can be, and not before `since`. One query. Raises `MarkFromElsewhere` where `since` is not of this
+    database's past."""
     with connection.cursor() as cursor:
         cursor.execute(_NOW)
-        ended, begun, ms = cursor.fetchone()
-    if since is not None and since.xid > begun:
+        ended, ms = cursor.fetchone()
+    if since is None:
+        return Mark(xid=ended, ms=ms)
+    if since.xid > ended:
         raise MarkFromElsewhere
-    return Mark(xid=ended, ms=ms)
+    # While the same transaction is the oldest, its rows stay near the mark, however long it takes.
+    return since if since.xid == ended else Mark(xid=ended, ms=max(ms, since.ms))
 
 
 def between[M: Model](rows: QuerySet[M], *, after: Mark | None, until: Mark) -> QuerySet[M]:
