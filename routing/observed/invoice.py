@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from budgets.reconciling.calls import Observed
-from routing.observed.reading import Read, SourceRefused
+from routing.observed.reading import YEARS, Read, SourceRefused
 
 MICROCENTS_PER_USD: Final = 10**8
 _AMOUNT_MAX: Final = 2**63 - 1
-_YEARS: Final = range(2000, 9000)
 _SECONDS_DIGITS_MAX: Final = 11
 _TIMES: Final = (
     *("timestamp", "time", "created_at", "start_time_iso", "start_time"),
@@ -134,7 +133,7 @@ def _moment(text: str) -> tuple[datetime, date]:
     else:
         at = datetime.fromisoformat(text)
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    if at.year not in _YEARS:
+    if at.year not in YEARS:
         raise ValueError(text)
     return at, at.date()
 

@@ -1,12 +1,15 @@
 """What reading a source brings, and what it refuses."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from budgets.reconciling.calls import Observed
 from routing.pricing.usage import Usage
 
 #: Calls of one source: more are reconciled month by month.
 CALLS_MAX = 1_000_000
+#: In which somebody may have called a model.
+YEARS: Final = range(2000, 9000)
 
 
 class SourceRefused(Exception):

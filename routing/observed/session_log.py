@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from budgets.reconciling.calls import Observed
-from routing.observed.reading import Read, SourceRefused, Unpriced
+from routing.observed.reading import YEARS, Read, SourceRefused, Unpriced
 from routing.pricing.anthropic_usage import messages
 from routing.pricing.usage import UsageInvalid, UsageMissing
 
@@ -32,8 +32,11 @@ def read_session_logs(path: Path, *, since: datetime | None = None, until: datet
     found = Read()
     by_key: dict[tuple[str, str], Unpriced] = {}
     for file in files:
-        with file.open(encoding="utf-8", errors="replace") as lines:
-            _read_lines(lines, name=file.name, found=found, by_key=by_key)
+        try:
+            with file.open(encoding="utf-8", errors="replace") as lines:
+                _read_lines(lines, name=_shown(file.name), found=found, by_key=by_key)
+        except OSError as error:
+            raise SourceRefused(f"{_shown(str(file))} cannot be read: {error.strerror}.") from None
     found.unpriced = [
         each
         for each in by_key.values()
@@ -80,6 +83,8 @@ def _call(entry: Mapping[str, Any], *, place: str) -> Unpriced | None:
         return None
     request_id = entry.get("requestId")
     references = (message_id, request_id) if isinstance(request_id, str) and request_id else (message_id,)
+    for text in (model, *references):
+        _require_storable(text)
     return Unpriced(
         call=Observed(
             provider=_PROVIDER,
@@ -94,9 +99,23 @@ def _call(entry: Mapping[str, Any], *, place: str) -> Unpriced | None:
     )
 
 
+def _require_storable(text: str) -> None:
+    """Raises ValueError for what no table can hold: NUL, or half of a sign."""
+    if "\0" in text:
+        raise ValueError("NUL")
+    text.encode()
+
+
+def _shown(name: str) -> str:
+    """A name that is no UTF-8 can be shown and kept too."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def _moment(text: object) -> datetime:
-    """Raises ValueError where a line says no time."""
+    """Raises ValueError where a line says no time, or one in which nobody called a model."""
     if not isinstance(text, str):
         raise ValueError("no timestamp")
     at = datetime.fromisoformat(text)
+    if at.year not in YEARS:
+        raise ValueError(text)
     return at if at.tzinfo else at.replace(tzinfo=UTC)

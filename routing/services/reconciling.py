@@ -211,7 +211,7 @@ def _under_one_name(observed: Sequence[Observed], booked_models: Iterable[str]) 
 def _name(wanted: Wanted) -> str:
     if wanted.invoice is not None:
         return shown_name(wanted.invoice.name)
-    return wanted.path.name if wanted.path else "evidence spans"
+    return shown_name(wanted.path.name) if wanted.path else "evidence spans"
 
 
 def _digest(path: Path | None) -> str:

@@ -24,6 +24,7 @@ from tenants.models import Tenant
 from tests.plugins.servers import ROOT
 from tests.routing.test_observed import line
 from tests.support.books import TEST_ACTOR, Books
+from tests.support.owner import as_owner
 from tests.support.prices import OLIVE, listed, put_in_force, source
 
 MODEL = "claude-sonnet-4-5"
@@ -125,6 +126,28 @@ class TestSessionLog:
 
         with in_tenant(books.tenant.tag):
             assert LedgerEntry.objects.count() == before
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"timestamp": "0001-01-01T00:00:00Z"},
+            {"timestamp": "9999-12-31T23:59:59Z"},
+            {"model": "claude-\0"},
+            {"model": "claude-\ud800"},
+            {"requestId": "req_\0"},
+        ],
+        ids=["year 1", "year 9999", "NUL", "half a sign", "NUL in an id"],
+    )
+    def test_names_a_line_that_no_table_can_hold(self, books: Books, tmp_path: Path, more: dict[str, Any]) -> None:
+        charge(books, "msg_1")
+        path = log_of(tmp_path / "s.jsonl", "msg_1")
+        more = {"timestamp": datetime.now(UTC).isoformat()} | more
+        path.write_text(f"{path.read_text()}\n{line('msg_2', **more)}")
+
+        done = compare(books, Source.SESSION_LOG, path)
+
+        assert done.found.is_clean
+        assert done.read.unread == ["s.jsonl:2"]
 
     def test_refuses_a_log_with_nothing_of_that_time(self, books: Books, tmp_path: Path) -> None:
         with pytest.raises(SourceRefused, match="nothing of that time"):
@@ -339,6 +362,27 @@ class TestCommand:
 
         assert failure.value.returncode == 2
 
+    @pytest.mark.parametrize("options", [["--since=0001-01-01"], ["--until=9999-12-31"]], ids=["first", "last"])
+    def test_tells_a_day_that_is_none_of_a_calendar_from_a_difference(
+        self, books: Books, tmp_path: Path, options: list[str]
+    ) -> None:
+        log = log_of(tmp_path / "s.jsonl", "msg_1")
+
+        with pytest.raises(CommandError, match="from the year 2000 on") as failure:
+            call_command("reconcile", "--tenant=acme", f"--log={log}", "--zone=Asia/Kolkata", *options)
+
+        assert failure.value.returncode == 2
+
+    def test_tells_a_source_that_may_not_be_read_from_a_difference(self, books: Books, tmp_path: Path) -> None:
+        with pytest.raises(CommandError, match="cannot be read as CSV") as failure:
+            call_command("reconcile", tenant="acme", invoice=tmp_path)
+        assert failure.value.returncode == 2
+        (tmp_path / "s.jsonl").symlink_to("/proc/self/mem")
+
+        with pytest.raises(CommandError, match="cannot be read: Input/output error") as failure:
+            call_command("reconcile", tenant="acme", log=tmp_path / "s.jsonl")
+        assert failure.value.returncode == 2
+
     def test_tells_a_database_that_is_away_from_a_difference(self, tmp_path: Path) -> None:
         command = [sys.executable, str(ROOT / "manage.py"), "reconcile", "--tenant=acme", "--spans"]
         nowhere = {"DATABASE_URL": "postgresql://nobody:none@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
@@ -348,6 +392,22 @@ class TestCommand:
 
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("CommandError: The database does not answer: ")
+
+    def test_tells_books_that_are_not_there_yet_from_a_difference(self, books: Books, tmp_path: Path) -> None:
+        as_owner(books.tenant.tag, "ALTER TABLE reconciliation RENAME TO of_another_version")
+
+        with pytest.raises(CommandError, match="The database refused it: relation") as failure:
+            call_command("reconcile", tenant="acme", log=log_of(tmp_path / "s.jsonl", "msg_1"))
+
+        assert failure.value.returncode == 2
+
+    def test_takes_a_name_that_is_no_text(self, books: Books, tmp_path: Path) -> None:
+        charge(books, "msg_1")
+        path = tmp_path / os.fsdecode(b"s\xff.jsonl")
+
+        done = compare(books, Source.SESSION_LOG, log_of(path, "msg_1", "msg_2"))
+
+        assert [each.place for each in done.found.differences] == ["s\ufffd.jsonl:2"]
 
     def test_says_which_calls_name_no_provider(self, books: Books, tmp_path: Path) -> None:
         books.ask("event", amount=1_000, action={"kind": "llm.completion", "name": "house-model"})

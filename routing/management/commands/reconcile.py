@@ -6,7 +6,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 
 from budgets.reconciling.calls import Comparison, Finding, Source
 from budgets.reconciling.table import HEADS, row_of
@@ -14,7 +14,7 @@ from kernel.actor import Actor
 from kernel.ids import parse_tag
 from kernel.pages.amounts import counted_text
 from kernel.pages.exports import csv_text
-from routing.observed.reading import NothingToCompare, SourceRefused
+from routing.observed.reading import YEARS, NothingToCompare, SourceRefused
 from routing.services.reconciling import TOLERANCE_PPM, Reconciled, Wanted, reconcile
 from tenants.selectors.directory import TenantLine, tenant_by_slug, tenant_by_tag
 
@@ -59,9 +59,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self._compare(options)
-        except OperationalError as error:
+        except (DatabaseError, InterfaceError) as error:
             # Its own exit code would be that of a difference.
-            raise _refusal(f"The database does not answer: {str(error).partition('\n')[0]}") from None
+            did = "refused it" if not isinstance(error, (OperationalError, InterfaceError)) else "does not answer"
+            raise _refusal(f"The database {did}: {str(error).partition('\n')[0]}") from None
 
     def _compare(self, options: dict[str, Any]) -> None:
         tenant = _tenant(options["tenant"])
@@ -119,6 +120,8 @@ def _wanted(tenant: TenantLine, options: dict[str, Any]) -> Wanted:
     except (KeyError, ValueError):
         raise _refusal(f"{options['zone']} is no time zone, as Asia/Kolkata is one.") from None
     since, last = options["since"], options["until"]
+    if any(day and day.year not in YEARS for day in (since, last)):
+        raise _refusal(f"Days are from the year {YEARS.start} on.")
     if since and last and last < since:
         raise _refusal("--until is before --since.")
     if not 0 <= options["tolerance"] <= 100:
