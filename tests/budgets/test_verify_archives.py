@@ -204,6 +204,19 @@ class TestFault:
         assert said.startswith("The folder of ARCHIVE_DIR is not there")
         assert said.endswith("3 files cannot be read.")
 
+    def test_is_a_folder_that_cannot_be_looked_for(
+        self, own: Path, initech: Tenant, folder: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        settings.ARCHIVE_DIR = str(folder / ("x" * 300))
+
+        with pytest.raises(CommandError, match=r"3 of 3 are not sound: acme, initech, the platform\."):
+            call_command("verify_archives")
+
+        assert capsys.readouterr().out.splitlines()[:2] == [
+            "acme: 3 files, 5 rows: 1 fault.",
+            "  The folder of archives cannot be read: OSError.",
+        ]
+
     def test_of_one_does_not_hide_the_others(
         self, own: Path, initech: Tenant, folder: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -4,7 +4,7 @@ What is noted of a file is proven by its signature, the file by its hash, and by
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -36,29 +36,39 @@ def prove_archives(owner: str) -> ProvenArchives:
     A file that is the next by its number is no fault though nothing is noted of it: a worker that was killed left it,
     and it is written anew. Reads each file twice, a piece at a time.
     """
+    try:
+        folder, missing = folder_of(owner), ""
+    except NoArchive as error:
+        folder, missing = None, str(error)
+    except OSError as error:
+        # Whether there are any cannot be told either.
+        fault = f"The folder of archives cannot be read: {type(error).__name__}."
+        return _proven(all_archives(), [fault])
     # First, so that all that lies there then is noted now, but for one of each kind.
-    lying, faults = _lying(owner)
+    lying, faults = _lying(folder) if folder else (set[str](), [])
     known = all_archives()
     faults += _faults_of_numbers(known, lying)
-    try:
-        folder = folder_of(owner)
-    except NoArchive as error:
-        faults += [f"{error}, and {counted_text(len(known), 'file')} cannot be read."] if known else []
+    if folder is None:
+        faults += [f"{missing}, and {counted_text(len(known), 'file')} cannot be read."] if known else []
     else:
         for file in known:
             faults += [f"{file.name}: {fault}" for fault in _faults_of(file, folder / file.name, owner)]
+    return _proven(known, faults)
+
+
+def _proven(known: list[Archive], faults: Iterable[str]) -> ProvenArchives:
     return ProvenArchives(files=len(known), rows=sum(file.rows for file in known), faults=tuple(faults))
 
 
-def _lying(owner: str) -> tuple[set[str], list[str]]:
+def _lying(folder: Path) -> tuple[set[str], list[str]]:
     """The names of the archive files in the owner's folder; and in a sentence why they cannot be told."""
     try:
-        return {path.name for path in folder_of(owner).iterdir() if _ARCHIVE.fullmatch(path.name)}, []
-    except (FileNotFoundError, NoArchive):
+        return {path.name for path in folder.iterdir() if _ARCHIVE.fullmatch(path.name)}, []
+    except FileNotFoundError:
         # Then every file that is known is missed by itself.
         return set(), []
     except OSError as error:
-        return set(), [f"The folder {owner} cannot be read: {type(error).__name__}."]
+        return set(), [f"The folder {folder.name} cannot be read: {type(error).__name__}."]
 
 
 def _faults_of_numbers(known: list[Archive], lying: set[str]) -> list[str]:
