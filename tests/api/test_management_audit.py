@@ -184,6 +184,15 @@ class TestLogs:
 
         assert eventually(lambda: acts(operator, path), wanted) == wanted
 
+    def test_are_found_by_the_time_that_they_say(self, acme: Tenant, operator: Caller) -> None:
+        write(acme, "by.time", at=datetime(2026, 3, 10, 9, 30, 0, 123_456, tzinfo=UTC))
+        write(acme, "by.time", at=datetime(2026, 3, 10, 9, 30, 0, 124_000, tzinfo=UTC))
+        told = "2026-03-10T09:30:00.123Z"
+
+        (found,) = logs(operator, f"{HERE}&operation=by.time&from={told}&to={told}")
+
+        assert found["timestamp"] == told
+
     @pytest.mark.parametrize(
         ("query", "field"),
         [

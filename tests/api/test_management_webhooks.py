@@ -234,6 +234,13 @@ class TestEvents:
         event = all_of_them[0]
         assert as_platform().get(f"/v1/admin/events/{event['event_id']}").json() == event
 
+    def test_are_found_by_the_time_that_they_say(self, acme: Tenant) -> None:
+        Hooks(acme).happen("budget.funded")
+        (event,) = as_tenant(acme).get("/v1/events?event_type=budget.funded").json()["events"]
+        told = event["timestamp"]
+
+        assert as_tenant(acme).get(f"/v1/events?from={told}&to={told}").json()["events"] == [event]
+
     def test_are_filtered_and_paged(self, acme: Tenant) -> None:
         hooks, caller = Hooks(acme), as_tenant(acme)
         hooks.happen("budget.funded", "budget.frozen", scope="tenant:acme/workspace:a")

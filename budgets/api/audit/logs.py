@@ -18,6 +18,7 @@ from kernel.http.serialized import Fields, Integer, OneOf, Text
 from kernel.ids import PLATFORM_TAG
 from telemetry.event_owner import Owner
 from telemetry.selectors.audit_log import LogFilter, log_entries
+from telemetry.selectors.events import last_of_wire_time
 from tenants.selectors.directory import tenant_by_slug
 from tenants.services.webhook_visits import in_schema_of
 
@@ -165,7 +166,7 @@ def _matching(query: dict[str, Any]) -> "QuerySet[AuditEntry]":
             request_id=query.get("request_id", ""),
             search=query.get("search", ""),
             since=query.get("from"),
-            until=query.get("to"),
+            until=last_of_wire_time(query["to"]) if "to" in query else None,
         )
     )
     return found if is_status and not query.get("error_code") else found.none()

@@ -16,7 +16,7 @@ from kernel.http.serialized import Fields, FreeObject, OneOf, Text
 from kernel.ids import parse_wire_id
 from telemetry.event_names import CATEGORIES, CUSTOM, TENANT_CATEGORIES
 from telemetry.event_owner import PLATFORM, Owner
-from telemetry.selectors.events import event_facts
+from telemetry.selectors.events import event_facts, last_of_wire_time
 from telemetry.selectors.webhooks import events
 from tenants.services.webhook_visits import NobodyThere, in_schema_of, owner_of
 
@@ -166,7 +166,7 @@ def _matching(query: dict[str, Any]) -> "QuerySet[OutboxEvent]":
     if since := query.get("from"):
         found = found.filter(at__gte=since)
     if until := query.get("to"):
-        found = found.filter(at__lte=until)
+        found = found.filter(at__lte=last_of_wire_time(until))
     return found
 
 

@@ -51,3 +51,8 @@ def trace_of(event: OutboxEvent) -> str:
 
 def wire_time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def last_of_wire_time(at: datetime) -> datetime:
+    """The last moment that `wire_time` writes as it writes this one."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000 + 999)
