@@ -9,17 +9,18 @@ from routing.pricing.sellers import Sellers
 
 @dataclass(frozen=True, slots=True)
 class ChargeProviders:
-    """`provider` is the one whose invoice is looked at, empty where it is no single one's."""
+    """`provider` is the one whose invoice is looked at, empty where it is no single one's; `references` are in it."""
 
     provider: str
     sellers: Sellers
+    references: frozenset[str]
 
     def may_be_its(self, charge: Booked) -> bool:
         """Of the calls that name no provider: those whose model it sells, or nobody is known to sell.
 
-        A provider that no price knows could sell anything.
+        A provider that no price knows could sell anything. What it has by its id is its, whoever we think sold it.
         """
-        if not self.provider:
+        if not self.provider or not self.references.isdisjoint(charge.references):
             return True
         if named := self._named(charge):
             return named == self.provider

@@ -73,8 +73,13 @@ def reconcile(*, tag: Tag, wanted: Wanted, actor: Actor, now: datetime) -> Recon
     observed = _within([*read.calls, *_priced(read.unpriced)], wanted)
     by_days = any(each.day is not None for each in observed)
     since, until = _bounds(observed, wanted, by_days=by_days)
+    sellers = model_sellers(tag=tag)
     provider = wanted.provider or _only_provider(observed)
-    providers = ChargeProviders(provider, model_sellers(tag=tag))
+    if wanted.source == Source.SPANS and not wanted.provider and provider not in sellers.providers:
+        # Runtimes name providers by conventions of their own, as azure.ai.openai.
+        provider = ""
+    references = frozenset(reference for each in observed for reference in each.references)
+    providers = ChargeProviders(provider, sellers, references)
     try:
         with in_tenant(tag):
             charges = booked_calls(since=since, until=until, scope_path=wanted.scope_path)

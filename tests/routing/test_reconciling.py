@@ -37,9 +37,17 @@ def books(acme: Tenant) -> Books:
     return books
 
 
-def charge(books: Books, response_id: str, *, output: int = 20, cost: int = 1_000, agent: str = "coder") -> None:
+def charge(
+    books: Books,
+    response_id: str,
+    *,
+    output: int = 20,
+    cost: int = 1_000,
+    agent: str = "coder",
+    provider: str = "anthropic",
+) -> None:
     """A settled call, as `settle` books it."""
-    price = {"provider": "anthropic", "model": MODEL, "provider_cost": cost, "response_id": response_id, "lines": []}
+    price = {"provider": provider, "model": MODEL, "provider_cost": cost, "response_id": response_id, "lines": []}
     answer = books.ask(
         "event",
         amount=cost,
@@ -88,6 +96,17 @@ class TestSessionLog:
 
         assert done.found.matched == 2
         assert not done.found.counts.get(Finding.EXTRA)
+
+    def test_knows_a_call_by_its_id_though_the_ledger_has_it_under_another_provider(
+        self, books: Books, tmp_path: Path
+    ) -> None:
+        for number, provider in enumerate(("anthropic", "bedrock", "bedrock"), start=1):
+            charge(books, f"msg_{number}", provider=provider)
+
+        done = compare(books, Source.SESSION_LOG, log_of(tmp_path / "s.jsonl", "msg_1", "msg_2"))
+
+        assert done.found.is_clean
+        assert done.found.matched == 2
 
     def test_is_clean_where_all_is_booked(self, books: Books, tmp_path: Path) -> None:
         charge(books, "msg_1")
