@@ -27,8 +27,9 @@ from budgets.services.alert_messages import (
     message_of_test,
     untold_alerts,
 )
+from budgets.services.alert_readers import RETRY_MAX, leave_to_channels, wait_of
 from budgets.services.alert_senders import Message, NotTold, tell
-from budgets.services.alerts import WATCH, leave_to_channels, note_open_alerts
+from budgets.services.alerts import WATCH, note_open_alerts
 from kernel.ids import Tag
 from kernel.tenancy import in_tenant
 from telemetry.services import audit, outbox
@@ -40,7 +41,6 @@ FAILURES_MAX: Final = 12
 #: Mails after which a reader who takes none is left behind.
 TRIES_MAX: Final = 8
 _RETRY_FIRST: Final = timedelta(minutes=1)
-_RETRY_MAX: Final = timedelta(hours=6)
 _LOST: Final = "The address cannot be read any more: make the channel anew."
 _FORBIDDEN: Final = "This installation does not speak to this kind of channel any more."
 _NOT_ALL: Final = "Not all of its readers took it: the others are told again."
@@ -187,9 +187,10 @@ def _settle_news(channel: AlertChannel, until: datetime, missed: tuple[str, ...]
         channel.behind_since = min(channel.behind_since or channel.told_at, channel.told_at)
         channel.behind = sorted({*channel.behind, *missed})
         channel.failed_at = now
-    if channel.behind and not channel.behind_tries:
+    if channel.behind:
         # Also those who wait for what may come back: they hear of this one first.
-        channel.behind_at = min(channel.behind_at or now + PACE, now + PACE)
+        soon = now + wait_of(channel.behind_tries)
+        channel.behind_at = min(channel.behind_at or soon, soon)
     channel.told_at, channel.sent_at = max(until, channel.told_at), now
     channel.failures, channel.retry_at = 0, None
     channel.failure = _NOT_ALL if channel.behind else ""
@@ -204,7 +205,7 @@ def _settle_behind(channel: AlertChannel, spoken: _Spoken, chance: float, *, now
     if not still:
         _catch_up(channel)
         return
-    channel.behind_at = now + min(PACE * 2**channel.behind_tries, _RETRY_MAX) * (1 + chance / 2)
+    channel.behind_at = now + wait_of(channel.behind_tries) * (1 + chance / 2)
     channel.failed_at, channel.failure = now, _NOT_ALL
 
 
@@ -214,7 +215,7 @@ def _wait_or_catch_up(channel: AlertChannel, until: datetime | None) -> None:
         _catch_up(channel)
         return
     # Whoever opens it again, and whoever tells news, lets them wait no longer.
-    channel.behind_at, channel.behind_tries = until, 0
+    channel.behind_at = until
     channel.failure = "" if channel.failure == _NOT_ALL else channel.failure
 
 
@@ -227,7 +228,7 @@ def _catch_up(channel: AlertChannel) -> None:
 def _settle_failure(channel: AlertChannel, failure: str, chance: float, *, now: datetime) -> None:
     channel.failures += 1
     channel.failed_at, channel.failure = now, failure
-    wait = min(_RETRY_FIRST * 2 ** (channel.failures - 1), _RETRY_MAX)
+    wait = min(_RETRY_FIRST * 2 ** (channel.failures - 1), RETRY_MAX)
     channel.retry_at = now + wait * (1 + chance / 2)
     if channel.failures >= FAILURES_MAX:
         channel.is_on = False

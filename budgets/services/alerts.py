@@ -6,17 +6,17 @@
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from budgets.models import Alert, AlertChannel, AlertMark
 from budgets.models.choices import AlertKind, AlertState
-from budgets.selectors.alerts import PACE, next_telling, open_summary
+from budgets.selectors.alerts import next_telling, open_summary
 from budgets.services.alert_events import event_of
 from budgets.services.alert_findings import Finding, Key
 from budgets.services.alert_lock import lock_alerts
+from budgets.services.alert_readers import channels_untold, hurry_readers
 from budgets.services.alert_rules import alert_rules
 from kernel.actor import Actor
 from kernel.ids import Tag
@@ -93,20 +93,6 @@ def settle_findings(
         AlertMark.objects.filter(pk=1).update(looked_at=now)
 
 
-def leave_to_channels(alerts: QuerySet[Alert]) -> None:
-    """Of alerts that are over: where they come back they go to the whole channels with readers who missed them.
-
-    For readers who are about to be told of everything else, and are behind no longer. Within `lock_alerts`.
-    """
-    rows = list(alerts.filter(for_channels=None))
-    channels = list(AlertChannel.objects.filter(is_on=True)) if rows else []
-    for row in rows:
-        row.for_channels = [
-            each.pk for each in channels if each.severity_min <= row.severity and _has_missed(row, each)
-        ]
-    Alert.objects.bulk_update(rows, ["for_channels"], batch_size=_IN_A_GO)
-
-
 def note_open_alerts(*, tag: Tag) -> None:
     """Bring the platform's note on the tenant up to date with its alerts. Safe to repeat."""
 
@@ -144,7 +130,7 @@ def _open_or_reopen(rows: list[Alert], findings: Iterable[Finding], *, now: date
     Alert.objects.bulk_update([row for row, _ in back], _REOPENED, batch_size=_IN_A_GO)
     if any(row.for_channels is None and row.tell_at < now for row, _ in back):
         # Readers of a mail who did not take it the first time wait for whether it comes back.
-        AlertChannel.objects.filter(behind_tries=0, behind_at__gt=now + PACE).update(behind_at=now + PACE)
+        hurry_readers(now=now)
     _record("alert.raised", told, now=now)
     outbox.announce_all([event_of(row) for row in told], actor=WATCH, at=now)
     return told
@@ -198,30 +184,11 @@ def _recover(rows: list[Alert], *, holding: set[Key], now: datetime) -> int:
     channels = list(AlertChannel.objects.filter(is_on=True)) if gone else []
     for row in gone:
         row.state, row.snoozed_until = AlertState.RECOVERED, None
-        row.for_channels = _channels_untold(row, channels)
+        row.for_channels = channels_untold(row, channels)
     Alert.objects.bulk_update(gone, _RECOVERED, batch_size=_IN_A_GO)
     _record("alert.recovered", were_open, now=now)
     outbox.announce_all(events, actor=WATCH, at=now)
     return len(gone)
-
-
-def _channels_untold(row: Alert, channels: Iterable[AlertChannel]) -> list[UUID] | None:
-    """Those that are to be told where it comes back; None where only readers who are behind are."""
-    concerned = [
-        each
-        for each in channels
-        if each.severity_min <= row.severity and (row.for_channels is None or each.pk in row.for_channels)
-    ]
-    untold = [each.pk for each in concerned if each.told_at < row.tell_at]
-    behind = [each.pk for each in concerned if each.told_at >= row.tell_at and _has_missed(row, each)]
-    # Another one, which heard of it the last time, would find it too.
-    is_found_by_others = any(each not in concerned and each.told_at < row.tell_at for each in channels)
-    # It goes to whole channels then, rather twice to some readers than to others never.
-    return None if behind and not untold and not is_found_by_others else untold + behind
-
-
-def _has_missed(row: Alert, channel: AlertChannel) -> bool:
-    return bool(channel.behind) and channel.behind_since is not None and channel.behind_since < row.tell_at
 
 
 def _end_snoozes(rows: list[Alert], *, now: datetime) -> None:

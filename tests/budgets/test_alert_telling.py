@@ -593,6 +593,25 @@ class TestMail:
             entry = AuditEntry.objects.get(action="alert_channel.left_behind")
         assert entry.after == {"readers": ["left@example.test"], "tries": TRIES_MAX}
 
+    def test_is_no_longer_sent_to_whom_it_never_reaches_though_it_comes_and_goes(
+        self, books: Books, mail: MailServer
+    ) -> None:
+        mail.refused = {"left@example.test"}
+        channel(books, "ann@example.test,left@example.test", ChannelKind.EMAIL)
+        self.came(books)
+        as_owner(books.tenant.tag, "UPDATE alert SET period_ends_at = period_ends_at + interval '30 days'")
+        told(books)
+        for _ in range(TRIES_MAX):
+            self.went(books)
+            told(books, timedelta(hours=10))
+            self.came(books)
+            told(books, timedelta(hours=10))
+
+        assert kept(books).behind == []
+        assert mail.readers == ["ann@example.test"]
+        with in_tenant(books.tenant.tag):
+            assert AuditEntry.objects.filter(action="alert_channel.left_behind").count() == 1
+
     def test_that_nobody_takes_is_a_failure(self, books: Books, mail: MailServer, settings: Settings) -> None:
         channel(books, "ada@example.test", ChannelKind.EMAIL)
         found(books)
