@@ -45,6 +45,13 @@ def stranger(tenant: Tenant) -> Iterator[tuple[psycopg.Connection, Write]]:
         yield connection, write
 
 
+def number_of(connection: psycopg.Connection) -> int:
+    """That of its transaction."""
+    row = connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def set_database_clock(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
     """Let marks be set as if it were that many hours from now."""
     statement = settled._NOW.replace("clock_timestamp()", f"(clock_timestamp() + interval '{hours} hours')")
@@ -111,6 +118,8 @@ class TestFollowing:
             write("slow.act", made=datetime.now(UTC) - timedelta(hours=3))
             with monkeypatch.context() as then:
                 set_database_clock(then, -3)
+                # Nobody else's transaction is the oldest.
+                eventually(lambda: mark_now().xid, number_of(slow))
                 follower.look()
             follower.look()
             slow.commit()
@@ -264,11 +273,11 @@ class TestMarks:
     def test_are_refused_where_fewer_have_ended_by_now(self, acme: Tenant) -> None:
         """As after a failover that lost the last transactions: their numbers are given once more."""
         with stranger(acme) as (slow, _):
-            slow.execute("SELECT pg_current_xact_id()")
+            number = number_of(slow)
             write_now(acme, "quick.act")
 
             with pytest.raises(MarkFromElsewhere):
-                mark_now(since=Mark(xid=mark_now().xid + 1, ms=0))
+                mark_now(since=Mark(xid=number + 1, ms=0))
 
     def test_are_refused_where_the_database_never_came_so_far(self, database: None) -> None:
         now = mark_now()
