@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from django.conf import settings
 from django.contrib import messages
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -122,7 +123,7 @@ def _ask(request: HttpRequest, place: Place, rows: KeptRows, form: KeepForm) -> 
 def _row(place: Place, rows: KeptRows) -> KeepingRow:
     is_editable = rows.can_differ and Act.CHANGE_PLAN in place.may
     return KeepingRow(
-        words=KIND_WORDS[rows.kind],
+        words=_words(rows),
         kept=days_text(rows.days),
         origin=origin_text(place, rows.origin),
         is_own=rows.is_own,
@@ -130,6 +131,14 @@ def _row(place: Place, rows: KeptRows) -> KeepingRow:
         rows=rows,
         kind=rows.kind.value if is_editable else "",
     )
+
+
+def _words(rows: KeptRows) -> str:
+    words = KIND_WORDS[rows.kind]
+    if rows.kind == ArchiveKind.SPANS and settings.EVIDENCE_SAMPLE_PERCENT < 100:
+        rest = f"{settings.EVIDENCE_SAMPLE_PERCENT} % of the traces without a failure or a leak"
+        words += f"; after {days_text(rows.days_min)} only {rest}"
+    return words
 
 
 def _said(place: Place, said: SaidDays) -> str:

@@ -92,6 +92,14 @@ class TestPage:
         assert "dry runs 30 days the installation" in page
         assert "under a seal 90 days the installation" in page
 
+    def test_says_of_which_spans_only_a_sample_is_kept(self, browser: Client, acme: Tenant, settings: Settings) -> None:
+        assert "Spans of runtimes 30 days" in text(browser, PAGE)
+        settings.EVIDENCE_SAMPLE_PERCENT = 10
+
+        page = text(browser, PAGE)
+
+        assert "Spans of runtimes; after 4 days only 10 % of the traces without a failure or a leak 30 days" in page
+
     def test_shows_what_was_archived_and_what_was_in_the_way(self, browser: Client, visited: None) -> None:
         page = text(browser, PAGE)
 
