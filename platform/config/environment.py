@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from kernel.embedded import Layout
+from kernel.embedded.valkey import DATABASES as VALKEY_DATABASES
 
 # In a checkout this file is platform/config/environment.py; in an installed wheel, config/environment.py.
 _SOURCE_ROOT = Path(__file__).resolve().parents[1]
@@ -67,8 +68,8 @@ def servers(environ: Mapping[str, str]) -> Servers:
 def _database_part(number: str) -> str:
     if not number:
         return ""
-    if not (number.isdecimal() and number.isascii()):
-        raise ImproperlyConfigured("VALKEY_DATABASE is the number of a database, as in 3.")
+    if not (number.isdecimal() and number.isascii() and len(number) < 9 and int(number) < VALKEY_DATABASES):
+        raise ImproperlyConfigured(f"VALKEY_DATABASE is the number of a database, from 0 to {VALKEY_DATABASES - 1}.")
     return f"?db={int(number)}"
 
 

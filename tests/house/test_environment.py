@@ -38,8 +38,10 @@ class TestServers:
 
         assert "?" not in environment.servers(named).redis_url
         assert environment.servers(named | {"VALKEY_DATABASE": "3"}).redis_url.endswith(".sock?db=3")
-        with pytest.raises(ImproperlyConfigured, match="number of a database"):
-            environment.servers(named | {"VALKEY_DATABASE": "three"})
+        assert environment.servers(named | {"VALKEY_DATABASE": "1023"}).redis_url.endswith("?db=1023")
+        for none in ("three", "-1", "1024", "9" * 5000):
+            with pytest.raises(ImproperlyConfigured, match="number of a database, from 0 to 1023"):
+                environment.servers(named | {"VALKEY_DATABASE": none})
 
     @pytest.mark.parametrize("half", ["DATABASE_URL", "REDIS_URL"])
     def test_come_in_pairs(self, half: str) -> None:

@@ -11,14 +11,16 @@ from kernel.embedded.programs import valkey_program
 
 START_TIMEOUT_S = 10
 
+#: Tests that run at once have one each, so that none empties another one's.
+DATABASES = 1024
+
 SETTINGS = {
     "port": "0",
     "unixsocketperm": "700",
     "daemonize": "yes",
     "save": '""',
     "appendonly": "no",
-    # Tests that run at once have one each, so that none empties another one's.
-    "databases": "1024",
+    "databases": str(DATABASES),
     "maxmemory": "256mb",
     # Rate buckets and cache entries expire and may go; the broker's queues never expire and stay.
     "maxmemory-policy": "volatile-lru",
