@@ -80,6 +80,7 @@ def drop_decisions(*, tag: Tag, before: datetime, now: datetime, has_time: Calla
         key_of=itemgetter("id"),
         drop=_drop,
         has_time=has_time,
+        before=before,
     )
 
 

@@ -82,6 +82,18 @@ def test_goes_into_files_and_says_so(trail: Tenant, folder: Path, monkeypatch: p
     assert drop(trail) == (0, True)
 
 
+def test_that_is_to_be_kept_longer_by_now_stays(trail: Tenant, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telemetry.services.archiving.BATCH", 2)
+    assert drop(trail, days=365, has_time=lambda: False) == (2, False)
+
+    assert drop(trail, days=500) == (0, True)
+    assert len(actions(trail)) == 6
+
+    assert drop(trail, days=365) == (5, True)
+    assert actions(trail) == ["young.act"]
+    assert len(archived(folder / trail.tag)) == 7
+
+
 @pytest.mark.parametrize("place", ["before the file is known", "before anything is dropped", "half-way"])
 def test_that_is_killed_anywhere_is_in_files_once(
     trail: Tenant, folder: Path, monkeypatch: pytest.MonkeyPatch, place: str

@@ -116,16 +116,18 @@ def drop_old(
     key_of: Callable[[Mapping[str, Any]], Any],
     drop: Callable[[Archive, list[Any]], int],
     has_time: Callable[[], bool],
+    before: datetime | None = None,
 ) -> tuple[int, bool]:
     """Archive and drop what is old, a file at a time; how many rows went, and whether that was all.
 
-    `archive` writes the next file, if there is something for it, and `drop` drops rows of a file by their keys. To be
-    called `alone`. Safe to repeat and to be killed. Raises `ArchiveDamaged`, and what the two raise.
+    `archive` writes the next file, if there is something for it, and `drop` drops rows of a file by their keys. A file
+    with rows that are not from before `before` waits: since it was written somebody said that they are kept longer. To
+    be called `alone`. Safe to repeat and to be killed. Raises `ArchiveDamaged`, and what the two raise.
     """
     dropped = 0
     while True:
         file = unfinished(kind) or archive()
-        if file is None:
+        if file is None or (before is not None and file.until_at > before):
             return dropped, True
         rows, is_done = _drop_archived(file, owner=owner, key_of=key_of, drop=partial(drop, file), has_time=has_time)
         dropped += rows

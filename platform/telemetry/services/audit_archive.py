@@ -46,6 +46,7 @@ def drop_trail(*, owner: str, before: datetime, now: datetime, has_time: Callabl
         key_of=itemgetter("id"),
         drop=_drop,
         has_time=has_time,
+        before=before,
     )
 
 

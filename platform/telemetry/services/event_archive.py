@@ -40,6 +40,7 @@ def drop_events(*, owner: str, before: datetime, now: datetime, has_time: Callab
         key_of=itemgetter("seq"),
         drop=_drop,
         has_time=has_time,
+        before=before,
     )
 
 
