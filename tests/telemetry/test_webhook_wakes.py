@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from threading import Event, Thread
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections, transaction
 
 from kernel.ids import PLATFORM_TAG, Tag
 from kernel.tenancy import in_public
@@ -109,6 +110,47 @@ class TestNote:
         with in_schema_of(hooks.owner):
             assert not OutboxEvent.objects.filter(delivered_at=None).exists()
         assert is_due(PLATFORM_TAG)
+
+
+class TestLateCommit:
+    def test_is_handed_out_though_later_numbers_were_before_it(self, acme: Tenant, hooks: Hooks, sink: Sink) -> None:
+        hooks.subscribe(sink.url, "budget.funded", "budget.frozen")
+        hooks.visit()
+        begun, may_end = Event(), Event()
+        slow = Thread(target=happens_slowly, args=(hooks, begun, may_end))
+        slow.start()
+        try:
+            assert begun.wait(60)
+            hooks.happen("budget.funded")
+            assert acme.tag in asked()
+            hooks.visit()
+            assert sink.events == ["budget.funded"]
+        finally:
+            may_end.set()
+            slow.join()
+
+        assert acme.tag in asked()
+        hooks.visit()
+
+        assert sink.events == ["budget.funded", "budget.frozen"]
+        with in_schema_of(hooks.owner):
+            last, first = OutboxEvent.objects.filter(event_type__in=sink.events).order_by("seq")
+        assert (last.event_type, first.event_type) == ("budget.frozen", "budget.funded")
+
+
+def happens_slowly(hooks: Hooks, begun: Event, may_end: Event) -> None:
+    """In a thread of its own: its transaction has its number, and ends when it may."""
+    try:
+        with in_schema_of(hooks.owner), transaction.atomic():
+            hooks.happen("budget.frozen")
+            begun.set()
+            may_end.wait(60)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_force_next_flush()")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        connections.close_all()
 
 
 class TestTurns:

@@ -4,6 +4,8 @@ Whoever asks again and again with the cursor that it got last is given every row
 far as they were there at once, and misses none, however long a transaction took.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -77,13 +79,20 @@ def feed_of[M: Model](rows: QuerySet[M], *, query: dict[str, Any], tag: Tag, bin
 
 def _here(before: _Place | None) -> _Place:
     """Where this page begins: within the rows of the page before, or with those written since."""
-    try:
+    with of_this_database():
         now = mark_now(since=None if before is None else before.until)
+    if before is None:
+        return _Place(after=_BEGINNING, until=now, last=None)
+    return before if before.last is not None else _Place(after=before.until, until=now, last=None)
+
+
+@contextmanager
+def of_this_database() -> Iterator[None]:
+    """Refuses with 400 where a block finds that its cursor is of a later state of the database."""
+    try:
+        yield
     except MarkFromElsewhere:
         raise invalid_request(
             "The database was put back to an earlier state since this cursor. Begin again without it, with from.",
             field="cursor",
         ) from None
-    if before is None:
-        return _Place(after=_BEGINNING, until=now, last=None)
-    return before if before.last is not None else _Place(after=before.until, until=now, last=None)

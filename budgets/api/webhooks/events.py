@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from budgets.api.management.pages import page_of
 from budgets.api.webhooks.base import WebhookView, WirePageQuery
+from budgets.api.webhooks.event_feed import event_feed_of
 from budgets.api.webhooks.subscriptions import wire_page
 from kernel.http.described import described
 from kernel.http.errors import error_of_status, invalid_request
@@ -37,6 +38,11 @@ class EventQuery(WirePageQuery):
     scope = Text(max_length=1024, required=False, help_text="What their scope path begins with.")
     correlation_id = Text(max_length=512, required=False)
     to = serializers.DateTimeField(required=False)
+    sort_dir = OneOf(
+        choices=["asc", "desc"],
+        default="desc",
+        help_text="By time. With asc every page has a next_cursor, and behind the last one comes what is new.",
+    )
 
     def get_fields(self) -> dict[str, Any]:
         # A word of Python's, so it cannot be an attribute.
@@ -52,7 +58,6 @@ class AdminEventQuery(EventQuery):
     trace_id = Text(max_length=32, required=False)
     request_id = Text(max_length=64, required=False)
     search = Text(max_length=_SEARCH_MAX, required=False, help_text="A part of the scope or of the correlation id.")
-    sort_dir = OneOf(choices=["asc", "desc"], default="desc", help_text="By time.")
 
 
 class EventFields(Fields):
@@ -82,15 +87,18 @@ class EventsView(WebhookView):
         since, until = query.get("from"), query.get("to")
         if since is not None and until is not None and since > until:
             raise invalid_request("from must not be later than to.", field="from")
-        is_descending = query.get("sort_dir", "desc") == "desc"
         names = ("event_type", "category", "scope", "correlation_id", "trace_id", "request_id", "search")
         filters = {name: query.get(name) for name in names} | {"from": str(since), "to": str(until)}
-        binding = ["events", is_descending, sorted(categories or ()), filters]
+        binding = ["events", query["sort_dir"], sorted(categories or ()), filters]
         found = _matching(query)
         if categories is not None:
             found = found.filter(_of_categories(categories))
         with in_schema_of(owner):
-            page = page_of(found, order=("seq",), descending=is_descending, query=query, tag=owner.tag, binding=binding)
+            if query["sort_dir"] == "asc":
+                feed = event_feed_of(found, query=query, tag=owner.tag, binding=binding)
+                facts = [event_facts(event, owner) for event in feed.rows]
+                return Response({"events": facts, "next_cursor": feed.next_cursor, "has_more": feed.has_more})
+            page = page_of(found, order=("seq",), descending=True, query=query, tag=owner.tag, binding=binding)
         return Response(wire_page("events", [event_facts(event, owner) for event in page.rows], page.next_cursor))
 
 

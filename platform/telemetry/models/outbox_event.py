@@ -8,7 +8,8 @@ from kernel.ids import uuid7
 class OutboxEvent(models.Model):
     """A worker makes a delivery of it for each receiver and sets `delivered_at`; receivers tell repeats by the id.
 
-    `seq` is the order in which events were written; under the ledger head also that in which they were committed.
+    `seq` is the order in which events were written, which only under the ledger head is that in which they were
+    committed: `telemetry.selectors.settled_events` tells how far they can be read.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

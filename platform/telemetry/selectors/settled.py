@@ -68,8 +68,12 @@ def between[M: Model](rows: QuerySet[M], *, after: Mark | None, until: Mark) -> 
 
 def _before(mark: Mark) -> Q:
     is_near = Q(pk__lt=_first_id(mark.ms + _NEAR_MS))
-    is_below = GreaterThanOrEqual((_XID - mark.xid).bitand(2**32 - 1), 2**31)
-    return Q(pk__lt=_first_id(mark.ms - _NEAR_MS)) | (is_near & Q(is_below))
+    return Q(pk__lt=_first_id(mark.ms - _NEAR_MS)) | (is_near & written_below(mark.xid))
+
+
+def written_below(xid: int) -> Q:
+    """Rows that were last written by a transaction with a lower number, if that was no more than 2**31 lower."""
+    return Q(GreaterThanOrEqual((_XID - xid).bitand(2**32 - 1), 2**31))
 
 
 def _first_id(ms: int) -> UUID:

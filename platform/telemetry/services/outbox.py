@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from django.db import connection, transaction
+
 from kernel.actor import Actor
 from telemetry.models import OutboxEvent
 
@@ -36,18 +38,23 @@ def announce_all(events: Iterable[Event], *, actor: Actor, at: datetime) -> None
         caller["key_id"] = actor.name
     if actor.source_ip:
         caller["source_ip"] = actor.source_ip
-    OutboxEvent.objects.bulk_create(
-        (
-            OutboxEvent(
-                at=at,
-                event_type=event.event_type,
-                scope_path=event.scope_path,
-                payload={"actor": caller, "data": dict(event.content)}
-                | ({"correlation_id": event.correlation_id} if event.correlation_id else {}),
-                request_id=actor.request_id,
-                trace_id=actor.trace_id,
-            )
-            for event in events
-        ),
-        batch_size=_BATCH,
-    )
+    written = [
+        OutboxEvent(
+            at=at,
+            event_type=event.event_type,
+            scope_path=event.scope_path,
+            payload={"actor": caller, "data": dict(event.content)}
+            | ({"correlation_id": event.correlation_id} if event.correlation_id else {}),
+            request_id=actor.request_id,
+            trace_id=actor.trace_id,
+        )
+        for event in events
+    ]
+    if not written:
+        return
+    with transaction.atomic(savepoint=False):
+        with connection.cursor() as cursor:
+            # Whoever follows the events waits for a missing number until all that had begun have ended. So a
+            # transaction begins, in the database's count, before it takes a number: else it would pass unseen.
+            cursor.execute("SELECT pg_current_xact_id()")
+        OutboxEvent.objects.bulk_create(written, batch_size=_BATCH)
