@@ -1,6 +1,7 @@
 """Following events while others write: every one once and none passed by, however late it was committed."""
 
 import random
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import pytest
 from django.db import connections
 from psycopg import sql
 
+from kernel.sql_files import read_sql
 from kernel.tenancy import in_tenant
 from telemetry.models import OutboxEvent
 from telemetry.selectors import settled_events
@@ -21,6 +23,7 @@ from telemetry.selectors.settled import MarkFromElsewhere
 from telemetry.selectors.settled_events import Reach, reach_now
 from tenants.models import Tenant
 from tenants.services.webhook_visits import in_schema_of
+from tests.architecture.test_imports import SOURCE_FOLDERS
 from tests.plugins.live_api import database_url
 from tests.support.following import Follower, eventually
 from tests.support.management import as_platform, as_tenant
@@ -345,6 +348,27 @@ class TestReach:
             assert reach_now(before=now)[0].ended >= now.ended
             with pytest.raises(MarkFromElsewhere):
                 reach_now(before=Reach(until=0, given=0, begun=0, ended=now.ended + 2**40))
+
+
+class TestWriters:
+    def test_are_those_that_have_begun_before_they_take_a_number(self) -> None:
+        """Whoever is new here lets its transaction begin first, as `outbox.announce` does."""
+        written = re.compile(r"INSERT INTO (public\.)?outbox_event|\bOutboxEvent(\.objects\.(bulk_)?create)?\(")
+        sources = (path for place in SOURCE_FOLDERS for kind in ("py", "sql") for path in place.rglob(f"*.{kind}"))
+        found = {path.name for path in sources if "models" not in path.parts and written.search(path.read_text())}
+
+        # The second is made of the first.
+        assert found == {"outbox.py", "apply_segment_v1.sql", "tenant_schema.sql"}
+
+    def test_have_begun_when_they_hold_the_ledger_head(self, outbox: Outbox) -> None:
+        call = read_sql("budgets", "apply_segment_v1")
+        assert -1 < call.index("FOR UPDATE") < call.index("INSERT INTO outbox_event")
+        with outbox.stranger() as (connection, _):
+            head = sql.SQL("SELECT FROM {}.ledger_head FOR UPDATE").format(sql.Identifier(outbox.schema))
+            assert len(connection.execute(head).fetchall()) == 1
+            began = connection.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL").fetchone()
+
+        assert began == (True,)
 
 
 def last_number() -> int:
