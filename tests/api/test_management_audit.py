@@ -259,3 +259,16 @@ class TestLogs:
         assert as_tenant(acme).get(HERE).status_code == 403
         assert as_platform(permissions=["platform:write"]).get(HERE).status_code == 403
         assert Caller().get(HERE).status_code == 401
+
+
+class TestTrail:
+    READS = ("budgets:read", "events:read", "keys:read", "policies:read", "webhooks:read")
+
+    def test_is_for_keys_that_may_read_all_that_it_tells_of(self, acme: Tenant) -> None:
+        assert as_tenant(acme, permissions=list(self.READS)).get("tenants/acme/audit").status_code == 200
+        for missing in self.READS:
+            caller = as_tenant(acme, permissions=[each for each in self.READS if each != missing])
+            assert caller.get("tenants/acme/audit").status_code == 403, missing
+
+    def test_is_for_no_key_that_is_confined_to_scopes(self, acme: Tenant) -> None:
+        assert as_tenant(acme, scopes=["tenant:acme/workspace:a"]).get("tenants/acme/audit").status_code == 403

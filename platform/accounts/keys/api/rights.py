@@ -10,10 +10,14 @@ from accounts.keys.models import Permission
 
 
 class Right(NamedTuple):
-    """What a platform key needs, and what a tenant's own key needs; None where no tenant's key is let through."""
+    """What a platform key needs, and what a tenant's own key needs; None where no tenant's key is let through.
+
+    `also` are more that the tenant's key needs, each of them.
+    """
 
     platform: Permission
     tenant: Permission | None
+    also: frozenset[Permission] = frozenset()
 
 
 _PLATFORM_READS: Final = Right(Permission.PLATFORM_READ, None)
@@ -26,6 +30,12 @@ _POLICIES_READ: Final = Right(Permission.PLATFORM_READ, Permission.POLICIES_READ
 _POLICIES_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.POLICIES_WRITE)
 _RESERVATIONS_LIST: Final = Right(Permission.PLATFORM_READ, Permission.RESERVATIONS_LIST)
 _EVENTS_READ: Final = Right(Permission.PLATFORM_READ, Permission.EVENTS_READ)
+#: The trail says of each of these what it is and was.
+_AUDIT_READ: Final = Right(
+    Permission.PLATFORM_READ,
+    Permission.EVENTS_READ,
+    frozenset({Permission.BUDGETS_READ, Permission.KEYS_READ, Permission.POLICIES_READ, Permission.WEBHOOKS_READ}),
+)
 _WEBHOOKS_READ: Final = Right(Permission.PLATFORM_READ, Permission.WEBHOOKS_READ)
 _WEBHOOKS_WRITE: Final = Right(Permission.PLATFORM_WRITE, Permission.WEBHOOKS_WRITE)
 
@@ -96,7 +106,7 @@ RIGHTS: Final[Mapping[tuple[str, str], Right]] = {
     ("keeping", "GET"): _POLICIES_READ,
     ("keeping", "PATCH"): _PLATFORM_WRITES,
     ("decisions", "GET"): _RESERVATIONS_LIST,
-    ("audit", "GET"): _EVENTS_READ,
+    ("audit", "GET"): _AUDIT_READ,
     ("ledger", "GET"): _BUDGETS_READ,
     ("charge_correction", "POST"): _PLATFORM_WRITES,
     ("charge_repricing", "POST"): _PLATFORM_WRITES,

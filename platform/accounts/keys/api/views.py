@@ -33,7 +33,9 @@ class HasRight(BasePermission):
         right = right_to(match.url_name or "", method) if match is not None else None
         caller = cast("Caller", request.user)
         needed = right and (right.platform if caller.is_platform else right.tenant)
-        if needed is None or not caller.may(needed):
+        if right is None or needed is None or not caller.may(needed):
+            raise error_of_status(403)
+        if not caller.is_platform and not all(map(caller.may, right.also)):
             raise error_of_status(403)
         return True
 
