@@ -3,7 +3,6 @@
 Afterwards the rollups are those of the ledger, no period was skipped or opened twice, and every seal is right.
 """
 
-import contextlib
 import random
 import subprocess
 import sys
@@ -35,7 +34,7 @@ from kernel.tenancy import in_tenant
 from tests.plugins.servers import ROOT
 from tests.support.books import Books
 from tests.support.own_server import OwnServer
-from tests.support.processes import environment
+from tests.support.processes import environment, kill_family
 
 AGENTS = 12
 DAYS_BEHIND = 20
@@ -250,24 +249,13 @@ def _celery(server: OwnServer, log_path: Path) -> Iterator[Callable[[], None]]:
         running = [start()]
 
         def restart() -> None:
-            _kill_family(running.pop())
+            kill_family(running.pop())
             running.append(start())
 
         try:
             yield restart
         finally:
-            _kill_family(running.pop())
-
-
-def _kill_family(process: "subprocess.Popen[bytes]") -> None:
-    """The worker and the processes that it forked, which nobody else ends."""
-    children = psutil.Process(process.pid).children(recursive=True)
-    process.kill()
-    process.wait()
-    for child in children:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
-    psutil.wait_procs(children, timeout=10)
+            kill_family(running.pop())
 
 
 def _kill_broker(server: OwnServer) -> None:

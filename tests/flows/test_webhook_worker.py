@@ -18,7 +18,7 @@ from kernel.tenancy import in_tenant
 from telemetry.models import OutboxEvent
 from tenants.models import Tenant
 from tests.plugins.servers import ROOT
-from tests.support.processes import environment
+from tests.support.processes import environment, kill_family
 from tests.support.webhook_receiver import Sink, listening
 from tests.support.webhooks import Hooks
 
@@ -66,8 +66,7 @@ def running(*command: str, log: Path, **environ: str) -> Iterator["subprocess.Po
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
+        kill_family(process)
 
 
 def wait_until(condition: Callable[[], bool]) -> bool:

@@ -16,7 +16,7 @@ from kernel.tenancy import in_tenant
 from tenants.models import Tenant
 from tests.plugins.servers import ROOT
 from tests.support.books import Books
-from tests.support.processes import environment
+from tests.support.processes import environment, kill_family
 
 EXPIRED_WITHIN_SECONDS = 30
 
@@ -52,8 +52,7 @@ def worker(overdue: Books, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"
     try:
         process.wait(timeout=10)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        kill_family(process)
 
 
 @pytest.mark.slow
