@@ -5,9 +5,7 @@ import hmac
 import os
 from pathlib import Path
 
-from django.utils.csp import CSP
-
-from config import api_description, credentials, environment, installed, sign_in
+from config import api_description, credentials, environment, installed, pages, sign_in
 from kernel.logs.setup import LOG_FORMATS, LOG_LEVELS, logging_config
 
 BASE_DIR = environment.BASE_DIR
@@ -132,43 +130,7 @@ LOG_DECISIONS = environment.choice(os.environ, "LOG_DECISIONS", among=("off", "r
 
 # ── Requests and pages ───────────────────────────────────────────────────────────────────────────────
 REST_FRAMEWORK, SPECTACULAR_SETTINGS = api_description.REST_FRAMEWORK, api_description.SPECTACULAR_SETTINGS
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": False,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.template.context_processors.csp",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-                "kernel.pages.theme.theme",
-            ],
-            "builtins": ["django.templatetags.static", "kernel.pages.tags"],
-            "loaders": [
-                (
-                    "django.template.loaders.cached.Loader",
-                    [
-                        "django.template.loaders.filesystem.Loader",
-                        "django.template.loaders.app_directories.Loader",
-                    ],
-                )
-            ],
-        },
-    }
-]
-SECURE_CSP = {
-    "default-src": [CSP.NONE],
-    "script-src": [CSP.SELF, CSP.NONCE],
-    "style-src": [CSP.SELF],
-    "img-src": [CSP.SELF, "data:"],
-    "connect-src": [CSP.SELF],
-    "form-action": [CSP.SELF],
-    "base-uri": [CSP.NONE],
-    "object-src": [CSP.NONE],
-    "frame-ancestors": [CSP.NONE],
-}
+TEMPLATES, SECURE_CSP = pages.TEMPLATES, pages.SECURE_CSP
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # A local run serves files from where they lie; an image collects them, hashed and compressed.

@@ -1,8 +1,6 @@
 """Following the audit trail while others write: every entry once and none passed by, however late it was committed."""
 
-import random
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +18,7 @@ from telemetry.services.audit import record
 from tenants.models import Tenant
 from tests.plugins.live_api import database_url
 from tests.support.books import TEST_ACTOR
-from tests.support.following import Follower, eventually
+from tests.support.following import Follower, Write, eventually, written_at_once
 from tests.support.management import as_platform, as_tenant
 
 LOGS = "/v1/admin/audit/logs?tenant_id=acme&sort_by=timestamp&sort_dir=asc&search=.act"
@@ -28,8 +26,6 @@ _INSERT = sql.SQL(
     "INSERT INTO {}.audit_entry (id, at, actor_type, actor, action, target, reason, request_id, trace_id, source_ip)"
     " VALUES (%s, %s, 'system', 'test', %s, 'x', '', '', '', '')"
 )
-
-type Write = Callable[..., None]
 
 
 @contextmanager
@@ -163,31 +159,7 @@ class TestFollowing:
         assert follower.look_until(4) == ["n0.act", "n1.act", "n2.act", "early.act"]
 
     def test_sees_all_of_many_writers_once(self, acme: Tenant, follower: Follower) -> None:
-        chance = random.Random(7)
-        plans = [[chance.choice(["plain", "inner", "lost"]) for _ in range(12)] for _ in range(4)]
-
-        def work(number: int) -> None:
-            with stranger(acme) as (connection, write):
-                for turn, plan in enumerate(plans[number]):
-                    at = datetime.now(UTC) - timedelta(seconds=turn * number)
-                    write(f"w{number}.{turn}.act", at=at)
-                    if plan == "inner":
-                        with connection.transaction():
-                            write(f"w{number}.{turn}.inner.act", at=at)
-                    (connection.rollback if plan == "lost" else connection.commit)()
-
-        writers = [threading.Thread(target=work, args=(number,)) for number in range(len(plans))]
-        for writer in writers:
-            writer.start()
-        while any(writer.is_alive() for writer in writers):
-            follower.look()
-        wanted = {
-            name
-            for number, plan in enumerate(plans)
-            for turn, way in enumerate(plan)
-            for name in (f"w{number}.{turn}.act", *([f"w{number}.{turn}.inner.act"] if way == "inner" else []))
-            if way != "lost"
-        }
+        wanted = written_at_once(lambda: stranger(acme), meanwhile=follower.look, suffix=".act")
 
         assert sorted(follower.look_until(len(wanted))) == sorted(wanted)
         follower.look()

@@ -1,12 +1,11 @@
 """Following events while others write: every one once and none passed by, however late it was committed."""
 
-import random
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -25,7 +24,7 @@ from tenants.models import Tenant
 from tenants.services.webhook_visits import in_schema_of
 from tests.architecture.test_imports import SOURCE_FOLDERS
 from tests.plugins.live_api import database_url
-from tests.support.following import Follower, eventually
+from tests.support.following import Follower, Write, eventually, written_at_once
 from tests.support.management import as_platform, as_tenant
 from tests.support.webhooks import Hooks
 
@@ -36,8 +35,6 @@ _INSERT = sql.SQL(
     " VALUES (%s, %s, 'budget.funded', 'tenant:acme/workspace:feed', jsonb_build_object('actor', '{{}}'::jsonb, 'data',"
     " jsonb_build_object('name', %s::text), 'correlation_id', 'feed'), 'req-feed', %s)"
 )
-
-type Write = Callable[..., None]
 
 
 class Names(Follower):
@@ -273,34 +270,11 @@ class TestFollowing:
             assert follower.names == ["a", "b", "c"]
 
     def test_sees_all_of_many_writers_once_while_they_are_handed_out(self, outbox: Outbox, follower: Names) -> None:
-        chance = random.Random(7)
-        plans = [[chance.choice(["plain", "inner", "lost", "two"]) for _ in range(12)] for _ in range(4)]
-
-        def work(number: int) -> None:
-            with outbox.stranger() as (connection, write):
-                for turn, plan in enumerate(plans[number]):
-                    at = datetime.now(UTC) - timedelta(seconds=turn * number)
-                    write(f"w{number}.{turn}", at=at)
-                    if plan == "inner":
-                        with connection.transaction():
-                            write(f"w{number}.{turn}.more", at=at)
-                    if plan == "two":
-                        write(f"w{number}.{turn}.more")
-                    (connection.rollback if plan == "lost" else connection.commit)()
-
-        writers = [threading.Thread(target=work, args=(number,)) for number in range(len(plans))]
-        for writer in writers:
-            writer.start()
-        while any(writer.is_alive() for writer in writers):
+        def look_and_hand_out() -> None:
             follower.look()
             outbox.hand_out()
-        wanted = {
-            name
-            for number, plan in enumerate(plans)
-            for turn, way in enumerate(plan)
-            for name in (f"w{number}.{turn}", *([f"w{number}.{turn}.more"] if way in {"inner", "two"} else []))
-            if way != "lost"
-        }
+
+        wanted = written_at_once(outbox.stranger, meanwhile=look_and_hand_out)
 
         assert sorted(follower.names_until(len(wanted))) == sorted(wanted)
         follower.look()

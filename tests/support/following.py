@@ -1,10 +1,19 @@
 """Following a list: what is new is seen once every older transaction has ended, whoever's it is."""
 
+import random
+import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
+
 from tests.support.management import Caller
+
+#: Writes one row by its name.
+type Write = Callable[..., None]
 
 
 def eventually[T](found: Callable[[], T], wanted: T) -> T:
@@ -36,3 +45,42 @@ class Follower:
         """What was seen in all, when it is so much."""
         eventually(lambda: (self.look(), len(self.seen) >= count)[1], True)
         return self.seen
+
+
+def written_at_once(
+    stranger: Callable[[], AbstractContextManager[tuple[psycopg.Connection, Write]]],
+    *,
+    meanwhile: Callable[[], object],
+    suffix: str = "",
+) -> set[str]:
+    """What four writers have written, whose transactions have rows of several times, savepoints and rollbacks.
+
+    `meanwhile` is done again and again until the last of them has ended.
+    """
+    chance = random.Random(7)
+    plans = [[chance.choice(["plain", "inner", "two", "lost"]) for _ in range(12)] for _ in range(4)]
+
+    def work(number: int) -> None:
+        with stranger() as (connection, write):
+            for turn, plan in enumerate(plans[number]):
+                at = datetime.now(UTC) - timedelta(seconds=turn * number)
+                write(f"w{number}.{turn}{suffix}", at=at)
+                if plan == "inner":
+                    with connection.transaction():
+                        write(f"w{number}.{turn}.more{suffix}", at=at)
+                if plan == "two":
+                    write(f"w{number}.{turn}.more{suffix}")
+                (connection.rollback if plan == "lost" else connection.commit)()
+
+    writers = [threading.Thread(target=work, args=(number,)) for number in range(len(plans))]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        meanwhile()
+    return {
+        name
+        for number, plan in enumerate(plans)
+        for turn, way in enumerate(plan)
+        for name in (f"w{number}.{turn}{suffix}", *([f"w{number}.{turn}.more{suffix}"] * (way in {"inner", "two"})))
+        if way != "lost"
+    }

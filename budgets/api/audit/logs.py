@@ -13,7 +13,7 @@ from budgets.api.management.pages import page_of
 from budgets.api.management.refusals import REFUSALS, scope_forbidden
 from budgets.api.webhooks.base import WirePageQuery
 from kernel.http.described import described
-from kernel.http.errors import invalid_request
+from kernel.http.errors import invalid_request, require_order
 from kernel.http.serialized import Fields, Integer, OneOf, Text
 from kernel.ids import PLATFORM_TAG
 from telemetry.event_owner import Owner
@@ -127,9 +127,7 @@ def _require_sense(query: dict[str, Any]) -> None:
         raise invalid_request("status goes without status_min and status_max.", field="status")
     if low is not None and high is not None and low > high:
         raise invalid_request("status_min must not be above status_max.", field="status_min")
-    since, until = query.get("from"), query.get("to")
-    if since is not None and until is not None and since > until:
-        raise invalid_request("from must not be later than to.", field="from")
+    require_order(query, "from", "to")
 
 
 def _owner(tenant_id: str) -> Owner | None:

@@ -13,7 +13,7 @@ from budgets.api.audit.feed import feed_of
 from budgets.api.management.pages import PageFields, PageQuery, page_of
 from budgets.api.management.views import TenantView
 from kernel.http.described import described
-from kernel.http.errors import invalid_request
+from kernel.http.errors import require_order
 from kernel.http.serialized import Fields, FreeObject, OneOf, Text
 from telemetry.selectors.trail import TrailFilter, trail_entries
 
@@ -75,9 +75,7 @@ class Trail(TenantView):
     )
     def get(self, request: Request, slug: str) -> Response:
         query = self.query(TrailQuery)
-        since, until = query.get("since"), query.get("until")
-        if since is not None and until is not None and since > until:
-            raise invalid_request("since must not be later than until.", field="since")
+        require_order(query, "since", "until")
         with self.reading(slug) as tenant:
             # Who may see a part of the books alone does not see who did what to all of them.
             self.require_whole_tenant()

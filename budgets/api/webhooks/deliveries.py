@@ -11,7 +11,7 @@ from budgets.api.management.pages import page_of
 from budgets.api.webhooks.base import CLOSED, NOT_FOUND, TAG, WebhookView, WirePageQuery
 from budgets.api.webhooks.subscriptions import wire_page
 from kernel.http.described import described
-from kernel.http.errors import invalid_request
+from kernel.http.errors import require_order
 from kernel.http.serialized import Fields, OneOf
 from telemetry.event_owner import Owner
 from telemetry.selectors.events import wire_time
@@ -71,8 +71,7 @@ class DeliveriesView(WebhookView):
         query = self.query(DeliveryQuery)
         owner, subscription = self.found(subscription_id)
         since, until, status = query.get("from"), query.get("to"), query.get("status")
-        if since is not None and until is not None and since > until:
-            raise invalid_request("from must not be later than to.", field="from")
+        require_order(query, "from", "to")
         found = deliveries(subscription.pk)
         if status:
             found = found.filter(status=status)

@@ -12,7 +12,7 @@ from budgets.api.webhooks.base import WebhookView, WirePageQuery
 from budgets.api.webhooks.event_feed import event_feed_of
 from budgets.api.webhooks.subscriptions import wire_page
 from kernel.http.described import described
-from kernel.http.errors import error_of_status, invalid_request
+from kernel.http.errors import error_of_status, require_order
 from kernel.http.serialized import Fields, FreeObject, OneOf, Text
 from kernel.ids import parse_wire_id
 from telemetry.event_names import CATEGORIES, CUSTOM, TENANT_CATEGORIES
@@ -85,8 +85,7 @@ class EventsView(WebhookView):
     def listed(self, owner: Owner, query: dict[str, Any], *, categories: frozenset[str] | None) -> Response:
         """One page, the newest first unless asked otherwise; `categories` confines it, None does not."""
         since, until = query.get("from"), query.get("to")
-        if since is not None and until is not None and since > until:
-            raise invalid_request("from must not be later than to.", field="from")
+        require_order(query, "from", "to")
         names = ("event_type", "category", "scope", "correlation_id", "trace_id", "request_id", "search")
         filters = {name: query.get(name) for name in names} | {"from": str(since), "to": str(until)}
         binding = ["events", query["sort_dir"], sorted(categories or ()), filters]

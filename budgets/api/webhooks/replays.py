@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from budgets.api.management.refusals import conflict
 from budgets.api.webhooks.base import CLOSED, NOT_FOUND, TAG, WebhookView
 from kernel.http.described import described
-from kernel.http.errors import invalid_request
+from kernel.http.errors import invalid_request, require_order
 from kernel.http.serialized import Fields, Integer, Text
 from telemetry.services.webhooks.replay import (
     EVENTS_MAX,
@@ -59,8 +59,7 @@ class ReplayView(WebhookView):
     def replayed(self, subscription_id: str) -> Response:
         values = self.body(ReplayFields)
         since, until = values.get("from"), values.get("to")
-        if since is not None and until is not None and since > until:
-            raise invalid_request("from must not be later than to.", field="from")
+        require_order(values, "from", "to")
         owner, pk = self.owner_by_id(subscription_id)
         window = Window(
             since=since,

@@ -91,6 +91,13 @@ def invalid_request(message: str, *, field: str | None = None) -> ProtocolError:
     return ProtocolError(ErrorCode.INVALID_REQUEST, message, details=details)
 
 
+def require_order(values: Mapping[str, Any], first: str, last: str) -> None:
+    """Refuses with 400 a while that ends before it begins; either end may be missing."""
+    begins, ends = values.get(first), values.get(last)
+    if begins is not None and ends is not None and begins > ends:
+        raise invalid_request(f"{first} must not be later than {last}.", field=first)
+
+
 def unavailable(message: str, *, retry_after_s: int = 1) -> ProtocolError:
     """503: nothing was decided, and the same request may succeed a moment later."""
     return ProtocolError(ErrorCode.INTERNAL_ERROR, message, status=503, retry_after_s=retry_after_s)
